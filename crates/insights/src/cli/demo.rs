@@ -1,0 +1,123 @@
+//! `demo`: a simulated hub and the real service on it, with nothing to install.
+
+use super::{CommandError, block_on};
+use crate::config::{Config, LogConfig, Secret};
+use crate::logging;
+use crate::poll::clock::now;
+use crate::service::{Service, Starter, listener, port};
+use crate::sim::{DEMO_TOKEN, Shape, SimHub, World};
+use anyhow::Context as _;
+use clap::Args;
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+const EXAMPLES: &str = "\
+Examples:
+  jupyterhub-insights demo
+  jupyterhub-insights demo --users 10000 --groups 200 --port 8800
+  jupyterhub-insights demo --hub-only --port 8001   just the simulated hub, for your own service";
+
+/// Pause between two small changes of the simulated hub.
+const CHURN_PAUSE: Duration = Duration::from_secs(3);
+
+/// Flags of `demo`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct DemoArgs {
+    /// Users of the simulated hub
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=5_000_000))]
+    users: u32,
+    /// Its groups
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    groups: u32,
+    /// Groups that a user is in, on average
+    #[arg(long, default_value_t = 1.5)]
+    groups_per_user: f64,
+    /// Users with a running server [default: a tenth of the users]
+    #[arg(long)]
+    active: Option<u32>,
+    /// Port of the service on 127.0.0.1; with --hub-only that of the hub
+    #[arg(long, default_value_t = 8800)]
+    port: u16,
+    /// The same seed makes the same hub
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Start the simulated hub alone, and let nothing happen on it
+    #[arg(long)]
+    hub_only: bool,
+}
+
+pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, CommandError> {
+    logging::start(&LogConfig::default());
+    eprintln!("Making a hub of {} users in {} groups …", args.users, args.groups);
+    let sim = SimHub::new(World::generate(&args.shape(), now()), "/");
+    if args.hub_only {
+        return hub_only(args.port, &sim);
+    }
+    let hub_socket = TcpListener::bind("127.0.0.1:0").context("no free port for the hub")?;
+    hub_socket.set_nonblocking(true).context("could not prepare the hub's port")?;
+    let hub_address = hub_socket.local_addr().context("the hub's port has no address")?;
+    let service = Service::bind(config(&format!("http://{hub_address}/"), args.port), Starter::Other)?;
+    let url = format!("http://127.0.0.1:{}/services/insights/", args.port);
+    eprintln!("\n  Status page  {url}\n  Metrics      curl {url}metrics");
+    eprintln!("  Hub's API    curl -H 'Authorization: token {DEMO_TOKEN}' http://{hub_address}/hub/api/groups");
+    eprintln!("  Prometheus   scrape 127.0.0.1:{} with metrics_path {}", args.port, "/services/insights/metrics");
+    eprintln!("\n  Somebody joins, leaves, starts or stops every {} s. Ctrl-C ends it.\n", CHURN_PAUSE.as_secs());
+    let stopping = service.stopping();
+    let ending = block_on(async move {
+        let hub = listener::serve(hub_socket, None, sim.router(), stopping);
+        let live = async {
+            loop {
+                tokio::time::sleep(CHURN_PAUSE).await;
+                sim.with(|world| world.churn(now()));
+            }
+        };
+        tokio::select! {
+            ending = service.run() => Ok(ending),
+            outcome = hub => Err(outcome.err().unwrap_or_else(|| std::io::ErrorKind::Interrupted.into())),
+            () = live => unreachable!("the loop never ends"),
+        }
+    })?;
+    Ok(ending.context("the simulated hub stopped")?.into())
+}
+
+fn hub_only(port: u16, sim: &SimHub) -> Result<ExitCode, CommandError> {
+    let address = format!("127.0.0.1:{port}");
+    let socket = port::bind("--port", &address).map_err(anyhow::Error::from)?;
+    eprintln!("Simulated hub at http://{address}/, token {DEMO_TOKEN}");
+    let stopping = CancellationToken::new();
+    let outcome = block_on(async {
+        tokio::select! {
+            outcome = listener::serve(socket, None, sim.router(), stopping) => outcome,
+            outcome = tokio::signal::ctrl_c() => outcome,
+        }
+    })?;
+    outcome.context("the simulated hub could not go on")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn config(hub_url: &str, port: u16) -> Config {
+    let mut config = Config::default();
+    config.hub.name = "demo".to_owned();
+    config.hub.url = Url::parse(hub_url).ok();
+    config.hub.token = Some(Secret::new(DEMO_TOKEN));
+    config.hub.interval_seconds = 5;
+    config.metrics.listen = Some(format!("127.0.0.1:{port}"));
+    config
+}
+
+impl DemoArgs {
+    fn shape(&self) -> Shape {
+        let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        Shape {
+            n_users: count(self.users),
+            n_groups: count(self.groups),
+            n_active: count(self.active.unwrap_or(self.users / 10)),
+            groups_per_user: self.groups_per_user,
+            seed: self.seed,
+        }
+    }
+}

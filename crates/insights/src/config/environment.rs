@@ -1,0 +1,173 @@
+//! What the environment says: our own variables, those a hub gives to the services it starts,
+//! and those the Python exporter reads. Nothing else may read the environment.
+
+use super::layers::{Layer, Origin};
+use super::schema::{self, Kind};
+use super::{ConfigError, Secret};
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+use url::Url;
+
+/// Begin of the variables that override keys: `JUPYTERHUB_INSIGHTS__HUB__URL` is `hub.url`.
+pub const OWN_PREFIX: &str = "JUPYTERHUB_INSIGHTS__";
+
+/// Where Kubernetes tells a pod its namespace.
+const POD_NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+/// A copy of the environment at start.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    variables: Vec<(String, String)>,
+    pod_namespace_file: PathBuf,
+}
+
+impl Environment {
+    /// The process' own environment. Variables that are not Unicode are left out.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
+    pub fn of_process() -> Self {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self {
+            variables: std::env::vars_os().filter_map(text).collect(),
+            pod_namespace_file: POD_NAMESPACE_FILE.into(),
+        }
+    }
+
+    /// An environment made of these variables, for tests.
+    pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        Self {
+            variables: variables.into_iter().map(owned).collect(),
+            pod_namespace_file: PathBuf::new(),
+        }
+    }
+
+    /// The same with another pod namespace file.
+    #[must_use]
+    pub fn with_pod_namespace_file(self, file: &Path) -> Self {
+        Self { pod_namespace_file: file.to_owned(), ..self }
+    }
+
+    /// A variable that is set and not empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.variables.iter().find(|(known, _)| known == name)?;
+        Some(value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// Whether a hub started this process as its service.
+    pub fn is_managed_by_hub(&self) -> bool {
+        self.get("JUPYTERHUB_SERVICE_NAME").is_some() && self.get("JPY_API_TOKEN").is_some()
+    }
+
+    /// The namespace of the pod we run in, if we run in one.
+    pub(super) fn pod_namespace(&self) -> Option<String> {
+        let text = std::fs::read_to_string(&self.pod_namespace_file).ok()?;
+        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    /// What the hub, Kubernetes and the Python exporter's chart say; the weakest layer.
+    pub(super) fn given(&self) -> Vec<Layer> {
+        const KEYS: [(&str, &str); 9] = [
+            ("JUPYTERHUB_API_TOKEN", "hub.token"),
+            ("JUPYTERHUB_SERVICE_PREFIX", "web.prefix"),
+            ("JUPYTERHUB_METRICS_PREFIX", "metrics.prefix"),
+            ("JUPYTERHUB_SSL_CERTFILE", "hub.cert_file"),
+            ("JUPYTERHUB_SSL_KEYFILE", "hub.key_file"),
+            ("JUPYTERHUB_SSL_CLIENT_CA", "hub.ca_file"),
+            ("JUPYTERHUB_SSL_CERTFILE", "web.cert_file"),
+            ("JUPYTERHUB_SSL_KEYFILE", "web.key_file"),
+            ("JUPYTERHUB_SSL_CLIENT_CA", "web.client_ca_file"),
+        ];
+        let direct = KEYS.iter().filter_map(|&(variable, key)| {
+            let value = self.get(variable)?;
+            Some(Layer::of_key(key, Value::from(value), Origin::Variable(variable.to_owned())))
+        });
+        direct.chain(self.hub_url()).chain(self.service_url()).chain(self.namespace()).collect()
+    }
+
+    /// `JUPYTERHUB_API_URL`, else the address of the hub's Kubernetes service.
+    fn hub_url(&self) -> Option<Layer> {
+        if let Some(api_url) = self.get("JUPYTERHUB_API_URL") {
+            let origin = Origin::Variable("JUPYTERHUB_API_URL".to_owned());
+            return Some(Layer::of_key("hub.url", Value::from(api_url), origin));
+        }
+        let (host, port) = (self.get("HUB_SERVICE_HOST")?, self.get("HUB_SERVICE_PORT")?);
+        let base_url = self.get("JUPYTERHUB_BASE_URL").unwrap_or("/");
+        // An IPv6 address stands in brackets in a URL.
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let url = format!("http://{host}:{port}/{}", base_url.trim_start_matches('/'));
+        let origin = Origin::Variable("HUB_SERVICE_HOST".to_owned());
+        Some(Layer::of_key("hub.url", Value::from(url), origin))
+    }
+
+    /// The hub names the URL that its proxy forwards to; we listen there.
+    fn service_url(&self) -> Option<Layer> {
+        let url = Url::parse(self.get("JUPYTERHUB_SERVICE_URL")?).ok()?;
+        let listen = format!("{}:{}", url.host_str()?, url.port_or_known_default()?);
+        let origin = Origin::Variable("JUPYTERHUB_SERVICE_URL".to_owned());
+        Some(Layer::of_key("web.listen", Value::from(listen), origin))
+    }
+
+    fn namespace(&self) -> Option<Layer> {
+        let namespace = self.get("NAMESPACE")?;
+        let origin = Origin::Variable("NAMESPACE".to_owned());
+        Some(Layer::of_key("metrics.namespace", Value::from(namespace), origin))
+    }
+
+    /// Our own variables, read as the type of the key they set.
+    pub(super) fn own(&self) -> Result<Vec<Layer>, ConfigError> {
+        let keys = schema::keys();
+        let mut layers = Vec::new();
+        for (name, value) in &self.variables {
+            if !name.starts_with(OWN_PREFIX) {
+                continue;
+            }
+            let Some(key) = keys.iter().find(|key| schema::variable(&key.path) == *name) else {
+                return Err(ConfigError::UnknownVariable { variable: name.clone() });
+            };
+            let origin = Origin::Variable(name.clone());
+            let value = typed_value(&key.kind, value).map_err(|expected| ConfigError::BadValue {
+                key: key.path.clone(),
+                origin: origin.clone(),
+                problem: expected.to_owned(),
+            })?;
+            layers.push(Layer::of_key(&key.path, value, origin));
+        }
+        Ok(layers)
+    }
+}
+
+/// Reads text as the type that a key wants; the error says what is expected.
+pub(super) fn typed_value(kind: &Kind, text: &str) -> Result<Value, &'static str> {
+    let parsed = || {
+        let table: Option<Table> = toml::from_str(&format!("value = {text}")).ok();
+        table.and_then(|mut table| table.remove("value"))
+    };
+    match kind {
+        Kind::Text | Kind::Choice(_) => Ok(Value::from(text)),
+        Kind::Integer => {
+            parsed().filter(Value::is_integer).ok_or("expected a whole number, for instance 60")
+        }
+        Kind::Boolean => {
+            parsed().filter(Value::is_bool).ok_or("expected `true` or `false`")
+        }
+        Kind::TextList => parsed()
+            .filter(Value::is_array)
+            .ok_or("expected a list, for instance `[\"physics\", \"course::*\"]`"),
+    }
+}
+
+/// The token in a mounted file.
+pub(super) fn read_secret(key: &str, file: &Path) -> Result<Secret, ConfigError> {
+    let text = std::fs::read_to_string(file).map_err(|source| ConfigError::UnreadableFile {
+        key: key.to_owned(),
+        file: file.to_owned(),
+        source,
+    })?;
+    let secret = Secret::new(&text);
+    if secret.is_empty() {
+        return Err(ConfigError::EmptyFile { key: key.to_owned(), file: file.to_owned() });
+    }
+    Ok(secret)
+}

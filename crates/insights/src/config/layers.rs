@@ -1,0 +1,543 @@
+//! One configuration out of several: defaults, what the environment gives, the file, our own
+//! variables, flags. Later ones win; each value remembers where it came from, so that an error
+//! can say which of them to mend.
+
+use super::environment::{Environment, read_secret, typed_value};
+use super::{Config, MultipleConfig, schema};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// The configuration file.
+    File(PathBuf),
+    /// An environment variable.
+    Variable(String),
+    /// A flag of the command line.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(formatter, "file `{}`", path.display()),
+            Self::Variable(name) => write!(formatter, "environment variable `{name}`"),
+            Self::Flag(name) => write!(formatter, "flag `{name}`"),
+        }
+    }
+}
+
+/// Values from one place.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    values: Table,
+    origin: Origin,
+}
+
+impl Layer {
+    /// A layer that sets one key, for instance `hub.url`.
+    pub fn of_key(path: &str, value: Value, origin: Origin) -> Self {
+        let mut values = Table::new();
+        match path.split_once('.') {
+            Some((section, name)) => {
+                let mut inner = Table::new();
+                inner.insert(name.to_owned(), value);
+                values.insert(section.to_owned(), Value::Table(inner));
+            }
+            None => drop(values.insert(path.to_owned(), value)),
+        }
+        Self { values, origin }
+    }
+
+    /// What `--set KEY=VALUE` says.
+    pub fn of_assignment(assignment: &str) -> Result<Self, ConfigError> {
+        let origin = Origin::Flag("--set".to_owned());
+        let (path, text) = assignment.split_once('=').ok_or_else(|| ConfigError::NoAssignment {
+            text: assignment.to_owned(),
+        })?;
+        let path = path.trim();
+        let keys = schema::keys();
+        let Some(key) = keys.iter().find(|key| key.path == path) else {
+            return Err(ConfigError::UnknownKey { key: path.to_owned(), origin });
+        };
+        match typed_value(&key.kind, text) {
+            Ok(value) => Ok(Self::of_key(path, value, origin)),
+            Err(expected) => {
+                Err(ConfigError::BadValue { key: path.to_owned(), origin, problem: expected.into() })
+            }
+        }
+    }
+
+    fn of_file(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::UnreadableFile {
+            key: "--config".to_owned(),
+            file: path.to_owned(),
+            source,
+        })?;
+        let values = toml::from_str(&text).map_err(|source| ConfigError::NotToml {
+            file: path.to_owned(),
+            source: Box::new(source),
+        })?;
+        Ok(Self { values, origin: Origin::File(path.to_owned()) })
+    }
+}
+
+/// Why there is no usable configuration. Each names the key and the remedy; the process ends
+/// with code 64 before a port is bound.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum ConfigError {
+    #[error("`{key}` ({origin}): {problem}")]
+    BadValue { key: String, origin: Origin, problem: String },
+    #[error("`{key}` ({origin}) is not a key; `jupyterhub-insights docs config` lists them")]
+    UnknownKey { key: String, origin: Origin },
+    #[error("environment variable `{variable}` sets no key; `jupyterhub-insights docs config` lists them")]
+    UnknownVariable { variable: String },
+    #[error("`--set {text}`: expected KEY=VALUE, for instance `hub.interval_seconds=30`")]
+    NoAssignment { text: String },
+    #[error("`{key}`: could not read `{}`", file.display())]
+    UnreadableFile { key: String, file: PathBuf, #[source] source: std::io::Error },
+    #[error("`{key}`: `{}` is empty", file.display())]
+    EmptyFile { key: String, file: PathBuf },
+    #[error("`{}` is not TOML", file.display())]
+    NotToml { file: PathBuf, #[source] source: Box<toml::de::Error> },
+    #[error("`{key}` is not set: {remedy}")]
+    Missing { key: &'static str, remedy: &'static str },
+    #[error("`{key}`{set_by}: {problem}", set_by = set_by(origin.as_ref()))]
+    Rejected { key: &'static str, origin: Option<Origin>, problem: String },
+}
+
+fn set_by(origin: Option<&Origin>) -> String {
+    origin.map(|origin| format!(" ({origin})")).unwrap_or_default()
+}
+
+/// A checked configuration with the place each value came from.
+#[derive(Clone, Debug)]
+pub struct Effective {
+    /// The values in force.
+    pub config: Config,
+    /// By key; what is not here is the default.
+    pub origins: BTreeMap<String, Origin>,
+}
+
+/// Reads the file, the environment and the flags, and checks the result.
+///
+/// # Errors
+/// The first problem, naming the key, where it was set and what is expected.
+pub fn load(
+    environment: &Environment,
+    file: Option<&Path>,
+    flags: Vec<Layer>,
+) -> Result<Effective, ConfigError> {
+    let mut layers = environment.given();
+    layers.extend(file.map(Layer::of_file).transpose()?);
+    layers.extend(environment.own()?);
+    layers.extend(flags);
+
+    let mut merged = Table::new();
+    let mut origins = BTreeMap::new();
+    for layer in layers {
+        merge(&mut merged, layer, &mut origins);
+    }
+    let mut config = parse(&merged, &origins)?;
+    complete(&mut config, environment)?;
+    check(&config, &origins)?;
+    Ok(Effective { config, origins })
+}
+
+fn merge(merged: &mut Table, layer: Layer, origins: &mut BTreeMap<String, Origin>) {
+    for (section, value) in layer.values {
+        let Value::Table(inner) = value else {
+            origins.insert(section.clone(), layer.origin.clone());
+            merged.insert(section, value);
+            continue;
+        };
+        let known = merged.entry(section.clone()).or_insert_with(|| Value::Table(Table::new()));
+        for (name, value) in inner {
+            origins.insert(format!("{section}.{name}"), layer.origin.clone());
+            if let Value::Table(known) = known {
+                known.insert(name, value);
+            }
+        }
+    }
+}
+
+fn parse(merged: &Table, origins: &BTreeMap<String, Origin>) -> Result<Config, ConfigError> {
+    let value = Value::Table(merged.clone());
+    let mut track = serde_path_to_error::Track::new();
+    let deserializer = serde_path_to_error::Deserializer::new(value, &mut track);
+    Config::deserialize(deserializer).map_err(|error| {
+        let key = track.path().to_string();
+        let origin = origins.get(&key).or_else(|| {
+            let mut below = origins.iter().filter(|(known, _)| known.starts_with(&key));
+            below.next().map(|(_, origin)| origin)
+        });
+        // Every key of `merged` came from a layer, which has an origin.
+        let origin = origin.cloned().unwrap_or(Origin::Flag("--set".to_owned()));
+        let problem = error.message().to_owned();
+        if problem.starts_with("unknown field") {
+            ConfigError::UnknownKey { key, origin }
+        } else {
+            ConfigError::BadValue { key, origin, problem }
+        }
+    })
+}
+
+/// Fills in what follows from other values: files of secrets, the namespace, slashes.
+fn complete(config: &mut Config, environment: &Environment) -> Result<(), ConfigError> {
+    // An empty scrape token would be matched by an empty one.
+    config.hub.token.take_if(|token| token.is_empty());
+    config.metrics.scrape_token.take_if(|token| token.is_empty());
+    if let (None, Some(file)) = (&config.hub.token, &config.hub.token_file) {
+        config.hub.token = Some(read_secret("hub.token_file", file)?);
+    }
+    if let (None, Some(file)) = (&config.metrics.scrape_token, &config.metrics.scrape_token_file) {
+        config.metrics.scrape_token = Some(read_secret("metrics.scrape_token_file", file)?);
+    }
+    if let Some(url) = &mut config.hub.url {
+        // `JUPYTERHUB_API_URL` ends in `hub/api`; the key means the hub's base.
+        let path = url.path().trim_end_matches('/').trim_end_matches("/hub/api").to_owned();
+        url.set_path(&format!("{path}/"));
+    }
+    let prefix = config.web.prefix.trim_matches('/').to_owned();
+    config.web.prefix = if prefix.is_empty() { "/".to_owned() } else { format!("/{prefix}/") };
+    // The Python exporter writes `None` where nothing is set; nobody's namespace is called so.
+    let said = |name: &String| !name.trim().is_empty() && name != "None";
+    config.metrics.namespace = config
+        .metrics
+        .namespace
+        .take()
+        .filter(said)
+        .or_else(|| environment.pod_namespace())
+        .or_else(|| Some(config.hub.name.clone()));
+    Ok(())
+}
+
+/// Limits that a type does not express.
+fn check(config: &Config, origins: &BTreeMap<String, Origin>) -> Result<(), ConfigError> {
+    let reject = |key: &'static str, problem: String| {
+        Err(ConfigError::Rejected { key, origin: origins.get(key).cloned(), problem })
+    };
+    let ranges = [
+        ("hub.interval_seconds", config.hub.interval_seconds, 1, 86_400),
+        ("hub.users_interval_seconds", config.hub.users_interval_seconds, 60, 604_800),
+        ("hub.timeout_seconds", config.hub.timeout_seconds, 1, 600),
+    ];
+    for (key, value, low, high) in ranges {
+        if !(low..=high).contains(&value) {
+            return reject(key, format!("{value} is not between {low} and {high} seconds"));
+        }
+    }
+    if config.hub.name.trim().is_empty() {
+        return reject("hub.name", "must not be empty".to_owned());
+    }
+    match config.hub.url.as_ref().map(url::Url::scheme) {
+        Some("http" | "https") | None => {}
+        Some(scheme) => {
+            return reject("hub.url", format!("`{scheme}` is not `http` or `https`"));
+        }
+    }
+    check_listen(config, origins)?;
+    check_metrics(config, origins)?;
+    check_pairs(config, origins)
+}
+
+fn check_listen(config: &Config, origins: &BTreeMap<String, Origin>) -> Result<(), ConfigError> {
+    let addresses =
+        [("web.listen", &config.web.listen), ("metrics.listen", &config.metrics.listen)];
+    for (key, address) in addresses {
+        let Some(address) = address else { continue };
+        let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        if port.is_none() {
+            return Err(ConfigError::Rejected {
+                key,
+                origin: origins.get(key).cloned(),
+                problem: format!("`{address}` is not HOST:PORT, for instance `127.0.0.1:10101`"),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn check_metrics(config: &Config, origins: &BTreeMap<String, Origin>) -> Result<(), ConfigError> {
+    let reject = |key: &'static str, problem: String| {
+        Err(ConfigError::Rejected { key, origin: origins.get(key).cloned(), problem })
+    };
+    let is_name_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let prefix = &config.metrics.prefix;
+    if prefix.is_empty()
+        || !prefix.chars().all(is_name_part)
+        || prefix.starts_with(|c: char| c.is_ascii_digit())
+    {
+        return reject(
+            "metrics.prefix",
+            format!("`{prefix}` cannot begin a metric's name: letters, digits and `_` only"),
+        );
+    }
+    if config.metrics.compat && config.groups.multiple == MultipleConfig::Split {
+        let problem = "goes with `groups.multiple = \"in-each\"` or `\"bucket\"` only";
+        return reject("metrics.compat", problem.to_owned());
+    }
+    if config.groups.multiple == MultipleConfig::Bucket && config.groups.bucket.trim().is_empty() {
+        return reject("groups.bucket", "must not be empty".to_owned());
+    }
+    if config.groups.multiple == MultipleConfig::Primary && config.groups.priority.is_empty() {
+        let problem = "`groups.multiple = \"primary\"` needs at least one group here";
+        return reject("groups.priority", problem.to_owned());
+    }
+    Ok(())
+}
+
+/// A certificate without its key, or the other way round.
+fn check_pairs(config: &Config, origins: &BTreeMap<String, Origin>) -> Result<(), ConfigError> {
+    let pairs = [
+        ("hub.cert_file", &config.hub.cert_file, "hub.key_file", &config.hub.key_file),
+        ("web.cert_file", &config.web.cert_file, "web.key_file", &config.web.key_file),
+    ];
+    for (cert_key, cert, key_key, key) in pairs {
+        let (set, missing) = match (cert, key) {
+            (Some(_), None) => (cert_key, key_key),
+            (None, Some(_)) => (key_key, cert_key),
+            _ => continue,
+        };
+        return Err(ConfigError::Rejected {
+            key: set,
+            origin: origins.get(set).cloned(),
+            problem: format!("needs `{missing}` beside it"),
+        });
+    }
+    Ok(())
+}
+
+impl Effective {
+    /// Where the hub is and the token for it, which every command that asks the hub needs.
+    pub fn require_hub(&self) -> Result<(), ConfigError> {
+        if self.config.hub.url.is_none() {
+            return Err(ConfigError::Missing {
+                key: "hub.url",
+                remedy: "give the hub's address, for instance `hub.url = \"http://hub:8081/\"`; \
+                         a service that the hub starts gets it by itself",
+            });
+        }
+        if self.config.hub.token.is_none() {
+            return Err(ConfigError::Missing {
+                key: "hub.token",
+                remedy: "give the API token of the service's role (`JUPYTERHUB_API_TOKEN`, \
+                         `hub.token` or `hub.token_file`)",
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    fn load_file(text: &str) -> Result<Effective, ConfigError> {
+        load_all(&[], text, &[])
+    }
+
+    fn load_all(
+        variables: &[(&str, &str)],
+        text: &str,
+        assignments: &[&str],
+    ) -> Result<Effective, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("insights.toml");
+        std::fs::write(&file, text).unwrap();
+        let flags = assignments.iter().map(|text| Layer::of_assignment(text));
+        let environment = Environment::of(variables.iter().copied());
+        load(&environment, Some(&file), flags.collect::<Result<_, _>>()?)
+    }
+
+    /// The message a bad configuration earns, with the temporary folder taken out.
+    fn message(result: Result<Effective, ConfigError>) -> String {
+        let error = result.unwrap_err();
+        let mut text = error.to_string();
+        if let Some(source) = error.source() {
+            text = format!("{text}: {}", source.to_string().trim().replace('\n', " "));
+        }
+        let is_temporary = |word: &&str| word.contains("insights.toml");
+        let path = text.split('`').find(is_temporary).map(str::to_owned);
+        path.map_or(text.clone(), |path| text.replace(&path, "insights.toml"))
+    }
+
+    #[test]
+    fn later_layers_win() {
+        let effective = load_all(
+            &[("NAMESPACE", "prod"), ("JUPYTERHUB_INSIGHTS__HUB__INTERVAL_SECONDS", "20")],
+            "[hub]\ninterval_seconds = 10\ntimeout_seconds = 5",
+            &["hub.timeout_seconds=7"],
+        )
+        .unwrap();
+        assert_eq!(effective.config.hub.interval_seconds, 20);
+        assert_eq!(effective.config.hub.timeout_seconds, 7);
+        assert_eq!(effective.config.metrics.namespace.as_deref(), Some("prod"));
+        let origin = |key: &str| effective.origins[key].to_string();
+        assert_eq!(origin("hub.timeout_seconds"), "flag `--set`");
+        assert_eq!(origin("metrics.namespace"), "environment variable `NAMESPACE`");
+    }
+
+    #[test]
+    fn bad_configurations_earn_messages_that_name_the_key() {
+        for (text, expected) in [
+            (
+                "[hub]\nintervall = 3",
+                "`hub.intervall` (file `insights.toml`) is not a key; `jupyterhub-insights docs \
+                 config` lists them",
+            ),
+            (
+                "[hubs]",
+                "`hubs` (file `insights.toml`) is not a key; `jupyterhub-insights docs config` \
+                 lists them",
+            ),
+            (
+                "[hub]\ninterval_seconds = 0",
+                "`hub.interval_seconds` (file `insights.toml`): 0 is not between 1 and 86400 \
+                 seconds",
+            ),
+            (
+                "[hub]\ninterval_seconds = \"5\"",
+                "`hub.interval_seconds` (file `insights.toml`): invalid type: string \"5\", \
+                 expected u64",
+            ),
+            (
+                "[hub]\nurl = \"ftp://hub/\"",
+                "`hub.url` (file `insights.toml`): `ftp` is not `http` or `https`",
+            ),
+            (
+                "[groups]\nmultiple = \"each\"",
+                "`groups.multiple` (file `insights.toml`): unknown variant `each`, expected one \
+                 of `in-each`, `split`, `primary`, `bucket`",
+            ),
+            (
+                "[groups]\nmultiple = \"primary\"",
+                "`groups.priority`: `groups.multiple = \"primary\"` needs at least one group here",
+            ),
+            (
+                "[metrics]\nprefix = \"my hub\"",
+                "`metrics.prefix` (file `insights.toml`): `my hub` cannot begin a metric's name: \
+                 letters, digits and `_` only",
+            ),
+            (
+                "[web]\nlisten = \"10101\"",
+                "`web.listen` (file `insights.toml`): `10101` is not HOST:PORT, for instance \
+                 `127.0.0.1:10101`",
+            ),
+            (
+                "[hub]\ncert_file = \"cert.pem\"",
+                "`hub.cert_file` (file `insights.toml`): needs `hub.key_file` beside it",
+            ),
+            (
+                "[hub]\ntoken_file = \"/no/such/file\"",
+                "`hub.token_file`: could not read `/no/such/file`: No such file or directory (os \
+                 error 2)",
+            ),
+        ] {
+            assert_eq!(message(load_file(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_toml_is_named_with_the_line() {
+        let message = message(load_file("[hub\nurl"));
+        assert!(message.starts_with("`insights.toml` is not TOML: TOML parse error at line 1"));
+    }
+
+    #[test]
+    fn variables_and_assignments_are_checked_like_the_file() {
+        let variable = |name, value| message(load_all(&[(name, value)], "", &[]));
+        assert_eq!(
+            variable("JUPYTERHUB_INSIGHTS__HUB__ITERVAL", "3"),
+            "environment variable `JUPYTERHUB_INSIGHTS__HUB__ITERVAL` sets no key; \
+             `jupyterhub-insights docs config` lists them"
+        );
+        assert_eq!(
+            variable("JUPYTERHUB_INSIGHTS__GROUPS__ALLOWED", "physics"),
+            "`groups.allowed` (environment variable `JUPYTERHUB_INSIGHTS__GROUPS__ALLOWED`): \
+             expected a list, for instance `[\"physics\", \"course::*\"]`"
+        );
+        assert_eq!(
+            message(load_all(&[], "", &["hub.interval_seconds=soon"])),
+            "`hub.interval_seconds` (flag `--set`): expected a whole number, for instance 60"
+        );
+    }
+
+    #[test]
+    fn a_token_of_digits_is_text() {
+        let digits = "12345678901234567890123456789012";
+        let set = [("JUPYTERHUB_INSIGHTS__HUB__TOKEN", digits)];
+        let effective = load_all(&set, "", &[]).unwrap();
+        assert_eq!(effective.config.hub.token.unwrap().expose(), digits);
+    }
+
+    #[test]
+    fn an_empty_secret_is_not_set_and_an_empty_secret_file_is_an_error() {
+        let set = [("JUPYTERHUB_INSIGHTS__METRICS__SCRAPE_TOKEN", " ")];
+        assert_eq!(load_all(&set, "", &[]).unwrap().config.metrics.scrape_token, None);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        std::fs::write(&file, "\n").unwrap();
+        let text = format!("[metrics]\nscrape_token_file = {:?}", file.to_str().unwrap());
+        let message = load_file(&text).unwrap_err().to_string();
+        assert!(message.starts_with("`metrics.scrape_token_file`: ") && message.ends_with("is empty"));
+    }
+
+    #[test]
+    fn the_namespace_is_the_flag_else_the_variable_else_the_pods_else_the_hubs_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let pod_file = folder.path().join("namespace");
+        std::fs::write(&pod_file, "pod-ns\n").unwrap();
+        let namespace = |variables: &[(&str, &str)], pod: Option<&Path>, flag: Option<&str>| {
+            let environment = Environment::of(variables.iter().copied());
+            let environment = environment.with_pod_namespace_file(pod.unwrap_or(Path::new("")));
+            let flags = flag.map(|flag| {
+                let origin = Origin::Flag("--jupyterhub_namespace".to_owned());
+                Layer::of_key("metrics.namespace", Value::from(flag), origin)
+            });
+            let effective = load(&environment, None, flags.into_iter().collect()).unwrap();
+            effective.config.metrics.namespace.unwrap()
+        };
+        let set = [("NAMESPACE", "var-ns")];
+        assert_eq!(namespace(&set, Some(&pod_file), Some("flag-ns")), "flag-ns");
+        assert_eq!(namespace(&set, Some(&pod_file), None), "var-ns");
+        assert_eq!(namespace(&[], Some(&pod_file), None), "pod-ns");
+        assert_eq!(namespace(&[], None, None), "jupyterhub");
+        assert_eq!(namespace(&[("NAMESPACE", "")], None, None), "jupyterhub");
+        assert_eq!(namespace(&[("NAMESPACE", "None")], None, Some("")), "jupyterhub");
+    }
+
+    #[test]
+    fn a_managed_service_needs_no_file() {
+        let environment = Environment::of([
+            ("JUPYTERHUB_API_URL", "http://127.0.0.1:8081/jupyter/hub/api"),
+            ("JUPYTERHUB_API_TOKEN", "t"),
+            ("JUPYTERHUB_SERVICE_URL", "http://127.0.0.1:10101"),
+            ("JUPYTERHUB_SERVICE_PREFIX", "/jupyter/services/insights/"),
+        ]);
+        let effective = load(&environment, None, vec![]).unwrap();
+        effective.require_hub().unwrap();
+        let config = effective.config;
+        assert_eq!(config.hub.url.as_ref().unwrap().as_str(), "http://127.0.0.1:8081/jupyter/");
+        assert_eq!(config.web.listen.as_deref(), Some("127.0.0.1:10101"));
+        assert_eq!(config.web.prefix, "/jupyter/services/insights/");
+        assert_eq!(config.metrics_listen(), None);
+    }
+
+    #[test]
+    fn an_external_service_serves_metrics_on_a_port_of_its_own() {
+        let of = |text: &str| load_file(text).unwrap().config;
+        assert_eq!(of("").metrics_listen(), Some("0.0.0.0:9090"));
+        assert_eq!(of("[web]\nlisten = \"127.0.0.1:1\"").metrics_listen(), None);
+        let both = "[web]\nlisten = \"127.0.0.1:1\"\n[metrics]\nlisten = \"0.0.0.0:2\"";
+        assert_eq!(of(both).metrics_listen(), Some("0.0.0.0:2"));
+        let same = "[web]\nlisten = \"127.0.0.1:1\"\n[metrics]\nlisten = \"0.0.0.0:1\"";
+        assert_eq!(of(same).metrics_listen(), None);
+    }
+}

@@ -1,0 +1,306 @@
+//! All settings, each defined once: the structs below make the parser, `config print`,
+//! `docs/config.md` and the checks. Nobody else reads the environment.
+//!
+//! Where a value comes from (file, environment, flag) is the business of [`layers`]; what a hub
+//! tells its services of [`environment`].
+
+pub mod docs;
+pub mod environment;
+pub mod layers;
+pub mod print;
+mod schema;
+mod secret;
+
+pub use layers::{ConfigError, Effective, Layer, Origin, load};
+pub use secret::Secret;
+
+use model::attribution::{Attribution, ExtraMultipleRow, MultiGroupRule};
+use model::filter::{GroupFilter, GroupPattern};
+use model::names::GroupName;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+use url::Url;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The hub that is asked, and how often.
+    pub hub: HubConfig,
+    /// Which groups are shown, and how users in several of them count.
+    pub groups: GroupsConfig,
+    /// What Prometheus reads.
+    pub metrics: MetricsConfig,
+    /// What the hub's proxy passes on to browsers and scripts.
+    pub web: WebConfig,
+    /// What is written to standard error.
+    pub log: LogConfig,
+}
+
+/// The hub that is asked, and how often.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HubConfig {
+    /// Name of this hub in labels and tables, for the case that several hubs are watched.
+    pub name: String,
+    /// The hub's address with its base URL, for instance `http://hub:8081/` or
+    /// `https://hub.example.org/jupyter/`. A service that the hub starts need not set it.
+    #[schemars(with = "Option<String>")]
+    pub url: Option<Url>,
+    /// API token of the service's read-only role. A service that the hub starts need not set it.
+    pub token: Option<Secret>,
+    /// File that holds the token, for instance a mounted secret; read at start.
+    pub token_file: Option<PathBuf>,
+    /// PEM file of further authorities to trust when the hub's address is https.
+    pub ca_file: Option<PathBuf>,
+    /// PEM certificate to show to the hub, as `internal_ssl` demands; needs `key_file`.
+    pub cert_file: Option<PathBuf>,
+    /// PEM key of `cert_file`.
+    pub key_file: Option<PathBuf>,
+    /// Seconds between two reads of groups and running servers, 1 to 86400. A read of a hub with
+    /// 10,000 users costs it well under a second; a slow hub is asked less often by itself.
+    pub interval_seconds: u64,
+    /// Seconds between two complete reads of the user list, 60 to 604800. New and deleted users
+    /// are noticed at the next `interval_seconds` anyway; the complete read notices renamed ones.
+    pub users_interval_seconds: u64,
+    /// Seconds after which a request to the hub is given up, 1 to 600. The first read after the
+    /// start of a large hub takes seconds.
+    pub timeout_seconds: u64,
+}
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        Self {
+            name: "jupyterhub".to_owned(),
+            url: None,
+            token: None,
+            token_file: None,
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
+            interval_seconds: 60,
+            users_interval_seconds: 6 * 3600,
+            timeout_seconds: 30,
+        }
+    }
+}
+
+impl HubConfig {
+    /// Time between two reads.
+    pub fn interval(&self) -> Duration {
+        Duration::from_secs(self.interval_seconds)
+    }
+
+    /// Time between two complete reads of the user list.
+    pub fn users_interval(&self) -> Duration {
+        Duration::from_secs(self.users_interval_seconds)
+    }
+
+    /// Time after which a request is given up.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_seconds)
+    }
+}
+
+/// Which groups are shown, and how users in several of them count.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GroupsConfig {
+    /// Only these groups are shown, by name or with `*` for any text; empty: all. Users who are
+    /// in none of them are not shown at all.
+    pub allowed: Vec<String>,
+    /// These groups are never shown, by name or with `*` for any text; wins over `allowed`.
+    pub denied: Vec<String>,
+    /// How users in several groups count.
+    pub multiple: MultipleConfig,
+    /// With `multiple = "primary"`: the first of these groups that the user is in; a user in none
+    /// of them counts to the first by name.
+    pub priority: Vec<String>,
+    /// With `multiple = "bucket"`: the name of the pseudo group. A real group of this name keeps
+    /// it; the pseudo group then gets a `_` behind.
+    pub bucket: String,
+}
+
+impl Default for GroupsConfig {
+    fn default() -> Self {
+        Self {
+            allowed: Vec::new(),
+            denied: Vec::new(),
+            multiple: MultipleConfig::InEach,
+            priority: Vec::new(),
+            bucket: "multiple".to_owned(),
+        }
+    }
+}
+
+/// How users in several groups count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MultipleConfig {
+    /// Fully in each of their groups; totals over groups overlap.
+    InEach,
+    /// In each of their groups with an equal share; shares add up to one.
+    Split,
+    /// Only in the first of them by `priority`.
+    Primary,
+    /// Only in the pseudo group `bucket`.
+    Bucket,
+}
+
+/// What Prometheus reads.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsConfig {
+    /// Address and port of its own for metrics and probes, which the hub's proxy does not serve,
+    /// for instance `0.0.0.0:9090`. Metrics are open there, so keep it inside your network. The
+    /// default is `0.0.0.0:9090` where `web.listen` is not set, else none.
+    pub listen: Option<String>,
+    /// Value of the label `namespace`. The default is the environment variable `NAMESPACE`, else
+    /// the namespace of the pod we run in, else `hub.name`.
+    pub namespace: Option<String>,
+    /// First part of the names of metrics about the hub, as `JUPYTERHUB_METRICS_PREFIX` sets it for
+    /// the hub's own.
+    pub prefix: String,
+    /// Answer scrapes with names without a token even behind the hub's proxy, where every visitor
+    /// can read them. Warned of at every start.
+    pub open: bool,
+    /// Token that a scraper may send as `Authorization: Bearer …` instead of a hub token.
+    pub scrape_token: Option<Secret>,
+    /// File that holds the scrape token; read at start.
+    pub scrape_token_file: Option<PathBuf>,
+    /// Add the row `usergroup="multiple"` for users in several groups, for dashboards that were
+    /// made for the Python exporter. Only with `groups.multiple = "in-each"`.
+    pub compat: bool,
+}
+
+impl Default for MetricsConfig {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            namespace: None,
+            prefix: "jupyterhub".to_owned(),
+            open: false,
+            scrape_token: None,
+            scrape_token_file: None,
+            compat: false,
+        }
+    }
+}
+
+/// What the hub's proxy passes on to browsers and scripts.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebConfig {
+    /// Address and port that the hub's proxy forwards to. A service that the hub starts gets it
+    /// from the hub (`url` of the service).
+    pub listen: Option<String>,
+    /// Path under which everything is served.
+    pub prefix: String,
+    /// PEM certificate to serve https with, as `internal_ssl` demands; needs `key_file`.
+    pub cert_file: Option<PathBuf>,
+    /// PEM key of `cert_file`.
+    pub key_file: Option<PathBuf>,
+    /// PEM file of the authorities whose client certificates are demanded.
+    pub client_ca_file: Option<PathBuf>,
+}
+
+impl Default for WebConfig {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            prefix: "/services/insights/".to_owned(),
+            cert_file: None,
+            key_file: None,
+            client_ca_file: None,
+        }
+    }
+}
+
+/// What is written to standard error.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// Text for people or JSON for collectors.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug` or `trace`. User names appear at `debug` only.
+    pub level: LogLevel,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: LogLevel::Info }
+    }
+}
+
+/// Text for people or JSON for collectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line per event.
+    Text,
+    /// One object per line.
+    Json,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Someone must act.
+    Error,
+    /// We coped.
+    Warn,
+    /// Per poll.
+    Info,
+    /// Per request and user.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl Config {
+    /// The multi-group rule and filter, as the model wants them.
+    pub fn attribution(&self) -> Attribution {
+        let patterns = |texts: &[String]| texts.iter().map(|t| GroupPattern::parse(t)).collect();
+        let groups = &self.groups;
+        let name = |text: &String| GroupName::from(text.as_str());
+        Attribution {
+            filter: GroupFilter {
+                allowed: patterns(&groups.allowed),
+                denied: patterns(&groups.denied),
+            },
+            rule: match groups.multiple {
+                MultipleConfig::InEach => MultiGroupRule::InEach,
+                MultipleConfig::Split => MultiGroupRule::Split,
+                MultipleConfig::Primary => {
+                    MultiGroupRule::Primary(groups.priority.iter().map(name).collect())
+                }
+                MultipleConfig::Bucket => MultiGroupRule::Bucket(name(&groups.bucket)),
+            },
+            extra_row: if self.metrics.compat {
+                ExtraMultipleRow::Add
+            } else {
+                ExtraMultipleRow::Omit
+            },
+        }
+    }
+
+    /// Where metrics are served on a port of their own, if they are.
+    pub fn metrics_listen(&self) -> Option<&str> {
+        match (&self.metrics.listen, &self.web.listen) {
+            (Some(own), Some(web)) if own == web || is_any_address_of_port(own, web) => None,
+            (Some(own), _) => Some(own),
+            (None, Some(_)) => None,
+            (None, None) => Some("0.0.0.0:9090"),
+        }
+    }
+}
+
+/// The Python exporter's `--port` names a port of all addresses; where the hub's proxy forwards
+/// to that very port there is one listener, and it is the closed one.
+fn is_any_address_of_port(own: &str, web: &str) -> bool {
+    let port = |address: &str| address.rsplit_once(':').map(|(_, port)| port.to_owned());
+    own.starts_with("0.0.0.0:") && port(own) == port(web)
+}

@@ -1,0 +1,305 @@
+//! Lists that come in pages: read whole or thrown away whole.
+
+use super::client::{Answer, HubClient, Question, parse};
+use super::error::HubError;
+use super::replies::{self, GroupReply, PageReply, UserReply};
+use model::names::NamePool;
+use model::snapshot::{Group, Server, sorted_groups};
+use reqwest::header::HeaderValue;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The hub lowers a larger `limit` to this in silence.
+const LIMIT_MAX: u64 = 200;
+const LIMIT_MIN: u64 = 10;
+/// A page should not hold up the hub's logins for longer.
+const PAGE_TIME_GOAL: Duration = Duration::from_millis(150);
+/// Reads of a list that changes under us, before giving up until the next poll.
+const ATTEMPTS: u32 = 3;
+
+/// How many items to ask for at once: few until the hub proves fast.
+#[derive(Debug)]
+pub struct PageSize {
+    limit: u64,
+}
+
+impl Default for PageSize {
+    fn default() -> Self {
+        Self { limit: 25 }
+    }
+}
+
+impl PageSize {
+    /// Items to ask for.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Learns from the time that a page took.
+    pub fn learn(&mut self, elapsed: Duration) {
+        if elapsed > PAGE_TIME_GOAL * 2 {
+            self.limit = (self.limit / 2).max(LIMIT_MIN);
+        } else if elapsed < PAGE_TIME_GOAL / 2 {
+            self.limit = (self.limit * 2).min(LIMIT_MAX);
+        }
+    }
+}
+
+/// One page of a list, converted.
+pub(super) struct Page<T> {
+    pub(super) items: Vec<T>,
+    pub(super) total: u64,
+    pub(super) next_offset: Option<u64>,
+}
+
+/// The group list with what is worth remembering between two reads.
+#[derive(Debug, Default)]
+pub struct GroupPages {
+    size: PageSize,
+    names: NamePool,
+    known: HashMap<String, KnownPage>,
+}
+
+/// A page as it was under an ETag.
+#[derive(Clone, Debug)]
+struct KnownPage {
+    etag: HeaderValue,
+    groups: Arc<[Group]>,
+    total: u64,
+    next_offset: Option<u64>,
+}
+
+impl GroupPages {
+    /// All groups with their members, sorted by name.
+    ///
+    /// # Errors
+    /// Any failure throws away the whole list; what was known before is the caller's to keep.
+    pub async fn read(&mut self, hub: &HubClient) -> Result<Arc<[Group]>, HubError> {
+        let mut attempt = 1;
+        let groups = loop {
+            match self.read_once(hub).await {
+                Err(HubError::InconsistentPages { .. }) if attempt < ATTEMPTS => attempt += 1,
+                outcome => break outcome?,
+            }
+        };
+        self.names.shrink();
+        Ok(sorted_groups(groups))
+    }
+
+    async fn read_once(&mut self, hub: &HubClient) -> Result<Vec<Group>, HubError> {
+        let mut collected = Collected::new("/groups");
+        let mut asked = HashSet::new();
+        let mut offset = 0;
+        loop {
+            let limit = self.size.limit();
+            let path = format!("groups?offset={offset}&limit={limit}");
+            let started = Instant::now();
+            let page = self.page(hub, &path).await?;
+            self.size.learn(started.elapsed());
+            asked.insert(path);
+            let next = collected.add(offset, page)?;
+            match next {
+                Some(next) => offset = next,
+                None => break,
+            }
+        }
+        self.known.retain(|path, _| asked.contains(path));
+        collected.finish(|group: &Group| group.name.as_str())
+    }
+
+    async fn page(&mut self, hub: &HubClient, path: &str) -> Result<Page<Group>, HubError> {
+        let known = self.known.get(path);
+        let etag = known.map(|page| &page.etag);
+        let question = Question { endpoint: "groups", path, etag };
+        match (hub.ask_patiently(question).await?, known) {
+            (Answer::Unchanged, Some(known)) => Ok(Page {
+                items: known.groups.to_vec(),
+                total: known.total,
+                next_offset: known.next_offset,
+            }),
+            (Answer::Unchanged, None) => Err(HubError::InconsistentPages {
+                path: "/groups",
+                problem: "answered \"unchanged\" to an unconditional request".to_owned(),
+            }),
+            (Answer::Body { bytes, etag }, _) => {
+                let reply: PageReply<GroupReply<'_>> = parse(path, &bytes)?;
+                let groups: Vec<Group> = reply
+                    .items
+                    .iter()
+                    .map(|item| replies::group(item, &mut self.names))
+                    .collect::<Result<_, _>>()?;
+                let page = Page {
+                    total: reply.pagination.total,
+                    next_offset: reply.pagination.next.map(|next| next.offset),
+                    items: groups,
+                };
+                self.remember(path, etag, &page);
+                Ok(page)
+            }
+        }
+    }
+
+    fn remember(&mut self, path: &str, etag: Option<HeaderValue>, page: &Page<Group>) {
+        let Some(etag) = etag else { return };
+        let known = KnownPage {
+            etag,
+            groups: page.items.as_slice().into(),
+            total: page.total,
+            next_offset: page.next_offset,
+        };
+        self.known.insert(path.to_owned(), known);
+    }
+}
+
+impl HubClient {
+    /// Servers that run, start or stop, sorted by user and name.
+    pub async fn active_servers(&self, size: &mut PageSize) -> Result<Vec<Server>, HubError> {
+        let mut attempt = 1;
+        loop {
+            match self.active_servers_once(size).await {
+                Err(HubError::InconsistentPages { .. }) if attempt < ATTEMPTS => attempt += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn active_servers_once(&self, size: &mut PageSize) -> Result<Vec<Server>, HubError> {
+        let mut collected = Collected::new("/users?state=active");
+        let mut offset = 0;
+        loop {
+            let limit = size.limit();
+            let path = format!("users?state=active&offset={offset}&limit={limit}");
+            let started = Instant::now();
+            let page = self.page(&path, "active_servers", replies::active_user).await?;
+            size.learn(started.elapsed());
+            match collected.add(offset, page)? {
+                Some(next) => offset = next,
+                None => break,
+            }
+        }
+        let users = collected.finish(|user: &replies::ActiveUser| user.name.as_str())?;
+        let mut servers: Vec<Server> = users.into_iter().flat_map(|user| user.servers).collect();
+        servers.sort_by(|left, right| (&left.user, &left.name).cmp(&(&right.user, &right.name)));
+        Ok(servers)
+    }
+
+    /// One page of users, converted.
+    pub(super) async fn page<T>(
+        &self,
+        path: &str,
+        endpoint: &'static str,
+        convert: impl Fn(&UserReply<'_>) -> Result<T, HubError>,
+    ) -> Result<Page<T>, HubError> {
+        let question = Question { endpoint, path, etag: None };
+        let Answer::Body { bytes, .. } = self.ask_patiently(question).await? else {
+            return Err(HubError::InconsistentPages {
+                path: "/users",
+                problem: "answered \"unchanged\" to an unconditional request".to_owned(),
+            });
+        };
+        let reply: PageReply<UserReply<'_>> = parse(path, &bytes)?;
+        Ok(Page {
+            items: reply.items.iter().map(convert).collect::<Result<_, _>>()?,
+            total: reply.pagination.total,
+            next_offset: reply.pagination.next.map(|next| next.offset),
+        })
+    }
+}
+
+/// Pages of one read, checked against each other.
+struct Collected<T> {
+    path: &'static str,
+    items: Vec<T>,
+    total: Option<u64>,
+}
+
+impl<T> Collected<T> {
+    fn new(path: &'static str) -> Self {
+        Self { path, items: Vec::new(), total: None }
+    }
+
+    /// The offset of the next page, if there is one.
+    fn add(&mut self, offset: u64, page: Page<T>) -> Result<Option<u64>, HubError> {
+        if self.total.is_some_and(|total| total != page.total) {
+            return Err(self.inconsistent("the total changed between two pages".to_owned()));
+        }
+        self.total = Some(page.total);
+        let n_items = page.items.len() as u64;
+        self.items.extend(page.items);
+        match page.next_offset {
+            Some(next) if next <= offset || n_items == 0 => Err(self.inconsistent(format!(
+                "the page at {offset} leads back to {next}"
+            ))),
+            next => Ok(next),
+        }
+    }
+
+    /// The items, if there are as many different ones as the hub said.
+    fn finish(self, name: impl Fn(&T) -> &str) -> Result<Vec<T>, HubError> {
+        let total = self.total.unwrap_or_default();
+        let n_distinct = self.items.iter().map(name).collect::<HashSet<_>>().len() as u64;
+        if n_distinct != total {
+            let problem = format!("{n_distinct} different items arrived, {total} were announced");
+            return Err(self.inconsistent(problem));
+        }
+        Ok(self.items)
+    }
+
+    fn inconsistent(&self, problem: String) -> HubError {
+        HubError::InconsistentPages { path: self.path, problem }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(items: &[&'static str], total: u64, next_offset: Option<u64>) -> Page<&'static str> {
+        Page { items: items.to_vec(), total, next_offset }
+    }
+
+    /// The pages at the offsets they lead to; the error's problem if they do not fit together.
+    fn check(pages: Vec<Page<&'static str>>) -> Result<Vec<&'static str>, String> {
+        let mut collected = Collected::new("/groups");
+        let mut offset = 0;
+        let problem = |error| match error {
+            HubError::InconsistentPages { problem, .. } => problem,
+            other => other.to_string(),
+        };
+        for page in pages {
+            if let Some(next) = collected.add(offset, page).map_err(problem)? {
+                offset = next;
+            }
+        }
+        collected.finish(|item| item).map_err(problem)
+    }
+
+    #[test]
+    fn pages_that_fit_together_are_a_list() {
+        let pages = vec![page(&["a", "b"], 3, Some(2)), page(&["c"], 3, None)];
+        assert_eq!(check(pages), Ok(vec!["a", "b", "c"]));
+        assert_eq!(check(vec![page(&[], 0, None)]), Ok(vec![]));
+    }
+
+    #[test]
+    fn pages_that_repeat_or_lie_are_no_list() {
+        let repeating = vec![page(&["a"], 2, Some(1)), page(&["a"], 2, None)];
+        assert_eq!(check(repeating), Err("1 different items arrived, 2 were announced".into()));
+        let lying = vec![page(&["a"], 5, None)];
+        assert_eq!(check(lying), Err("1 different items arrived, 5 were announced".into()));
+        let changing = vec![page(&["a"], 2, Some(1)), page(&["b"], 3, None)];
+        assert_eq!(check(changing), Err("the total changed between two pages".into()));
+        let circling = vec![page(&["a"], 9, Some(1)), page(&["b"], 9, Some(0))];
+        assert_eq!(check(circling), Err("the page at 1 leads back to 0".into()));
+    }
+
+    #[test]
+    fn pages_grow_while_the_hub_is_fast_and_shrink_when_it_is_slow() {
+        let mut size = PageSize::default();
+        (0..10).for_each(|_| size.learn(Duration::from_millis(5)));
+        assert_eq!(size.limit(), 200);
+        (0..10).for_each(|_| size.learn(Duration::from_secs(2)));
+        assert_eq!(size.limit(), 10);
+    }
+}

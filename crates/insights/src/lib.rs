@@ -1,0 +1,13 @@
+//! One program beside a JupyterHub that answers, with numbers that can be checked, who uses it.
+//!
+//! The binary is a thin shell around this library, so that tests can run the real service.
+
+pub mod cli;
+pub mod config;
+pub mod hub;
+pub mod logging;
+pub mod metrics;
+pub mod poll;
+pub mod service;
+//pub mod sim;
+pub mod web;

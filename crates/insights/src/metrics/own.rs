@@ -1,0 +1,281 @@
+//! Metrics about ourselves: is the hub answering, how old is what we show, what went wrong.
+//!
+//! Values are set where things happen and written only at a scrape, so that the large families
+//! need not be written again for them. They name nobody.
+
+use super::exposition::{Block, Head, Kind, Samples};
+use crate::hub::{ErrorKind, HubError, RequestLog};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// What is read from the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Data {
+    /// Groups with their members.
+    Groups,
+    /// The names of all users.
+    Users,
+    /// Running servers.
+    Servers,
+}
+
+impl Data {
+    /// Everything that is polled.
+    pub const ALL: [Self; 3] = [Self::Groups, Self::Users, Self::Servers];
+
+    /// The label's value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Groups => "groups",
+            Self::Users => "users",
+            Self::Servers => "servers",
+        }
+    }
+}
+
+/// Counters and last values.
+#[derive(Debug)]
+pub struct Own {
+    hub_name: String,
+    values: Mutex<Values>,
+}
+
+#[derive(Debug, Default)]
+struct Values {
+    polls: BTreeMap<Data, Polls>,
+    requests: BTreeMap<(&'static str, Option<u16>), u64>,
+    errors: BTreeMap<(Data, &'static str), u64>,
+    panics: BTreeMap<&'static str, u64>,
+    n_series: usize,
+    is_ready: bool,
+}
+
+#[derive(Debug, Default)]
+struct Polls {
+    n_ok: u64,
+    n_failed: u64,
+    last_failed: bool,
+    last_duration: Option<Duration>,
+    last_complete: Option<Timestamp>,
+}
+
+/// One metric about ourselves.
+pub struct OwnFamily {
+    /// Full name.
+    pub name: &'static str,
+    /// What it is.
+    pub help: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// Names of its labels; `hub` is the first of each.
+    pub labels: &'static [&'static str],
+    collect: fn(&Values, &str, Timestamp, &mut Samples),
+}
+
+/// All metrics about ourselves.
+pub static OWN_FAMILIES: &[OwnFamily] = &[
+    OwnFamily {
+        name: "jupyterhub_insights_build_info",
+        help: "Version of jupyterhub-insights.",
+        kind: Kind::Info,
+        labels: &["hub", "version"],
+        collect: |_, hub, _, samples| samples.push(&[hub, env!("CARGO_PKG_VERSION")], 1.0),
+    },
+    OwnFamily {
+        name: "jupyterhub_insights_hub_up",
+        help: "1 if the last read of the hub's groups was complete, else 0.",
+        kind: Kind::Gauge,
+        labels: &["hub"],
+        collect: |values, hub, _, samples| {
+            let groups = values.polls.get(&Data::Groups);
+            let is_up =
+                groups.is_some_and(|polls| polls.last_complete.is_some() && !polls.last_failed);
+            samples.push(&[hub], f64::from(u8::from(is_up)));
+        },
+    },
+    OwnFamily {
+        name: "jupyterhub_insights_data_age_seconds",
+        help: "Seconds since the last complete read; absent before the first.",
+        kind: Kind::Gauge,
+        labels: &["hub", "data"],
+        collect: |values, hub, now, samples| {
+            for (data, polls) in &values.polls {
+                if let Some(at) = polls.last_complete {
+                    let age = now.duration_since(at).as_secs_f64().max(0.0);
+                    samples.push(&[hub, data.as_str()], (age * 1000.0).round() / 1000.0);
+                }
+            }
+        },
+    },
+    OwnFamily {
+        name: "jupyterhub_insights_poll_duration_seconds",
+        help: "Duration of the last read, failed ones included; of users the last page.",
+        kind: Kind::Gauge,
+        labels: &["hub", "data"],
+        collect: |values, hub, _, samples| {
+            for (data, polls) in &values.polls {
+                if let Some(duration) = polls.last_duration {
+                    samples.push(&[hub, data.as_str()], duration.as_secs_f64());
+                }
+            }
+        },
+    },
+    OwnFamily {
+        name: "jupyterhub_insights_polls_total",
+        help: "Reads by what was read and whether it was complete (ok) or thrown away (error).",
+        kind: Kind::Counter,
+        labels: &["hub", "data", "result"],
+        collect: |values, hub, _, samples| {
+            for data in Data::ALL {
+                let polls = values.polls.get(&data);
+                let n_ok = polls.map_or(0, |polls| polls.n_ok);
+                let n_failed = polls.map_or(0, |polls| polls.n_failed);
+                samples.push(&[hub, data.as_str(), "ok"], float(n_ok));
+                samples.push(&[hub, data.as_str(), "error"], float(n_failed));
+            }
+        },
+    },
+    OwnFamily {
+        name: "jupyterhub_insights_errors_total",
+        help: "Reads that failed, by what was read and the kind of error.",
+        kind: Kind::Counter,
+        labels: &["hub", "data", "kind"],
+        collect: |values, hub, _, samples| {
+            for data in Data::ALL {
+                for kind in ErrorKind::ALL {
+                    let n_errors = values.errors.get(&(data, kind.as_str())).copied();
+                    let labels = [hub, data.as_str(), kind.as_str()];
+                    samples.push(&labels, float(n_errors.unwrap_or(0)));
+                }
+            }
+        },
+    },
+    OwnFamily {
+        name: "jupyterhub_insights_hub_requests_total",
+        help: "Requests sent to the hub, by endpoint and status; status none had no answer.",
+        kind: Kind::Counter,
+        labels: &["hub", "endpoint", "status"],
+        collect: |values, hub, _, samples| {
+            for ((endpoint, status), n_requests) in &values.requests {
+                let status = status.map_or("none".to_owned(), |status| status.to_string());
+                samples.push(&[hub, endpoint, &status], float(*n_requests));
+            }
+        },
+    },
+    OwnFamily {
+        name: "jupyterhub_insights_task_panics_total",
+        help: "Bugs that stopped a task or a request, by task.",
+        kind: Kind::Counter,
+        labels: &["hub", "task"],
+        collect: |values, hub, _, samples| {
+            for (task, n_panics) in &values.panics {
+                samples.push(&[hub, task], float(*n_panics));
+            }
+        },
+    },
+    OwnFamily {
+        name: "jupyterhub_insights_series",
+        help: "Series about the hub that a scrape gets, these about ourselves left out.",
+        kind: Kind::Gauge,
+        labels: &["hub"],
+        collect: |values, hub, _, samples| samples.push(&[hub], float(values.n_series as u64)),
+    },
+    OwnFamily {
+        name: "jupyterhub_insights_ready",
+        help: "1 while listening and not being stopped.",
+        kind: Kind::Gauge,
+        labels: &["hub"],
+        collect: |values, hub, _, samples| {
+            samples.push(&[hub], f64::from(u8::from(values.is_ready)));
+        },
+    },
+];
+
+/// Counters pass 2^53 never.
+#[expect(clippy::cast_precision_loss, reason = "counters stay far below 2^53")]
+fn float(count: u64) -> f64 {
+    count as f64
+}
+
+impl Own {
+    /// All zero.
+    pub fn new(hub_name: &str) -> Self {
+        Self { hub_name: hub_name.to_owned(), values: Mutex::default() }
+    }
+
+    /// A read was complete.
+    pub fn record_complete(&self, data: Data, duration: Duration, at: Timestamp) {
+        let mut values = self.values();
+        let polls = values.polls.entry(data).or_default();
+        polls.n_ok += 1;
+        polls.last_failed = false;
+        polls.last_duration = Some(duration);
+        polls.last_complete = Some(at);
+    }
+
+    /// A read was thrown away.
+    pub fn record_failure(&self, data: Data, duration: Duration, error: &HubError) {
+        let mut values = self.values();
+        *values.errors.entry((data, error.kind().as_str())).or_default() += 1;
+        let polls = values.polls.entry(data).or_default();
+        polls.n_failed += 1;
+        polls.last_failed = true;
+        polls.last_duration = Some(duration);
+    }
+
+    /// A task or request panicked.
+    pub fn record_panic(&self, task: &'static str) {
+        *self.values().panics.entry(task).or_default() += 1;
+    }
+
+    /// How many series the other families have.
+    pub fn set_series(&self, n_series: usize) {
+        self.values().n_series = n_series;
+    }
+
+    /// Whether requests are welcome.
+    pub fn set_ready(&self, is_ready: bool) {
+        self.values().is_ready = is_ready;
+    }
+
+    /// Whether requests are welcome.
+    pub fn is_ready(&self) -> bool {
+        self.values().is_ready
+    }
+
+    /// When a kind of data was last complete.
+    pub fn last_complete(&self, data: Data) -> Option<Timestamp> {
+        self.values().polls.get(&data)?.last_complete
+    }
+
+    /// Writes all of them.
+    pub fn collect(&self, now: Timestamp) -> Vec<Block> {
+        let values = self.values();
+        let families = OWN_FAMILIES.iter();
+        families
+            .map(|family| {
+                let mut samples = Samples::new(Head {
+                    name: family.name.to_owned(),
+                    help: family.help,
+                    kind: family.kind,
+                    labels: family.labels,
+                });
+                (family.collect)(&values, &self.hub_name, now, &mut samples);
+                samples.finish()
+            })
+            .collect()
+    }
+
+    /// A panic while counting leaves counts that are still counts.
+    fn values(&self) -> MutexGuard<'_, Values> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RequestLog for Own {
+    fn record(&self, endpoint: &'static str, status: Option<u16>) {
+        *self.values().requests.entry((endpoint, status)).or_default() += 1;
+    }
+}

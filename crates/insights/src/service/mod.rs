@@ -1,0 +1,201 @@
+//! Puts the parts together: ports first, then one set of supervised tasks, until somebody says
+//! stop.
+
+pub mod listener;
+mod parent;
+pub mod port;
+pub mod tasks;
+
+use crate::config::Config;
+use crate::hub::{self, HubClient, TlsFileError};
+use crate::metrics::Published;
+use crate::metrics::own::Own;
+use crate::poll::Poller;
+use crate::web::{self, Access, Site};
+use port::PortError;
+use rustls::ServerConfig;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+use tasks::{Ending, OnPanic, Task, Wish};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// Time for tasks to end after they were told to; the process ends within five seconds.
+const GRACE: Duration = Duration::from_millis(4500);
+
+/// Who started us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Starter {
+    /// A hub, as its managed service: we end when it is gone.
+    Hub,
+    /// Anybody else.
+    Other,
+}
+
+/// A service that has its ports and could begin.
+pub struct Service {
+    site: Site,
+    starter: Starter,
+    listeners: Vec<Listener>,
+    stopping: CancellationToken,
+}
+
+struct Listener {
+    task_name: &'static str,
+    socket: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    access: Access,
+}
+
+/// Why a service could not begin.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum StartError {
+    #[error(transparent)]
+    TlsFile(#[from] TlsFileError),
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+impl Service {
+    /// Binds the ports. Blocks for some seconds if a predecessor is about to leave them.
+    ///
+    /// The configuration must name the hub (`Effective::require_hub`).
+    pub fn bind(config: Config, starter: Starter) -> Result<Self, StartError> {
+        let tls = hub::server_config(&config.web)?;
+        let own = Arc::new(Own::new(&config.hub.name));
+        let hub = HubClient::new(&config.hub, own.clone())?;
+        let mut listeners = Vec::new();
+        if let Some(address) = &config.web.listen {
+            listeners.push(Listener {
+                task_name: "web",
+                socket: port::bind("web.listen", address)?,
+                tls,
+                access: Access::Proxied,
+            });
+        }
+        if let Some(address) = config.metrics_listen() {
+            listeners.push(Listener {
+                task_name: "metrics",
+                socket: port::bind("metrics.listen", address)?,
+                tls: None,
+                access: Access::OwnPort,
+            });
+        }
+        let namespace = config.metrics.namespace.clone().unwrap_or(config.hub.name.clone());
+        let published =
+            Published::new(config.attribution(), &namespace, &config.metrics.prefix);
+        let site = Site {
+            config: Arc::new(config),
+            hub,
+            published: Arc::new(published),
+            own,
+            tokens: Arc::default(),
+            access: Access::Proxied,
+        };
+        Ok(Self { site, starter, listeners, stopping: CancellationToken::new() })
+    }
+
+    /// Everything the service shares, for tests and the demo.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Stops the service when cancelled.
+    pub fn stopping(&self) -> CancellationToken {
+        self.stopping.clone()
+    }
+
+    /// Runs until a signal, the end of the hub that started us, or a task that cannot go on.
+    pub async fn run(self) -> Ending {
+        let (own, stopping) = (self.site.own.clone(), self.stopping.clone());
+        self.tell();
+        let tasks = self.tasks();
+        own.set_ready(true);
+        tasks::supervise(tasks, own, stopping, GRACE).await
+    }
+
+    /// What runs, in one list.
+    pub fn tasks(self) -> Vec<Task> {
+        let Self { site, starter, listeners, stopping } = self;
+        let mut tasks = vec![poll_task(&site), signal_task(&stopping)];
+        if starter == Starter::Hub {
+            tasks.push(Task::new("parent", OnPanic::Restart, || async {
+                parent::gone().await;
+                Ok(Wish::Stop { reason: "the hub that started this service is gone" })
+            }));
+        }
+        for listener in listeners {
+            tasks.push(listener_task(&site, listener, &stopping));
+        }
+        tasks
+    }
+
+    fn tell(&self) {
+        let prefix = &self.site.config.web.prefix;
+        for listener in &self.listeners {
+            let scheme = if listener.tls.is_some() { "https" } else { "http" };
+            let Ok(address) = listener.socket.local_addr() else { continue };
+            let access = match listener.access {
+                Access::Proxied => "behind the hub's proxy, metrics need a token",
+                Access::OwnPort => "a port of its own, metrics are open",
+            };
+            info!("Listening on {scheme}://{address}{prefix} ({access}).");
+        }
+        let hub_url = self.site.config.hub.url.as_ref().map(url::Url::as_str).unwrap_or_default();
+        let interval_s = self.site.config.hub.interval_seconds;
+        info!(hub.url = hub_url, "Reading the hub at {hub_url} every {interval_s} s.");
+        if self.site.config.metrics.open {
+            warn!(
+                "`metrics.open` is set: everybody who reaches the hub can read the names of its \
+                 users and groups."
+            );
+        }
+    }
+}
+
+fn poll_task(site: &Site) -> Task {
+    let site = site.clone();
+    Task::new("poll", OnPanic::Restart, move || {
+        let (hub, own) = (site.hub.clone(), site.own.clone());
+        let poller = Poller::new(&site.config.hub, hub, own, site.published.clone());
+        async move {
+            poller.run().await;
+            Ok(Wish::Nothing)
+        }
+    })
+}
+
+fn signal_task(stopping: &CancellationToken) -> Task {
+    let stopping = stopping.clone();
+    Task::new("signal", OnPanic::Restart, move || {
+        let stopping = stopping.clone();
+        async move {
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            let reason = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+                () = stopping.cancelled() => "the program that runs the service asked for it",
+            };
+            Ok(Wish::Stop { reason })
+        }
+    })
+}
+
+/// A listener's port cannot be bound again by a restarted task: whoever started us does that.
+fn listener_task(site: &Site, listener: Listener, stopping: &CancellationToken) -> Task {
+    let router = web::router(Site { access: listener.access, ..site.clone() });
+    let stopping = stopping.clone();
+    let Listener { task_name, socket, tls, .. } = listener;
+    Task::new(task_name, OnPanic::End, move || {
+        let (router, stopping, tls) = (router.clone(), stopping.clone(), tls.clone());
+        let socket = socket.try_clone();
+        async move {
+            listener::serve(socket?, tls, router, stopping).await?;
+            Ok(Wish::Nothing)
+        }
+    })
+}

@@ -1,0 +1,101 @@
+//! What is served over HTTP, and to whom. The only module that picks a reply's status.
+//!
+//! What metrics say is the business of `metrics`; listening and stopping that of `service`.
+
+mod access;
+mod health;
+mod metrics;
+mod negotiation;
+mod root;
+
+pub use access::{Access, ClientTokens};
+
+use crate::config::Config;
+use crate::hub::HubClient;
+use crate::metrics::Published;
+use crate::metrics::own::Own;
+use axum::Router;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use std::any::Any;
+use std::sync::Arc;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// Everything a handler may need.
+#[derive(Clone)]
+pub struct Site {
+    /// The configuration in force.
+    pub config: Arc<Config>,
+    /// To ask whom a token belongs to.
+    pub hub: HubClient,
+    /// What is known of the hub, written.
+    pub published: Arc<Published>,
+    /// What is known of ourselves.
+    pub own: Arc<Own>,
+    /// Outcomes of asking about tokens.
+    pub tokens: Arc<ClientTokens>,
+    /// How requests get here.
+    pub access: Access,
+}
+
+/// Everything below the service prefix.
+pub fn router(site: Site) -> Router {
+    let prefix = site.config.web.prefix.clone();
+    let own = Arc::clone(&site.own);
+    let below = |path: &str| format!("{prefix}{path}");
+    let mut router = Router::new()
+        .route(&prefix, get(root::show))
+        .route(&below("metrics"), get(metrics::show))
+        .route(&below("health/live"), get(health::live))
+        .route(&below("health/ready"), get(health::ready))
+        .route(&below("assets/insights.css"), get(root::stylesheet));
+    if prefix != "/" {
+        // The prefix as people type it.
+        router = router.route(prefix.trim_end_matches('/'), get(root::show));
+    }
+    let not_found = format!("nothing here; this service answers below {prefix}\n");
+    catching_panics(router.fallback((StatusCode::NOT_FOUND, not_found)).with_state(site), own)
+}
+
+/// Turns a handler's panic into a 500 and counts it.
+pub fn catching_panics(router: Router, own: Arc<Own>) -> Router {
+    router.layer(CatchPanicLayer::custom(move |_: Box<dyn Any + Send>| -> Response {
+        own.record_panic("request");
+        (StatusCode::INTERNAL_SERVER_ERROR, "internal error\n").into_response()
+    }))
+}
+
+/// A refusal in one line of text; never a login page, which a scraper would take for metrics.
+#[derive(Debug, PartialEq, Eq)]
+enum Refusal {
+    Forbidden,
+    /// Too many unknown tokens at once, or the hub could not be asked about one.
+    TryLater { reason: &'static str },
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = match self {
+            Self::Forbidden => (
+                StatusCode::FORBIDDEN,
+                "these metrics name people: send the scrape token or a hub token with the scope \
+                 read:metrics (or list:users and read:groups) as Authorization: Bearer TOKEN\n",
+            )
+                .into_response(),
+            Self::TryLater { reason } => {
+                let mut response =
+                    (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response();
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+                response
+            }
+        };
+        no_store(&mut response);
+        response
+    }
+}
+
+/// Nothing of ours may lie in a shared cache.
+fn no_store(response: &mut Response) {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}

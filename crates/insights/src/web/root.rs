@@ -1,0 +1,73 @@
+//! The prefix itself: metrics for a scraper, as the Python exporter serves them, and a page for
+//! a browser that says whether the service works. The page names nobody.
+
+use super::negotiation::{Wanted, page_or_metrics};
+use super::{Refusal, Site, metrics, no_store};
+use crate::metrics::own::Data;
+use crate::poll::clock::now;
+use askama::Template;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{Html, IntoResponse, Response};
+
+/// No script, no foreign host, no frame.
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// `GET .`
+pub(super) async fn show(
+    State(site): State<Site>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    match page_or_metrics(&headers) {
+        Wanted::Metrics => metrics::show(State(site), headers).await,
+        Wanted::Page => Ok(page(&site)),
+    }
+}
+
+/// `GET assets/insights.css`
+pub(super) async fn stylesheet() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("pages/insights.css"))
+}
+
+#[derive(Template)]
+#[template(path = "status.html")]
+struct StatusPage<'a> {
+    hub_name: &'a str,
+    prefix: &'a str,
+    version: &'static str,
+    reads: Vec<ReadStatus>,
+}
+
+/// One kind of data and how old it is.
+struct ReadStatus {
+    what: &'static str,
+    age: Option<String>,
+}
+
+fn page(site: &Site) -> Response {
+    let age = |data: Data| {
+        let at = site.own.last_complete(data)?;
+        Some(format!("{} s ago", now().duration_since(at).as_secs().max(0)))
+    };
+    let page = StatusPage {
+        hub_name: &site.config.hub.name,
+        prefix: &site.config.web.prefix,
+        version: env!("CARGO_PKG_VERSION"),
+        reads: Data::ALL.map(|data| ReadStatus { what: data.as_str(), age: age(data) }).into(),
+    };
+    let mut response = match page.render() {
+        Ok(html) => Html(html).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "Could not write the status page.");
+            axum::http::StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    };
+    let headers = response.headers_mut();
+    let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    no_store(&mut response);
+    response
+}

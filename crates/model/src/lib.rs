@@ -1,0 +1,10 @@
+//! Values and rules of jupyterhub-insights: what the hub told us, and what follows from it.
+//!
+//! Pure: plain values in, plain values out. No files, sockets, clock or async belong here, and
+//! no JSON: the `hub` module of the service converts the hub's replies into these types.
+
+pub mod attribution;
+pub mod filter;
+pub mod names;
+pub mod slug;
+pub mod snapshot;

@@ -1,0 +1,93 @@
+//! The present, as the hub last told it: groups and their members, all users, running servers.
+//!
+//! How it was fetched (pages, retries) and how old it may get do not belong here. The history
+//! is rows of tables; a snapshot has no past.
+
+use crate::names::{GroupName, UserName};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// One group with its members, sorted by name, each once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The group's name.
+    pub name: GroupName,
+    /// Sorted, without repetitions. Empty groups exist.
+    pub members: Arc<[UserName]>,
+}
+
+impl Group {
+    /// Sorts the members and drops repetitions.
+    pub fn new(name: GroupName, members: impl IntoIterator<Item = UserName>) -> Self {
+        let members: BTreeSet<UserName> = members.into_iter().collect();
+        Self { name, members: members.into_iter().collect() }
+    }
+}
+
+/// A server that the hub lists as active: running, starting or stopping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Whose it is.
+    pub user: UserName,
+    /// `""` is the user's default server.
+    pub name: Arc<str>,
+    /// When the hub started it; unknown for a moment while it is pending.
+    pub started: Option<Timestamp>,
+    /// Last traffic or activity report, about five minutes exact.
+    pub last_activity: Option<Timestamp>,
+    /// Whether it answers.
+    pub ready: bool,
+}
+
+/// One complete answer of the hub and when it was complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dated<T> {
+    /// What the hub said.
+    pub value: T,
+    /// When the read that brought it was complete.
+    pub at: Timestamp,
+}
+
+/// What is known of the hub now. `None`: not one complete answer yet.
+///
+/// Each part is replaced whole or not at all, so that an error keeps the last truth.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Sorted by name.
+    pub groups: Option<Dated<Arc<[Group]>>>,
+    /// Everybody the hub knows, also those who never logged in; sorted.
+    pub users: Option<Dated<Arc<[UserName]>>>,
+    /// Active servers, sorted by user and name.
+    pub servers: Option<Dated<Arc<[Server]>>>,
+}
+
+/// Sorts groups by name; of two answers about one group the later counts.
+///
+/// Offset paging over a table that changes can show a group twice.
+pub fn sorted_groups(mut groups: Vec<Group>) -> Arc<[Group]> {
+    groups.reverse();
+    groups.sort_by(|left, right| left.name.cmp(&right.name));
+    groups.dedup_by(|next, kept| next.name == kept.name);
+    groups.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_sorted_and_unique() {
+        let group = Group::new("physics".into(), ["grace", "ada", "grace"].map(UserName::from));
+        assert_eq!(&*group.members, &["ada", "grace"].map(UserName::from));
+    }
+
+    #[test]
+    fn of_two_answers_about_a_group_the_later_counts() {
+        let group = |member: &str| Group::new("physics".into(), [UserName::from(member)]);
+        let other = Group::new("art".into(), []);
+        let groups = sorted_groups(vec![group("old"), other, group("new")]);
+        assert_eq!(groups.len(), 2);
+        assert_eq!(&*groups[1].members, &["new"].map(UserName::from));
+    }
+}
