@@ -9,5 +9,5 @@ pub mod logging;
 pub mod metrics;
 pub mod poll;
 pub mod service;
-//pub mod sim;
+pub mod sim;
 pub mod web;

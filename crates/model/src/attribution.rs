@@ -88,7 +88,10 @@ impl Attribution {
     pub fn apply(&self, groups: &[Group], all_users: Option<&[UserName]>) -> Memberships {
         let mut pseudo = PseudoNames::new(groups.iter().filter(|g| self.filter.allows(&g.name)));
         let mut groups_by_user: BTreeMap<&UserName, Vec<&GroupName>> = BTreeMap::new();
-        for group in groups.iter().filter(|group| self.filter.allows(&group.name)) {
+        for group in groups
+            .iter()
+            .filter(|group| self.filter.allows(&group.name))
+        {
             for member in &*group.members {
                 groups_by_user.entry(member).or_default().push(&group.name);
             }
@@ -120,7 +123,11 @@ impl Attribution {
         rows: &mut Vec<Membership>,
     ) {
         let mut push = |group: GroupName, share: f64| {
-            rows.push(Membership { user: user.clone(), group, share });
+            rows.push(Membership {
+                user: user.clone(),
+                group,
+                share,
+            });
         };
         let [_, _, ..] = groups else {
             let only = groups.first().map(|&group| group.clone());
@@ -157,14 +164,21 @@ struct PseudoNames<'a> {
 
 impl<'a> PseudoNames<'a> {
     fn new(visible: impl Iterator<Item = &'a Group>) -> Self {
-        Self { taken: visible.map(|group| group.name.as_str()).collect(), renamed: Vec::new() }
+        Self {
+            taken: visible.map(|group| group.name.as_str()).collect(),
+            renamed: Vec::new(),
+        }
     }
 
     fn name(&mut self, usual: &str) -> GroupName {
         if !self.taken.contains(usual) {
             return GroupName::from(usual);
         }
-        if let Some(known) = self.renamed.iter().find(|renamed| renamed.taken.as_str() == usual) {
+        if let Some(known) = self
+            .renamed
+            .iter()
+            .find(|renamed| renamed.taken.as_str() == usual)
+        {
             return known.instead.clone();
         }
         let mut instead = format!("{usual}_");
@@ -172,7 +186,10 @@ impl<'a> PseudoNames<'a> {
             instead.push('_');
         }
         let instead = GroupName::new(instead);
-        self.renamed.push(RenamedPseudoGroup { taken: usual.into(), instead: instead.clone() });
+        self.renamed.push(RenamedPseudoGroup {
+            taken: usual.into(),
+            instead: instead.clone(),
+        });
         instead
     }
 }
@@ -189,7 +206,10 @@ mod tests {
             .split(';')
             .filter_map(|part| part.split_once(": ").or_else(|| part.split_once(':')))
             .map(|(name, members)| {
-                Group::new(name.trim().into(), members.split_whitespace().map(UserName::from))
+                Group::new(
+                    name.trim().into(),
+                    members.split_whitespace().map(UserName::from),
+                )
             })
             .collect();
         groups.sort_by(|left, right| left.name.cmp(&right.name));
@@ -201,13 +221,23 @@ mod tests {
     }
 
     fn rule(rule: MultiGroupRule) -> Attribution {
-        Attribution { filter: GroupFilter::default(), rule, extra_row: ExtraMultipleRow::Omit }
+        Attribution {
+            filter: GroupFilter::default(),
+            rule,
+            extra_row: ExtraMultipleRow::Omit,
+        }
     }
 
     fn filtered(allowed: &[&str], denied: &[&str]) -> Attribution {
         let parse = |texts: &[&str]| texts.iter().map(|text| GroupPattern::parse(text)).collect();
-        let filter = GroupFilter { allowed: parse(allowed), denied: parse(denied) };
-        Attribution { filter, ..rule(MultiGroupRule::InEach) }
+        let filter = GroupFilter {
+            allowed: parse(allowed),
+            denied: parse(denied),
+        };
+        Attribution {
+            filter,
+            ..rule(MultiGroupRule::InEach)
+        }
     }
 
     /// Rows as `user@group`, with `*share` where it is not one.
@@ -218,7 +248,9 @@ mod tests {
             .rows
             .iter()
             .map(|row| match row.share {
-                share if (share - 1.0).abs() < f64::EPSILON => format!("{}@{}", row.user, row.group),
+                share if (share - 1.0).abs() < f64::EPSILON => {
+                    format!("{}@{}", row.user, row.group)
+                }
                 share => format!("{}@{}*{share}", row.user, row.group),
             })
             .collect();
@@ -230,7 +262,12 @@ mod tests {
     #[test]
     fn in_each_gives_a_row_in_each_group() {
         let rows = "ada@art ada@physics bob@art eve@none";
-        check(&rule(MultiGroupRule::InEach), TWO_GROUPS, "ada bob eve", rows);
+        check(
+            &rule(MultiGroupRule::InEach),
+            TWO_GROUPS,
+            "ada bob eve",
+            rows,
+        );
     }
 
     #[test]
@@ -243,43 +280,71 @@ mod tests {
     fn primary_takes_the_first_of_the_list_else_the_first_by_name() {
         let listed = rule(MultiGroupRule::Primary(vec!["x".into(), "physics".into()]));
         check(&listed, TWO_GROUPS, "", "ada@physics bob@art");
-        check(&rule(MultiGroupRule::Primary(vec![])), TWO_GROUPS, "", "ada@art bob@art");
+        check(
+            &rule(MultiGroupRule::Primary(vec![])),
+            TWO_GROUPS,
+            "",
+            "ada@art bob@art",
+        );
     }
 
     #[test]
     fn bucket_gives_one_row_in_the_bucket() {
-        check(&rule(MultiGroupRule::Bucket("several".into())), TWO_GROUPS, "", "ada@several bob@art");
+        check(
+            &rule(MultiGroupRule::Bucket("several".into())),
+            TWO_GROUPS,
+            "",
+            "ada@several bob@art",
+        );
     }
 
     #[test]
     fn the_extra_row_is_only_added_when_asked_for() {
-        let compat =
-            Attribution { extra_row: ExtraMultipleRow::Add, ..rule(MultiGroupRule::InEach) };
-        check(&compat, TWO_GROUPS, "", "ada@art ada@physics ada@multiple bob@art");
+        let compat = Attribution {
+            extra_row: ExtraMultipleRow::Add,
+            ..rule(MultiGroupRule::InEach)
+        };
+        check(
+            &compat,
+            TWO_GROUPS,
+            "",
+            "ada@art ada@physics ada@multiple bob@art",
+        );
     }
 
     #[test]
     fn nobody_is_in_no_group_before_all_users_are_known() {
-        let memberships =
-            rule(MultiGroupRule::InEach).apply(&parse_groups("art: ada"), None);
+        let memberships = rule(MultiGroupRule::InEach).apply(&parse_groups("art: ada"), None);
         assert_eq!(memberships.users, users("ada"));
     }
 
     #[test]
     fn an_allow_list_shows_nothing_but_its_groups_and_their_members() {
         let groups = "art: ada bob; hr: ada eve; physics: bob";
-        check(&filtered(&["art"], &[]), groups, "ada bob eve zoe", "ada@art bob@art");
+        check(
+            &filtered(&["art"], &[]),
+            groups,
+            "ada bob eve zoe",
+            "ada@art bob@art",
+        );
     }
 
     #[test]
     fn a_user_who_is_only_in_denied_groups_is_not_said_to_be_in_none() {
-        check(&filtered(&[], &["hr"]), "art: ada; hr: ada eve", "ada eve zoe", "ada@art zoe@none");
+        check(
+            &filtered(&[], &["hr"]),
+            "art: ada; hr: ada eve",
+            "ada eve zoe",
+            "ada@art zoe@none",
+        );
     }
 
     #[test]
     fn a_hidden_group_does_not_make_its_member_multiple() {
-        let bucket =
-            Attribution { rule: MultiGroupRule::Bucket("multiple".into()), ..filtered(&[], &["hr"]) };
+        let bucket = Attribution {
+            rule: MultiGroupRule::Bucket("multiple".into()),
+            ..filtered(&[], &["hr"])
+        };
         check(&bucket, "art: ada; hr: ada", "", "ada@art");
     }
 
@@ -288,15 +353,28 @@ mod tests {
         let bucket = rule(MultiGroupRule::Bucket("multiple".into()));
         let groups = "multiple: ada bob; none: ada; none_: bob";
         let memberships = bucket.apply(&parse_groups(groups), Some(&users("eve zoe")));
-        let renamed: Vec<String> =
-            memberships.renamed.iter().map(|r| format!("{}->{}", r.taken, r.instead)).collect();
+        let renamed: Vec<String> = memberships
+            .renamed
+            .iter()
+            .map(|r| format!("{}->{}", r.taken, r.instead))
+            .collect();
         assert_eq!(renamed, ["multiple->multiple_", "none->none__"]);
-        check(&bucket, groups, "eve", "ada@multiple_ bob@multiple_ eve@none__");
+        check(
+            &bucket,
+            groups,
+            "eve",
+            "ada@multiple_ bob@multiple_ eve@none__",
+        );
     }
 
     #[test]
     fn a_hidden_group_called_none_is_not_given_away_by_a_renamed_pseudo_group() {
-        check(&filtered(&[], &["none"]), "none: ada", "ada eve", "eve@none");
+        check(
+            &filtered(&[], &["none"]),
+            "none: ada",
+            "ada eve",
+            "eve@none",
+        );
     }
 
     proptest! {

@@ -68,7 +68,11 @@ mod tests {
 
     fn check(allowed: &[&str], denied: &[&str], group: &str) -> bool {
         let parse = |texts: &[&str]| texts.iter().map(|text| GroupPattern::parse(text)).collect();
-        GroupFilter { allowed: parse(allowed), denied: parse(denied) }.allows(&group.into())
+        GroupFilter {
+            allowed: parse(allowed),
+            denied: parse(denied),
+        }
+        .allows(&group.into())
     }
 
     #[test]
@@ -86,7 +90,11 @@ mod tests {
 
     #[test]
     fn denied_wins() {
-        assert!(!check(&["course::*"], &["course::secret*"], "course::secret-1"));
+        assert!(!check(
+            &["course::*"],
+            &["course::secret*"],
+            "course::secret-1"
+        ));
         assert!(!check(&[], &["hr"], "hr"));
     }
 

@@ -58,8 +58,12 @@ fn is_valid_object_name(name: &str) -> bool {
     let bytes = name.as_bytes();
     name.len() <= OBJECT_NAME_MAX_LENGTH
         && bytes.first().is_some_and(u8::is_ascii_lowercase)
-        && bytes.last().is_some_and(|&last| is_lower_alphanumeric(last))
-        && bytes.iter().all(|&byte| is_lower_alphanumeric(byte) || byte == b'-')
+        && bytes
+            .last()
+            .is_some_and(|&last| is_lower_alphanumeric(last))
+        && bytes
+            .iter()
+            .all(|&byte| is_lower_alphanumeric(byte) || byte == b'-')
 }
 
 fn strip_and_hash(name: &str) -> String {
@@ -115,7 +119,18 @@ mod tests {
 
     #[test]
     fn a_safe_slug_is_a_valid_object_name_whatever_the_name() {
-        for name in ["", "-", "0", "é", "a--b", "ÄÖ", "🚀", &"x".repeat(500), "İ", "a\nb"] {
+        for name in [
+            "",
+            "-",
+            "0",
+            "é",
+            "a--b",
+            "ÄÖ",
+            "🚀",
+            &"x".repeat(500),
+            "İ",
+            "a\nb",
+        ] {
             let slug = safe(name);
             assert!(is_valid_object_name(&slug), "{name:?} became {slug:?}");
             assert!(slug.len() <= USERNAME_SLUG_MAX_LENGTH);

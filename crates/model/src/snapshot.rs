@@ -21,7 +21,10 @@ impl Group {
     /// Sorts the members and drops repetitions.
     pub fn new(name: GroupName, members: impl IntoIterator<Item = UserName>) -> Self {
         let members: BTreeSet<UserName> = members.into_iter().collect();
-        Self { name, members: members.into_iter().collect() }
+        Self {
+            name,
+            members: members.into_iter().collect(),
+        }
     }
 }
 
@@ -78,7 +81,10 @@ mod tests {
 
     #[test]
     fn members_are_sorted_and_unique() {
-        let group = Group::new("physics".into(), ["grace", "ada", "grace"].map(UserName::from));
+        let group = Group::new(
+            "physics".into(),
+            ["grace", "ada", "grace"].map(UserName::from),
+        );
         assert_eq!(&*group.members, &["ada", "grace"].map(UserName::from));
     }
 

@@ -31,17 +31,26 @@ impl Column {
         name: &'static str,
         values: impl IntoIterator<Item = Option<T>>,
     ) -> Self {
-        Self { name, values: Arc::new(values.into_iter().collect::<StringArray>()) }
+        Self {
+            name,
+            values: Arc::new(values.into_iter().collect::<StringArray>()),
+        }
     }
 
     /// Whole numbers; `None` is unknown.
     pub fn integer(name: &'static str, values: impl IntoIterator<Item = Option<i64>>) -> Self {
-        Self { name, values: Arc::new(values.into_iter().collect::<Int64Array>()) }
+        Self {
+            name,
+            values: Arc::new(values.into_iter().collect::<Int64Array>()),
+        }
     }
 
     /// Measures; `None` is unknown.
     pub fn real(name: &'static str, values: impl IntoIterator<Item = Option<f64>>) -> Self {
-        Self { name, values: Arc::new(values.into_iter().collect::<Float64Array>()) }
+        Self {
+            name,
+            values: Arc::new(values.into_iter().collect::<Float64Array>()),
+        }
     }
 }
 
@@ -65,7 +74,9 @@ pub enum TableError {
 impl Table {
     /// Fails if the columns differ in length.
     pub fn new(columns: Vec<Column>) -> Result<Self, TableError> {
-        let columns = columns.into_iter().map(|column| (column.name, column.values, true));
+        let columns = columns
+            .into_iter()
+            .map(|column| (column.name, column.values, true));
         RecordBatch::try_from_iter_with_nullable(columns)
             .map(|batch| Self { batch })
             .map_err(TableError::Columns)
@@ -103,7 +114,10 @@ impl Table {
     }
 
     fn write_csv(&self, output: &mut impl Write) -> Result<(), ArrowError> {
-        arrow::csv::WriterBuilder::new().with_header(true).build(output).write(&self.batch)
+        arrow::csv::WriterBuilder::new()
+            .with_header(true)
+            .build(output)
+            .write(&self.batch)
     }
 }
 

@@ -57,60 +57,93 @@ pub(super) fn run(args: &CheckArgs, environment: &Environment) -> Result<ExitCod
     let own = Arc::new(Own::new(&effective.config.hub.name));
     let hub = HubClient::new(&effective.config.hub, own)?;
     let findings = block_on(ask(&hub))?;
-    let is_good = findings.iter().all(|finding| finding.verdict == Verdict::Good);
+    let is_good = findings
+        .iter()
+        .all(|finding| finding.verdict == Verdict::Good);
     write(&findings, args.format)?;
-    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if is_good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn ask(hub: &HubClient) -> Vec<Finding> {
     let version = hub.version().await;
     let is_reachable = version.is_ok();
-    let mut findings = vec![finding("hub answers", version, |version| format!("JupyterHub {version}"))];
+    let mut findings = vec![finding("hub answers", version, |version| {
+        format!("JupyterHub {version}")
+    })];
     if !is_reachable {
         return findings;
     }
     let whoami = hub.whoami().await;
     let identity = whoami.as_ref().ok().cloned();
-    findings.push(finding("token is known", whoami, |who| format!("{} `{}`", who.kind, who.name)));
-    let Some(identity) = identity else { return findings };
+    findings.push(finding("token is known", whoami, |who| {
+        format!("{} `{}`", who.kind, who.name)
+    }));
+    let Some(identity) = identity else {
+        return findings;
+    };
     findings.extend(ROLE_SCOPES.map(|scope| scope_finding(&identity, scope)));
-    findings.push(finding("hub tells about itself", hub.info().await, |info| {
-        format!("{}, {}", info.spawner.class, info.authenticator.class)
-    }));
-    findings.push(finding("groups", GroupPages::default().read(hub).await, |groups| {
-        let n_memberships: usize = groups.iter().map(|group| group.members.len()).sum();
-        format!("{} groups, {n_memberships} memberships", groups.len())
-    }));
+    findings.push(finding(
+        "hub tells about itself",
+        hub.info().await,
+        |info| format!("{}, {}", info.spawner.class, info.authenticator.class),
+    ));
+    findings.push(finding(
+        "groups",
+        GroupPages::default().read(hub).await,
+        |groups| {
+            let n_memberships: usize = groups.iter().map(|group| group.members.len()).sum();
+            format!("{} groups, {n_memberships} memberships", groups.len())
+        },
+    ));
     let servers = hub.active_servers(&mut PageSize::default()).await;
-    findings.push(finding("active servers", servers, |servers| format!("{}", servers.len())));
+    findings.push(finding("active servers", servers, |servers| {
+        format!("{}", servers.len())
+    }));
     findings.push(finding("hub's own metrics", hub.metrics().await, |text| {
         format!("{} lines", text.lines().count())
     }));
     findings
 }
 
-fn finding<T>(
-    check: &str,
-    outcome: Result<T, HubError>,
-    detail: impl Fn(&T) -> String,
-) -> Finding {
+fn finding<T>(check: &str, outcome: Result<T, HubError>, detail: impl Fn(&T) -> String) -> Finding {
     let (verdict, detail) = match &outcome {
         Ok(value) => (Verdict::Good, detail(value)),
         Err(error) => (Verdict::Missing, format!("{error}; {}", error.remedy())),
     };
-    Finding { check: check.to_owned(), verdict, detail }
+    Finding {
+        check: check.to_owned(),
+        verdict,
+        detail,
+    }
 }
 
 /// A filtered scope is good too: the service then sees that part of the hub.
 fn scope_finding(identity: &Identity, scope: &str) -> Finding {
     let filtered = format!("{scope}!");
-    let held = identity.scopes.iter().find(|held| *held == scope || held.starts_with(&filtered));
+    let held = identity
+        .scopes
+        .iter()
+        .find(|held| *held == scope || held.starts_with(&filtered));
     let (verdict, detail) = match held {
         Some(held) if held == scope => (Verdict::Good, "held".to_owned()),
-        Some(held) => (Verdict::Good, format!("held for a part of the hub: `{held}`")),
-        None => (Verdict::Missing, "add it to the service's role in `load_roles`".to_owned()),
+        Some(held) => (
+            Verdict::Good,
+            format!("held for a part of the hub: `{held}`"),
+        ),
+        None => (
+            Verdict::Missing,
+            "add it to the service's role in `load_roles`".to_owned(),
+        ),
     };
-    Finding { check: format!("scope {scope}"), verdict, detail }
+    Finding {
+        check: format!("scope {scope}"),
+        verdict,
+        detail,
+    }
 }
 
 fn write(findings: &[Finding], format: CheckFormat) -> anyhow::Result<()> {
@@ -120,13 +153,21 @@ fn write(findings: &[Finding], format: CheckFormat) -> anyhow::Result<()> {
     };
     let table = Table::new(vec![
         Column::text("check", findings.iter().map(|finding| Some(&finding.check))),
-        Column::text("verdict", findings.iter().map(|finding| Some(verdict(finding)))),
-        Column::text("detail", findings.iter().map(|finding| Some(&finding.detail))),
+        Column::text(
+            "verdict",
+            findings.iter().map(|finding| Some(verdict(finding))),
+        ),
+        Column::text(
+            "detail",
+            findings.iter().map(|finding| Some(&finding.detail)),
+        ),
     ])?;
     let format = match format {
         CheckFormat::Table => Format::Text,
         CheckFormat::Json => Format::Json,
         CheckFormat::Csv => Format::Csv,
     };
-    table.write(format, &mut std::io::stdout().lock()).context("could not write the result")
+    table
+        .write(format, &mut std::io::stdout().lock())
+        .context("could not write the result")
 }

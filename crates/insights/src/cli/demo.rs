@@ -52,27 +52,45 @@ pub(super) struct DemoArgs {
 
 pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, CommandError> {
     logging::start(&LogConfig::default());
-    eprintln!("Making a hub of {} users in {} groups …", args.users, args.groups);
+    eprintln!(
+        "Making a hub of {} users in {} groups …",
+        args.users, args.groups
+    );
     let sim = SimHub::new(World::generate(&args.shape(), now()), "/");
     if args.hub_only {
         return hub_only(args.port, &sim);
     }
     let hub_socket = TcpListener::bind("127.0.0.1:0").context("no free port for the hub")?;
-    hub_socket.set_nonblocking(true).context("could not prepare the hub's port")?;
-    let hub_address = hub_socket.local_addr().context("the hub's port has no address")?;
-    let service = Service::bind(config(&format!("http://{hub_address}/"), args.port), Starter::Other)?;
+    hub_socket
+        .set_nonblocking(true)
+        .context("could not prepare the hub's port")?;
+    let hub_address = hub_socket
+        .local_addr()
+        .context("the hub's port has no address")?;
+    let service = Service::bind(
+        config(&format!("http://{hub_address}/"), args.port),
+        Starter::Other,
+    )?;
     let url = format!("http://127.0.0.1:{}/services/insights/", args.port);
     eprintln!("\n  Status page  {url}\n  Metrics      curl {url}metrics");
-    eprintln!("  Hub's API    curl -H 'Authorization: token {DEMO_TOKEN}' http://{hub_address}/hub/api/groups");
-    eprintln!("  Prometheus   scrape 127.0.0.1:{} with metrics_path {}", args.port, "/services/insights/metrics");
-    eprintln!("\n  Somebody joins, leaves, starts or stops every {} s. Ctrl-C ends it.\n", CHURN_PAUSE.as_secs());
-    let stopping = service.stopping();
+    eprintln!(
+        "  Hub's API    curl -H 'Authorization: token {DEMO_TOKEN}' http://{hub_address}/hub/api/groups"
+    );
+    eprintln!(
+        "  Prometheus   scrape 127.0.0.1:{} with metrics_path {}",
+        args.port, "/services/insights/metrics"
+    );
+    eprintln!(
+        "\n  Somebody joins, leaves, starts or stops every {} s. Ctrl-C ends it.\n",
+        CHURN_PAUSE.as_secs()
+    );
     let ending = block_on(async move {
-        let hub = listener::serve(hub_socket, None, sim.router(), stopping);
+        // The hub outlives the service, as a real one does.
+        let hub = listener::serve(hub_socket, None, sim.router(), CancellationToken::new());
         let live = async {
             loop {
                 tokio::time::sleep(CHURN_PAUSE).await;
-                sim.with(|world| world.churn(now()));
+                sim.world_mut().churn(now());
             }
         };
         tokio::select! {

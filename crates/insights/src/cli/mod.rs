@@ -1,7 +1,7 @@
 //! The command line: what it offers, and what the process ends with.
 
 mod check;
-//mod demo;
+mod demo;
 mod docs;
 mod print;
 mod serve;
@@ -42,7 +42,7 @@ enum Command {
     /// Run the service.
     Serve(Box<serve::ServeArgs>),
     /// Run a simulated hub and the service on it.
-    //Demo(demo::DemoArgs),
+    Demo(demo::DemoArgs),
     /// Show or check the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -121,7 +121,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let environment = Environment::of_process();
     let outcome = match cli.command {
         Command::Serve(args) => serve::run(&args, &environment),
-        //Command::Demo(args) => demo::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Config(ConfigCommand::Print(args)) => print::run(&args, &environment),
         Command::Config(ConfigCommand::Check(args)) => check::run(&args, &environment),
         Command::Docs(args) => docs::run(&args),
@@ -132,17 +132,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             CommandError::Other(_) => "error",
             _ => "bad configuration",
         };
-        eprintln!("jupyterhub-insights: {kind}: {:#}", anyhow::Error::from(error));
+        eprintln!(
+            "jupyterhub-insights: {kind}: {:#}",
+            anyhow::Error::from(error)
+        );
         code
     })
 }
 
 /// Makes the Python exporter's command line ours: its module name or its flags mean `serve`.
 fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    let is_module = arguments.get(1..3).is_some_and(|words| words == PYTHON_MODULE);
+    let is_module = arguments
+        .get(1..3)
+        .is_some_and(|words| words == PYTHON_MODULE);
     let first = arguments.get(1).and_then(|first| first.to_str());
-    let is_python_flag =
-        first.is_some_and(|first| first == "--port" || first.starts_with("--") && first.contains('_'));
+    let is_python_flag = first
+        .is_some_and(|first| first == "--port" || first.starts_with("--") && first.contains('_'));
     if is_module {
         arguments.splice(1..3, ["serve".into()]);
     } else if is_python_flag {
@@ -178,12 +183,21 @@ mod tests {
         let check = |line: &str| {
             let arguments = line.split(' ').map(OsString::from).collect();
             let arguments = with_command(arguments).into_iter();
-            arguments.map(|word| word.into_string().unwrap()).collect::<Vec<_>>().join(" ")
+            arguments
+                .map(|word| word.into_string().unwrap())
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         let module = "python -m jupyterhub_groups_exporter.app";
-        assert_eq!(check(&format!("{module} --port 8100")), "python serve --port 8100");
+        assert_eq!(
+            check(&format!("{module} --port 8100")),
+            "python serve --port 8100"
+        );
         assert_eq!(check(module), "python serve");
-        assert_eq!(check("x --update_info_interval 5"), "x serve --update_info_interval 5");
+        assert_eq!(
+            check("x --update_info_interval 5"),
+            "x serve --update_info_interval 5"
+        );
         assert_eq!(check("x --port 1"), "x serve --port 1");
         assert_eq!(check("x --help"), "x --help");
         assert_eq!(check("x serve --port 1"), "x serve --port 1");

@@ -92,8 +92,11 @@ pub(super) fn run(args: &ServeArgs, environment: &Environment) -> Result<ExitCod
     effective.require_hub()?;
     logging::start(&effective.config.log);
     args.python.tell_unused();
-    let starter =
-        if environment.is_managed_by_hub() { Starter::Hub } else { Starter::Other };
+    let starter = if environment.is_managed_by_hub() {
+        Starter::Hub
+    } else {
+        Starter::Other
+    };
     let service = Service::bind(effective.config, starter)?;
     let ending = block_on(service.run())?;
     Ok(ending.into())
@@ -111,10 +114,22 @@ impl PythonFlags {
         }
         let texts = [
             ("hub.url", "--hub_url", &self.hub_url),
-            ("web.prefix", "--hub_service_prefix", &self.hub_service_prefix),
+            (
+                "web.prefix",
+                "--hub_service_prefix",
+                &self.hub_service_prefix,
+            ),
             ("hub.token", "--hub_api_token", &self.hub_api_token),
-            ("metrics.namespace", "--jupyterhub_namespace", &self.jupyterhub_namespace),
-            ("metrics.prefix", "--jupyterhub_metrics_prefix", &self.jupyterhub_metrics_prefix),
+            (
+                "metrics.namespace",
+                "--jupyterhub_namespace",
+                &self.jupyterhub_namespace,
+            ),
+            (
+                "metrics.prefix",
+                "--jupyterhub_metrics_prefix",
+                &self.jupyterhub_metrics_prefix,
+            ),
         ];
         for (key, flag, value) in texts {
             layers.extend(given(value.as_ref()).map(|text| layer(key, flag, text)));
@@ -183,16 +198,23 @@ impl PythonFlags {
 }
 
 fn given(value: Option<&String>) -> Option<&str> {
-    value.map(|text| text.trim()).filter(|text| !text.is_empty())
+    value
+        .map(|text| text.trim())
+        .filter(|text| !text.is_empty())
 }
 
 fn bad_value(key: &str, flag: &str, problem: String) -> ConfigError {
     let origin = Origin::Flag(flag.to_owned());
-    ConfigError::BadValue { key: key.to_owned(), origin, problem }
+    ConfigError::BadValue {
+        key: key.to_owned(),
+        origin,
+        problem,
+    }
 }
 
 fn number<T: std::str::FromStr>(key: &str, flag: &str, text: &str) -> Result<T, ConfigError> {
-    text.parse().map_err(|_| bad_value(key, flag, format!("`{text}` is not a whole number")))
+    text.parse()
+        .map_err(|_| bad_value(key, flag, format!("`{text}` is not a whole number")))
 }
 
 fn double_count(text: &str) -> Result<Vec<Layer>, ConfigError> {
@@ -244,7 +266,9 @@ mod tests {
         let environment = Environment::of(variables.iter().copied());
         let args = parsed(words);
         let flags = args.python.layers(&environment)?;
-        args.config.load(flags, &environment).map(|effective| effective.config)
+        args.config
+            .load(flags, &environment)
+            .map(|effective| effective.config)
     }
 
     /// What the Python exporter's Helm chart passes with its default values.
@@ -258,14 +282,32 @@ mod tests {
                 ("HUB_SERVICE_PORT", "8081"),
             ],
             &[
-                "--allowed_groups", "physics", "course::ml-101", "--double_count", "\"false\"",
-                "--port", "8100", "--update_info_interval", "3600", "--update_metrics_interval",
-                "15", "--update_dirsize_interval", "7200", "--prometheus_host", "",
-                "--prometheus_port", "", "--log_level", "INFO",
+                "--allowed_groups",
+                "physics",
+                "course::ml-101",
+                "--double_count",
+                "\"false\"",
+                "--port",
+                "8100",
+                "--update_info_interval",
+                "3600",
+                "--update_metrics_interval",
+                "15",
+                "--update_dirsize_interval",
+                "7200",
+                "--prometheus_host",
+                "",
+                "--prometheus_port",
+                "",
+                "--log_level",
+                "INFO",
             ],
         )
         .unwrap();
-        assert_eq!(config.hub.url.as_ref().unwrap().as_str(), "http://10.0.0.7:8081/");
+        assert_eq!(
+            config.hub.url.as_ref().unwrap().as_str(),
+            "http://10.0.0.7:8081/"
+        );
         assert_eq!(config.hub.interval_seconds, 3600);
         assert_eq!(config.metrics_listen(), Some("0.0.0.0:8100"));
         assert_eq!(config.metrics.namespace.as_deref(), Some("release"));
@@ -281,7 +323,10 @@ mod tests {
             config(variables, words).unwrap().web.prefix
         };
         let hub = [("JUPYTERHUB_SERVICE_PREFIX", "/services/x/")];
-        assert_eq!(prefix(&hub, &["--port", "1", "--hub_service_prefix", "/y"]), "/y/");
+        assert_eq!(
+            prefix(&hub, &["--port", "1", "--hub_service_prefix", "/y"]),
+            "/y/"
+        );
         assert_eq!(prefix(&hub, &["--port", "1"]), "/services/x/");
         assert_eq!(prefix(&[], &["--port", "1"]), "/services/groups-exporter/");
         assert_eq!(prefix(&[], &[]), "/services/insights/");

@@ -23,7 +23,10 @@ pub struct Environment {
 
 impl Environment {
     /// The process' own environment. Variables that are not Unicode are left out.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads it"
+    )]
     pub fn of_process() -> Self {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
@@ -46,7 +49,10 @@ impl Environment {
     /// The same with another pod namespace file.
     #[must_use]
     pub fn with_pod_namespace_file(self, file: &Path) -> Self {
-        Self { pod_namespace_file: file.to_owned(), ..self }
+        Self {
+            pod_namespace_file: file.to_owned(),
+            ..self
+        }
     }
 
     /// A variable that is set and not empty.
@@ -68,22 +74,37 @@ impl Environment {
 
     /// What the hub, Kubernetes and the Python exporter's chart say; the weakest layer.
     pub(super) fn given(&self) -> Vec<Layer> {
-        const KEYS: [(&str, &str); 9] = [
+        const KEYS: [(&str, &str); 6] = [
             ("JUPYTERHUB_API_TOKEN", "hub.token"),
             ("JUPYTERHUB_SERVICE_PREFIX", "web.prefix"),
             ("JUPYTERHUB_METRICS_PREFIX", "metrics.prefix"),
             ("JUPYTERHUB_SSL_CERTFILE", "hub.cert_file"),
             ("JUPYTERHUB_SSL_KEYFILE", "hub.key_file"),
             ("JUPYTERHUB_SSL_CLIENT_CA", "hub.ca_file"),
+        ];
+        // With `internal_ssl` the proxy speaks https to us only if our own URL says so.
+        const TLS_KEYS: [(&str, &str); 3] = [
             ("JUPYTERHUB_SSL_CERTFILE", "web.cert_file"),
             ("JUPYTERHUB_SSL_KEYFILE", "web.key_file"),
             ("JUPYTERHUB_SSL_CLIENT_CA", "web.client_ca_file"),
         ];
-        let direct = KEYS.iter().filter_map(|&(variable, key)| {
+        let is_https = self
+            .get("JUPYTERHUB_SERVICE_URL")
+            .is_some_and(|url| url.starts_with("https:"));
+        let tls_keys = TLS_KEYS.iter().filter(|_| is_https);
+        let direct = KEYS.iter().chain(tls_keys).filter_map(|&(variable, key)| {
             let value = self.get(variable)?;
-            Some(Layer::of_key(key, Value::from(value), Origin::Variable(variable.to_owned())))
+            Some(Layer::of_key(
+                key,
+                Value::from(value),
+                Origin::Variable(variable.to_owned()),
+            ))
         });
-        direct.chain(self.hub_url()).chain(self.service_url()).chain(self.namespace()).collect()
+        direct
+            .chain(self.hub_url())
+            .chain(self.service_url())
+            .chain(self.namespace())
+            .collect()
     }
 
     /// `JUPYTERHUB_API_URL`, else the address of the hub's Kubernetes service.
@@ -95,7 +116,11 @@ impl Environment {
         let (host, port) = (self.get("HUB_SERVICE_HOST")?, self.get("HUB_SERVICE_PORT")?);
         let base_url = self.get("JUPYTERHUB_BASE_URL").unwrap_or("/");
         // An IPv6 address stands in brackets in a URL.
-        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
         let url = format!("http://{host}:{port}/{}", base_url.trim_start_matches('/'));
         let origin = Origin::Variable("HUB_SERVICE_HOST".to_owned());
         Some(Layer::of_key("hub.url", Value::from(url), origin))
@@ -112,7 +137,11 @@ impl Environment {
     fn namespace(&self) -> Option<Layer> {
         let namespace = self.get("NAMESPACE")?;
         let origin = Origin::Variable("NAMESPACE".to_owned());
-        Some(Layer::of_key("metrics.namespace", Value::from(namespace), origin))
+        Some(Layer::of_key(
+            "metrics.namespace",
+            Value::from(namespace),
+            origin,
+        ))
     }
 
     /// Our own variables, read as the type of the key they set.
@@ -124,14 +153,17 @@ impl Environment {
                 continue;
             }
             let Some(key) = keys.iter().find(|key| schema::variable(&key.path) == *name) else {
-                return Err(ConfigError::UnknownVariable { variable: name.clone() });
+                return Err(ConfigError::UnknownVariable {
+                    variable: name.clone(),
+                });
             };
             let origin = Origin::Variable(name.clone());
-            let value = typed_value(&key.kind, value).map_err(|expected| ConfigError::BadValue {
-                key: key.path.clone(),
-                origin: origin.clone(),
-                problem: expected.to_owned(),
-            })?;
+            let value =
+                typed_value(&key.kind, value).map_err(|expected| ConfigError::BadValue {
+                    key: key.path.clone(),
+                    origin: origin.clone(),
+                    problem: expected.to_owned(),
+                })?;
             layers.push(Layer::of_key(&key.path, value, origin));
         }
         Ok(layers)
@@ -146,12 +178,12 @@ pub(super) fn typed_value(kind: &Kind, text: &str) -> Result<Value, &'static str
     };
     match kind {
         Kind::Text | Kind::Choice(_) => Ok(Value::from(text)),
-        Kind::Integer => {
-            parsed().filter(Value::is_integer).ok_or("expected a whole number, for instance 60")
-        }
-        Kind::Boolean => {
-            parsed().filter(Value::is_bool).ok_or("expected `true` or `false`")
-        }
+        Kind::Integer => parsed()
+            .filter(Value::is_integer)
+            .ok_or("expected a whole number, for instance 60"),
+        Kind::Boolean => parsed()
+            .filter(Value::is_bool)
+            .ok_or("expected `true` or `false`"),
         Kind::TextList => parsed()
             .filter(Value::is_array)
             .ok_or("expected a list, for instance `[\"physics\", \"course::*\"]`"),
@@ -167,7 +199,10 @@ pub(super) fn read_secret(key: &str, file: &Path) -> Result<Secret, ConfigError>
     })?;
     let secret = Secret::new(&text);
     if secret.is_empty() {
-        return Err(ConfigError::EmptyFile { key: key.to_owned(), file: file.to_owned() });
+        return Err(ConfigError::EmptyFile {
+            key: key.to_owned(),
+            file: file.to_owned(),
+        });
     }
     Ok(secret)
 }

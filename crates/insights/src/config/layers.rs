@@ -56,19 +56,26 @@ impl Layer {
     /// What `--set KEY=VALUE` says.
     pub fn of_assignment(assignment: &str) -> Result<Self, ConfigError> {
         let origin = Origin::Flag("--set".to_owned());
-        let (path, text) = assignment.split_once('=').ok_or_else(|| ConfigError::NoAssignment {
-            text: assignment.to_owned(),
-        })?;
+        let (path, text) = assignment
+            .split_once('=')
+            .ok_or_else(|| ConfigError::NoAssignment {
+                text: assignment.to_owned(),
+            })?;
         let path = path.trim();
         let keys = schema::keys();
         let Some(key) = keys.iter().find(|key| key.path == path) else {
-            return Err(ConfigError::UnknownKey { key: path.to_owned(), origin });
+            return Err(ConfigError::UnknownKey {
+                key: path.to_owned(),
+                origin,
+            });
         };
         match typed_value(&key.kind, text) {
             Ok(value) => Ok(Self::of_key(path, value, origin)),
-            Err(expected) => {
-                Err(ConfigError::BadValue { key: path.to_owned(), origin, problem: expected.into() })
-            }
+            Err(expected) => Err(ConfigError::BadValue {
+                key: path.to_owned(),
+                origin,
+                problem: expected.into(),
+            }),
         }
     }
 
@@ -82,7 +89,10 @@ impl Layer {
             file: path.to_owned(),
             source: Box::new(source),
         })?;
-        Ok(Self { values, origin: Origin::File(path.to_owned()) })
+        Ok(Self {
+            values,
+            origin: Origin::File(path.to_owned()),
+        })
     }
 }
 
@@ -92,27 +102,51 @@ impl Layer {
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum ConfigError {
     #[error("`{key}` ({origin}): {problem}")]
-    BadValue { key: String, origin: Origin, problem: String },
+    BadValue {
+        key: String,
+        origin: Origin,
+        problem: String,
+    },
     #[error("`{key}` ({origin}) is not a key; `jupyterhub-insights docs config` lists them")]
     UnknownKey { key: String, origin: Origin },
-    #[error("environment variable `{variable}` sets no key; `jupyterhub-insights docs config` lists them")]
+    #[error(
+        "environment variable `{variable}` sets no key; `jupyterhub-insights docs config` lists them"
+    )]
     UnknownVariable { variable: String },
     #[error("`--set {text}`: expected KEY=VALUE, for instance `hub.interval_seconds=30`")]
     NoAssignment { text: String },
     #[error("`{key}`: could not read `{}`", file.display())]
-    UnreadableFile { key: String, file: PathBuf, #[source] source: std::io::Error },
+    UnreadableFile {
+        key: String,
+        file: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("`{key}`: `{}` is empty", file.display())]
     EmptyFile { key: String, file: PathBuf },
     #[error("`{}` is not TOML", file.display())]
-    NotToml { file: PathBuf, #[source] source: Box<toml::de::Error> },
+    NotToml {
+        file: PathBuf,
+        #[source]
+        source: Box<toml::de::Error>,
+    },
     #[error("`{key}` is not set: {remedy}")]
-    Missing { key: &'static str, remedy: &'static str },
+    Missing {
+        key: &'static str,
+        remedy: &'static str,
+    },
     #[error("`{key}`{set_by}: {problem}", set_by = set_by(origin.as_ref()))]
-    Rejected { key: &'static str, origin: Option<Origin>, problem: String },
+    Rejected {
+        key: &'static str,
+        origin: Option<Origin>,
+        problem: String,
+    },
 }
 
 fn set_by(origin: Option<&Origin>) -> String {
-    origin.map(|origin| format!(" ({origin})")).unwrap_or_default()
+    origin
+        .map(|origin| format!(" ({origin})"))
+        .unwrap_or_default()
 }
 
 /// A checked configuration with the place each value came from.
@@ -151,12 +185,14 @@ pub fn load(
 
 fn merge(merged: &mut Table, layer: Layer, origins: &mut BTreeMap<String, Origin>) {
     for (section, value) in layer.values {
+        origins.insert(section.clone(), layer.origin.clone());
         let Value::Table(inner) = value else {
-            origins.insert(section.clone(), layer.origin.clone());
             merged.insert(section, value);
             continue;
         };
-        let known = merged.entry(section.clone()).or_insert_with(|| Value::Table(Table::new()));
+        let known = merged
+            .entry(section.clone())
+            .or_insert_with(|| Value::Table(Table::new()));
         for (name, value) in inner {
             origins.insert(format!("{section}.{name}"), layer.origin.clone());
             if let Value::Table(known) = known {
@@ -182,7 +218,11 @@ fn parse(merged: &Table, origins: &BTreeMap<String, Origin>) -> Result<Config, C
         if problem.starts_with("unknown field") {
             ConfigError::UnknownKey { key, origin }
         } else {
-            ConfigError::BadValue { key, origin, problem }
+            ConfigError::BadValue {
+                key,
+                origin,
+                problem,
+            }
         }
     })
 }
@@ -191,20 +231,34 @@ fn parse(merged: &Table, origins: &BTreeMap<String, Origin>) -> Result<Config, C
 fn complete(config: &mut Config, environment: &Environment) -> Result<(), ConfigError> {
     // An empty scrape token would be matched by an empty one.
     config.hub.token.take_if(|token| token.is_empty());
-    config.metrics.scrape_token.take_if(|token| token.is_empty());
+    config
+        .metrics
+        .scrape_token
+        .take_if(|token| token.is_empty());
     if let (None, Some(file)) = (&config.hub.token, &config.hub.token_file) {
         config.hub.token = Some(read_secret("hub.token_file", file)?);
     }
-    if let (None, Some(file)) = (&config.metrics.scrape_token, &config.metrics.scrape_token_file) {
+    if let (None, Some(file)) = (
+        &config.metrics.scrape_token,
+        &config.metrics.scrape_token_file,
+    ) {
         config.metrics.scrape_token = Some(read_secret("metrics.scrape_token_file", file)?);
     }
     if let Some(url) = &mut config.hub.url {
         // `JUPYTERHUB_API_URL` ends in `hub/api`; the key means the hub's base.
-        let path = url.path().trim_end_matches('/').trim_end_matches("/hub/api").to_owned();
+        let path = url
+            .path()
+            .trim_end_matches('/')
+            .trim_end_matches("/hub/api")
+            .to_owned();
         url.set_path(&format!("{path}/"));
     }
     let prefix = config.web.prefix.trim_matches('/').to_owned();
-    config.web.prefix = if prefix.is_empty() { "/".to_owned() } else { format!("/{prefix}/") };
+    config.web.prefix = if prefix.is_empty() {
+        "/".to_owned()
+    } else {
+        format!("/{prefix}/")
+    };
     // The Python exporter writes `None` where nothing is set; nobody's namespace is called so.
     let said = |name: &String| !name.trim().is_empty() && name != "None";
     config.metrics.namespace = config
@@ -220,16 +274,33 @@ fn complete(config: &mut Config, environment: &Environment) -> Result<(), Config
 /// Limits that a type does not express.
 fn check(config: &Config, origins: &BTreeMap<String, Origin>) -> Result<(), ConfigError> {
     let reject = |key: &'static str, problem: String| {
-        Err(ConfigError::Rejected { key, origin: origins.get(key).cloned(), problem })
+        Err(ConfigError::Rejected {
+            key,
+            origin: origins.get(key).cloned(),
+            problem,
+        })
     };
     let ranges = [
-        ("hub.interval_seconds", config.hub.interval_seconds, 1, 86_400),
-        ("hub.users_interval_seconds", config.hub.users_interval_seconds, 60, 604_800),
+        (
+            "hub.interval_seconds",
+            config.hub.interval_seconds,
+            1,
+            86_400,
+        ),
+        (
+            "hub.users_interval_seconds",
+            config.hub.users_interval_seconds,
+            60,
+            604_800,
+        ),
         ("hub.timeout_seconds", config.hub.timeout_seconds, 1, 600),
     ];
     for (key, value, low, high) in ranges {
         if !(low..=high).contains(&value) {
-            return reject(key, format!("{value} is not between {low} and {high} seconds"));
+            return reject(
+                key,
+                format!("{value} is not between {low} and {high} seconds"),
+            );
         }
     }
     if config.hub.name.trim().is_empty() {
@@ -247,11 +318,15 @@ fn check(config: &Config, origins: &BTreeMap<String, Origin>) -> Result<(), Conf
 }
 
 fn check_listen(config: &Config, origins: &BTreeMap<String, Origin>) -> Result<(), ConfigError> {
-    let addresses =
-        [("web.listen", &config.web.listen), ("metrics.listen", &config.metrics.listen)];
+    let addresses = [
+        ("web.listen", &config.web.listen),
+        ("metrics.listen", &config.metrics.listen),
+    ];
     for (key, address) in addresses {
         let Some(address) = address else { continue };
-        let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        let port = address
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse::<u16>().ok());
         if port.is_none() {
             return Err(ConfigError::Rejected {
                 key,
@@ -265,7 +340,11 @@ fn check_listen(config: &Config, origins: &BTreeMap<String, Origin>) -> Result<(
 
 fn check_metrics(config: &Config, origins: &BTreeMap<String, Origin>) -> Result<(), ConfigError> {
     let reject = |key: &'static str, problem: String| {
-        Err(ConfigError::Rejected { key, origin: origins.get(key).cloned(), problem })
+        Err(ConfigError::Rejected {
+            key,
+            origin: origins.get(key).cloned(),
+            problem,
+        })
     };
     let is_name_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
     let prefix = &config.metrics.prefix;
@@ -295,8 +374,18 @@ fn check_metrics(config: &Config, origins: &BTreeMap<String, Origin>) -> Result<
 /// A certificate without its key, or the other way round.
 fn check_pairs(config: &Config, origins: &BTreeMap<String, Origin>) -> Result<(), ConfigError> {
     let pairs = [
-        ("hub.cert_file", &config.hub.cert_file, "hub.key_file", &config.hub.key_file),
-        ("web.cert_file", &config.web.cert_file, "web.key_file", &config.web.key_file),
+        (
+            "hub.cert_file",
+            &config.hub.cert_file,
+            "hub.key_file",
+            &config.hub.key_file,
+        ),
+        (
+            "web.cert_file",
+            &config.web.cert_file,
+            "web.key_file",
+            &config.web.key_file,
+        ),
     ];
     for (cert_key, cert, key_key, key) in pairs {
         let (set, missing) = match (cert, key) {
@@ -371,7 +460,10 @@ mod tests {
     #[test]
     fn later_layers_win() {
         let effective = load_all(
-            &[("NAMESPACE", "prod"), ("JUPYTERHUB_INSIGHTS__HUB__INTERVAL_SECONDS", "20")],
+            &[
+                ("NAMESPACE", "prod"),
+                ("JUPYTERHUB_INSIGHTS__HUB__INTERVAL_SECONDS", "20"),
+            ],
             "[hub]\ninterval_seconds = 10\ntimeout_seconds = 5",
             &["hub.timeout_seconds=7"],
         )
@@ -381,7 +473,10 @@ mod tests {
         assert_eq!(effective.config.metrics.namespace.as_deref(), Some("prod"));
         let origin = |key: &str| effective.origins[key].to_string();
         assert_eq!(origin("hub.timeout_seconds"), "flag `--set`");
-        assert_eq!(origin("metrics.namespace"), "environment variable `NAMESPACE`");
+        assert_eq!(
+            origin("metrics.namespace"),
+            "environment variable `NAMESPACE`"
+        );
     }
 
     #[test]
@@ -480,13 +575,21 @@ mod tests {
     #[test]
     fn an_empty_secret_is_not_set_and_an_empty_secret_file_is_an_error() {
         let set = [("JUPYTERHUB_INSIGHTS__METRICS__SCRAPE_TOKEN", " ")];
-        assert_eq!(load_all(&set, "", &[]).unwrap().config.metrics.scrape_token, None);
+        assert_eq!(
+            load_all(&set, "", &[]).unwrap().config.metrics.scrape_token,
+            None
+        );
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
         std::fs::write(&file, "\n").unwrap();
-        let text = format!("[metrics]\nscrape_token_file = {:?}", file.to_str().unwrap());
+        let text = format!(
+            "[metrics]\nscrape_token_file = {:?}",
+            file.to_str().unwrap()
+        );
         let message = load_file(&text).unwrap_err().to_string();
-        assert!(message.starts_with("`metrics.scrape_token_file`: ") && message.ends_with("is empty"));
+        assert!(
+            message.starts_with("`metrics.scrape_token_file`: ") && message.ends_with("is empty")
+        );
     }
 
     #[test]
@@ -510,13 +613,19 @@ mod tests {
         assert_eq!(namespace(&[], Some(&pod_file), None), "pod-ns");
         assert_eq!(namespace(&[], None, None), "jupyterhub");
         assert_eq!(namespace(&[("NAMESPACE", "")], None, None), "jupyterhub");
-        assert_eq!(namespace(&[("NAMESPACE", "None")], None, Some("")), "jupyterhub");
+        assert_eq!(
+            namespace(&[("NAMESPACE", "None")], None, Some("")),
+            "jupyterhub"
+        );
     }
 
     #[test]
     fn a_managed_service_needs_no_file() {
         let environment = Environment::of([
-            ("JUPYTERHUB_API_URL", "http://127.0.0.1:8081/jupyter/hub/api"),
+            (
+                "JUPYTERHUB_API_URL",
+                "http://127.0.0.1:8081/jupyter/hub/api",
+            ),
             ("JUPYTERHUB_API_TOKEN", "t"),
             ("JUPYTERHUB_SERVICE_URL", "http://127.0.0.1:10101"),
             ("JUPYTERHUB_SERVICE_PREFIX", "/jupyter/services/insights/"),
@@ -524,7 +633,10 @@ mod tests {
         let effective = load(&environment, None, vec![]).unwrap();
         effective.require_hub().unwrap();
         let config = effective.config;
-        assert_eq!(config.hub.url.as_ref().unwrap().as_str(), "http://127.0.0.1:8081/jupyter/");
+        assert_eq!(
+            config.hub.url.as_ref().unwrap().as_str(),
+            "http://127.0.0.1:8081/jupyter/"
+        );
         assert_eq!(config.web.listen.as_deref(), Some("127.0.0.1:10101"));
         assert_eq!(config.web.prefix, "/jupyter/services/insights/");
         assert_eq!(config.metrics_listen(), None);

@@ -9,8 +9,13 @@ pub fn effective_toml(effective: &Effective) -> String {
     let mut text = String::new();
     for section in schema::sections() {
         let _ = writeln!(text, "[{}]", section.name);
-        for key in schema::keys().iter().filter(|key| key.section == section.name) {
-            let value = values.get(&section.name).and_then(|inner| inner.get(&key.name));
+        for key in schema::keys()
+            .iter()
+            .filter(|key| key.section == section.name)
+        {
+            let value = values
+                .get(&section.name)
+                .and_then(|inner| inner.get(&key.name));
             let origin = match effective.origins.get(&key.path) {
                 Some(origin) => origin.to_string(),
                 None => "default".to_owned(),

@@ -40,7 +40,10 @@ pub(super) struct Section {
 pub(super) fn sections() -> Vec<Section> {
     let schema = schema();
     properties(&schema)
-        .map(|(name, property)| Section { name: name.clone(), description: description(property) })
+        .map(|(name, property)| Section {
+            name: name.clone(),
+            description: description(property),
+        })
         .collect()
 }
 
@@ -66,7 +69,11 @@ pub(super) fn keys() -> Vec<Key> {
 
 /// The environment variable that sets a key.
 pub(super) fn variable(path: &str) -> String {
-    format!("{}{}", super::environment::OWN_PREFIX, path.replace('.', "__").to_uppercase())
+    format!(
+        "{}{}",
+        super::environment::OWN_PREFIX,
+        path.replace('.', "__").to_uppercase()
+    )
 }
 
 fn schema() -> Value {
@@ -78,12 +85,17 @@ fn properties(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 fn description(property: &Value) -> String {
-    property["description"].as_str().unwrap_or_default().replace('\n', " ")
+    property["description"]
+        .as_str()
+        .unwrap_or_default()
+        .replace('\n', " ")
 }
 
 /// Follows `$ref`, also inside the `anyOf` of an optional value.
 fn resolve<'a>(schema: &'a Value, property: &'a Value) -> &'a Value {
-    let reference = property["$ref"].as_str().or_else(|| property["anyOf"][0]["$ref"].as_str());
+    let reference = property["$ref"]
+        .as_str()
+        .or_else(|| property["anyOf"][0]["$ref"].as_str());
     match reference.and_then(|reference| reference.strip_prefix('#')) {
         Some(pointer) => schema.pointer(pointer).unwrap_or(property),
         None => property,
@@ -93,7 +105,9 @@ fn resolve<'a>(schema: &'a Value, property: &'a Value) -> &'a Value {
 fn kind(schema: &Value, field: &Value) -> Kind {
     let field = resolve(schema, field);
     if let Some(variants) = field["oneOf"].as_array() {
-        let names = variants.iter().filter_map(|variant| variant["const"].as_str());
+        let names = variants
+            .iter()
+            .filter_map(|variant| variant["const"].as_str());
         return Kind::Choice(names.map(str::to_owned).collect());
     }
     let type_name = field["type"].as_str().or_else(|| field["type"][0].as_str());
@@ -120,7 +134,11 @@ mod tests {
         assert_eq!(*kind("hub.token"), Kind::Text);
         assert!(matches!(kind("groups.multiple"), Kind::Choice(names) if names.len() == 4));
         for key in &keys {
-            assert!(key.description.ends_with('.'), "{} has no description", key.path);
+            assert!(
+                key.description.ends_with('.'),
+                "{} has no description",
+                key.path
+            );
         }
     }
 }

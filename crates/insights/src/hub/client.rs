@@ -43,7 +43,10 @@ pub struct HubClient {
 pub(super) enum Answer {
     /// 304: what was known under this tag still holds.
     Unchanged,
-    Body { bytes: Bytes, etag: Option<HeaderValue> },
+    Body {
+        bytes: Bytes,
+        etag: Option<HeaderValue>,
+    },
 }
 
 /// One GET.
@@ -66,7 +69,9 @@ impl HubClient {
     /// If the configuration has no `hub.url`: check `Effective::require_hub` first.
     pub fn new(config: &HubConfig, log: Arc<dyn RequestLog>) -> Result<Self, TlsFileError> {
         let base = config.url.clone().expect("`require_hub` was called");
-        let api = base.join("hub/api/").expect("a relative path joins any http URL");
+        let api = base
+            .join("hub/api/")
+            .expect("a relative path joins any http URL");
         let http = tls::client_builder(config)?
             // A redirect could carry the token to another host.
             .redirect(reqwest::redirect::Policy::none())
@@ -82,7 +87,13 @@ impl HubClient {
                 source: Box::new(source),
             })?;
         let token = config.token.clone().unwrap_or_else(|| Secret::new(""));
-        Ok(Self { http, api, token, timeout: config.timeout(), log })
+        Ok(Self {
+            http,
+            api,
+            token,
+            timeout: config.timeout(),
+            log,
+        })
     }
 
     /// The hub's version, which it tells anybody.
@@ -103,13 +114,20 @@ impl HubClient {
 
     /// Who somebody else's token belongs to; `BadToken` if to nobody.
     pub async fn whoami_with(&self, token: &Secret) -> Result<Identity, HubError> {
-        let visitor = Self { token: token.clone(), ..self.clone() };
+        let visitor = Self {
+            token: token.clone(),
+            ..self.clone()
+        };
         visitor.json("user", "user").await
     }
 
     /// The hub's own metrics as text; needs `read:metrics`.
     pub async fn metrics(&self) -> Result<String, HubError> {
-        let question = Question { endpoint: "metrics", path: "metrics", etag: None };
+        let question = Question {
+            endpoint: "metrics",
+            path: "metrics",
+            etag: None,
+        };
         let response = self.send(question).await?;
         let bytes = self.body(question, response).await?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -120,7 +138,14 @@ impl HubClient {
         endpoint: &'static str,
         path: &str,
     ) -> Result<T, HubError> {
-        match self.ask_patiently(Question { endpoint, path, etag: None }).await? {
+        match self
+            .ask_patiently(Question {
+                endpoint,
+                path,
+                etag: None,
+            })
+            .await?
+        {
             Answer::Body { bytes, .. } => parse(path, &bytes),
             Answer::Unchanged => Err(HubError::Status {
                 path: path.to_owned(),
@@ -140,7 +165,9 @@ impl HubClient {
         loop {
             match self.ask(question).await {
                 Err(error) if error.is_transient() => {
-                    let Some(pause) = pauses.next() else { return Err(error) };
+                    let Some(pause) = pauses.next() else {
+                        return Err(error);
+                    };
                     let asked_for = error.retry_after().unwrap_or_default();
                     tokio::time::sleep(pause.max(asked_for.min(RETRY_AFTER_LIMIT))).await;
                 }
@@ -157,9 +184,15 @@ impl HubClient {
         let content_type = header_text(&response, &CONTENT_TYPE);
         let etag = response.headers().get(ETAG).cloned();
         if !content_type.contains("json") {
-            return Err(HubError::NotJson { path: question.path.to_owned(), content_type });
+            return Err(HubError::NotJson {
+                path: question.path.to_owned(),
+                content_type,
+            });
         }
-        Ok(Answer::Body { bytes: self.body(question, response).await?, etag })
+        Ok(Answer::Body {
+            bytes: self.body(question, response).await?,
+            etag,
+        })
     }
 
     /// Sends the request; a status other than 200 and 304 is an error.
@@ -182,7 +215,10 @@ impl HubClient {
             request = request.header(IF_NONE_MATCH, etag);
         }
         let outcome = request.send().await;
-        let status = outcome.as_ref().ok().map(|response| response.status().as_u16());
+        let status = outcome
+            .as_ref()
+            .ok()
+            .map(|response| response.status().as_u16());
         self.log.record(question.endpoint, status);
         let response = outcome.map_err(|source| self.transport_error(path, source))?;
         match response.status() {
@@ -193,10 +229,16 @@ impl HubClient {
 
     fn transport_error(&self, path: &str, source: reqwest::Error) -> HubError {
         if source.is_timeout() && !source.is_connect() {
-            return HubError::Timeout { path: path.to_owned(), timeout: self.timeout };
+            return HubError::Timeout {
+                path: path.to_owned(),
+                timeout: self.timeout,
+            };
         }
         // The URL is in our message already, without its query.
-        HubError::Unreachable { url: self.api.to_string(), source: source.without_url() }
+        HubError::Unreachable {
+            url: self.api.to_string(),
+            source: source.without_url(),
+        }
     }
 
     async fn refusal(
@@ -207,29 +249,46 @@ impl HubClient {
     ) -> HubError {
         let path = question.path.to_owned();
         if status.is_redirection() {
-            return HubError::Redirected { path, location: header_text(&response, &LOCATION) };
+            return HubError::Redirected {
+                path,
+                location: header_text(&response, &LOCATION),
+            };
         }
-        let retry_after = header_text(&response, &RETRY_AFTER).parse().ok().map(Duration::from_secs);
+        let retry_after = header_text(&response, &RETRY_AFTER)
+            .parse()
+            .ok()
+            .map(Duration::from_secs);
         let is_json = header_text(&response, &CONTENT_TYPE).contains("json");
         let body = self.body(question, response).await.unwrap_or_default();
-        let said = serde_json::from_slice::<ErrorReply>(&body).ok().and_then(|reply| reply.message);
+        let said = serde_json::from_slice::<ErrorReply>(&body)
+            .ok()
+            .and_then(|reply| reply.message);
         let reason = status.canonical_reason().unwrap_or("no reason given");
         let message = said.clone().unwrap_or_else(|| reason.to_owned());
         match status {
             StatusCode::FORBIDDEN => match (said.as_deref().and_then(required_scope), is_json) {
                 (Some(scope), _) => HubError::MissingScope { path, scope },
                 // The metrics page refuses with HTML and without naming the scope.
-                (None, false) if question.endpoint == "metrics" => {
-                    HubError::MissingScope { path, scope: "read:metrics".to_owned() }
-                }
+                (None, false) if question.endpoint == "metrics" => HubError::MissingScope {
+                    path,
+                    scope: "read:metrics".to_owned(),
+                },
                 (None, _) => HubError::BadToken { path, message },
             },
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
                 if retry_after.is_some() || status == StatusCode::TOO_MANY_REQUESTS =>
             {
-                HubError::Throttled { path, message, retry_after }
+                HubError::Throttled {
+                    path,
+                    message,
+                    retry_after,
+                }
             }
-            _ => HubError::Status { path, status: status.as_u16(), message },
+            _ => HubError::Status {
+                path,
+                status: status.as_u16(),
+                message,
+            },
         }
     }
 
@@ -239,7 +298,10 @@ impl HubClient {
         let mut chunks = response.bytes_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|source| match source.is_timeout() {
-                true => HubError::Timeout { path: path.to_owned(), timeout: self.timeout },
+                true => HubError::Timeout {
+                    path: path.to_owned(),
+                    timeout: self.timeout,
+                },
                 false => HubError::Truncated {
                     path: path.to_owned(),
                     received_bytes: body.len(),
@@ -248,7 +310,10 @@ impl HubClient {
             })?;
             if body.len() + chunk.len() > BODY_LIMIT_BYTES {
                 let limit_bytes = BODY_LIMIT_BYTES;
-                return Err(HubError::TooLarge { path: path.to_owned(), limit_bytes });
+                return Err(HubError::TooLarge {
+                    path: path.to_owned(),
+                    limit_bytes,
+                });
             }
             body.extend_from_slice(&chunk);
         }
@@ -261,8 +326,10 @@ pub(super) fn parse<'a, T: serde::Deserialize<'a>>(
     path: &str,
     bytes: &'a [u8],
 ) -> Result<T, HubError> {
-    serde_json::from_slice(bytes)
-        .map_err(|source| HubError::Malformed { path: path.to_owned(), source })
+    serde_json::from_slice(bytes).map_err(|source| HubError::Malformed {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// The first scope in `… requires any of [read:hub, admin:hub]`.
@@ -273,6 +340,9 @@ fn required_scope(message: &str) -> Option<String> {
 }
 
 fn header_text(response: &Response, name: &reqwest::header::HeaderName) -> String {
-    let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+    let value = response
+        .headers()
+        .get(name)
+        .and_then(|value| value.to_str().ok());
     value.unwrap_or_default().to_owned()
 }

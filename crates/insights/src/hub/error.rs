@@ -8,7 +8,11 @@ use std::time::Duration;
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum HubError {
     #[error("hub did not answer at `{url}`")]
-    Unreachable { url: String, #[source] source: reqwest::Error },
+    Unreachable {
+        url: String,
+        #[source]
+        source: reqwest::Error,
+    },
     #[error("hub did not finish answering `{path}` within {} s", timeout.as_secs())]
     Timeout { path: String, timeout: Duration },
     #[error("hub refused the token for `{path}`: {message}")]
@@ -16,25 +20,49 @@ pub enum HubError {
     #[error("hub refused `{path}`: the token's role needs the scope `{scope}`")]
     MissingScope { path: String, scope: String },
     #[error("hub answered `{path}` without `{field}`: the token's role needs the scope `{scope}`")]
-    HiddenField { path: &'static str, field: &'static str, scope: &'static str },
+    HiddenField {
+        path: &'static str,
+        field: &'static str,
+        scope: &'static str,
+    },
     #[error("hub is too busy for `{path}`: {message}")]
-    Throttled { path: String, message: String, retry_after: Option<Duration> },
+    Throttled {
+        path: String,
+        message: String,
+        retry_after: Option<Duration>,
+    },
     #[error("hub answered `{path}` with status {status}: {message}")]
-    Status { path: String, status: u16, message: String },
+    Status {
+        path: String,
+        status: u16,
+        message: String,
+    },
     #[error("hub sends `{path}` on to `{location}`")]
     Redirected { path: String, location: String },
     #[error("hub answered `{path}` with `{content_type}`, not JSON")]
     NotJson { path: String, content_type: String },
     #[error("hub's answer to `{path}` broke off after {received_bytes} bytes")]
-    Truncated { path: String, received_bytes: usize, #[source] source: reqwest::Error },
+    Truncated {
+        path: String,
+        received_bytes: usize,
+        #[source]
+        source: reqwest::Error,
+    },
     #[error("hub's answer to `{path}` is not what its API promises")]
-    Malformed { path: String, #[source] source: serde_json::Error },
+    Malformed {
+        path: String,
+        #[source]
+        source: serde_json::Error,
+    },
     #[error("hub's pages of `{path}` do not fit together: {problem}")]
     InconsistentPages { path: &'static str, problem: String },
     #[error("hub's answer to `{path}` is larger than {limit_bytes} bytes")]
     TooLarge { path: String, limit_bytes: usize },
     #[error("hub's answer to `{path}` has a name of {length_bytes} bytes")]
-    ImplausibleName { path: &'static str, length_bytes: usize },
+    ImplausibleName {
+        path: &'static str,
+        length_bytes: usize,
+    },
 }
 
 /// Kinds of errors, for the label `kind` of the error counter.

@@ -49,6 +49,7 @@ impl PageSize {
 /// One page of a list, converted.
 pub(super) struct Page<T> {
     pub(super) items: Vec<T>,
+    pub(super) offset: u64,
     pub(super) total: u64,
     pub(super) next_offset: Option<u64>,
 }
@@ -66,6 +67,7 @@ pub struct GroupPages {
 struct KnownPage {
     etag: HeaderValue,
     groups: Arc<[Group]>,
+    offset: u64,
     total: u64,
     next_offset: Option<u64>,
 }
@@ -111,10 +113,15 @@ impl GroupPages {
     async fn page(&mut self, hub: &HubClient, path: &str) -> Result<Page<Group>, HubError> {
         let known = self.known.get(path);
         let etag = known.map(|page| &page.etag);
-        let question = Question { endpoint: "groups", path, etag };
+        let question = Question {
+            endpoint: "groups",
+            path,
+            etag,
+        };
         match (hub.ask_patiently(question).await?, known) {
             (Answer::Unchanged, Some(known)) => Ok(Page {
                 items: known.groups.to_vec(),
+                offset: known.offset,
                 total: known.total,
                 next_offset: known.next_offset,
             }),
@@ -130,6 +137,7 @@ impl GroupPages {
                     .map(|item| replies::group(item, &mut self.names))
                     .collect::<Result<_, _>>()?;
                 let page = Page {
+                    offset: reply.pagination.offset,
                     total: reply.pagination.total,
                     next_offset: reply.pagination.next.map(|next| next.offset),
                     items: groups,
@@ -145,6 +153,7 @@ impl GroupPages {
         let known = KnownPage {
             etag,
             groups: page.items.as_slice().into(),
+            offset: page.offset,
             total: page.total,
             next_offset: page.next_offset,
         };
@@ -171,14 +180,16 @@ impl HubClient {
             let limit = size.limit();
             let path = format!("users?state=active&offset={offset}&limit={limit}");
             let started = Instant::now();
-            let page = self.page(&path, "active_servers", replies::active_user).await?;
+            let page = self
+                .page(&path, "active_servers", replies::active_user)
+                .await?;
             size.learn(started.elapsed());
             match collected.add(offset, page)? {
                 Some(next) => offset = next,
                 None => break,
             }
         }
-        let users = collected.finish(|user: &replies::ActiveUser| user.name.as_str())?;
+        let users = collected.finish_active()?;
         let mut servers: Vec<Server> = users.into_iter().flat_map(|user| user.servers).collect();
         servers.sort_by(|left, right| (&left.user, &left.name).cmp(&(&right.user, &right.name)));
         Ok(servers)
@@ -191,7 +202,11 @@ impl HubClient {
         endpoint: &'static str,
         convert: impl Fn(&UserReply<'_>) -> Result<T, HubError>,
     ) -> Result<Page<T>, HubError> {
-        let question = Question { endpoint, path, etag: None };
+        let question = Question {
+            endpoint,
+            path,
+            etag: None,
+        };
         let Answer::Body { bytes, .. } = self.ask_patiently(question).await? else {
             return Err(HubError::InconsistentPages {
                 path: "/users",
@@ -201,9 +216,34 @@ impl HubClient {
         let reply: PageReply<UserReply<'_>> = parse(path, &bytes)?;
         Ok(Page {
             items: reply.items.iter().map(convert).collect::<Result<_, _>>()?,
+            offset: reply.pagination.offset,
             total: reply.pagination.total,
             next_offset: reply.pagination.next.map(|next| next.offset),
         })
+    }
+}
+
+impl Collected<replies::ActiveUser> {
+    /// Users with servers, each once.
+    ///
+    /// 5.x and 6.x count and cut by user. 4.x counts and cuts by server, so that a user with three
+    /// servers counts as three and may stand on several pages, each time with all servers.
+    fn finish_active(mut self) -> Result<Vec<replies::ActiveUser>, HubError> {
+        self.items.sort_by(|left, right| left.name.cmp(&right.name));
+        self.items.dedup_by(|next, kept| next.name == kept.name);
+        let total = self.total.unwrap_or_default();
+        let n_users = self.items.len() as u64;
+        let n_servers = self
+            .items
+            .iter()
+            .map(|user| user.servers.len() as u64)
+            .sum::<u64>();
+        if n_users != total && n_servers != total {
+            let problem =
+                format!("{n_users} users with {n_servers} servers arrived, {total} were announced");
+            return Err(self.inconsistent(problem));
+        }
+        Ok(self.items)
     }
 }
 
@@ -216,7 +256,11 @@ struct Collected<T> {
 
 impl<T> Collected<T> {
     fn new(path: &'static str) -> Self {
-        Self { path, items: Vec::new(), total: None }
+        Self {
+            path,
+            items: Vec::new(),
+            total: None,
+        }
     }
 
     /// The offset of the next page, if there is one.
@@ -224,18 +268,26 @@ impl<T> Collected<T> {
         if self.total.is_some_and(|total| total != page.total) {
             return Err(self.inconsistent("the total changed between two pages".to_owned()));
         }
+        if page.offset != offset {
+            let problem = format!(
+                "asked for the page at {offset}, got that at {}",
+                page.offset
+            );
+            return Err(self.inconsistent(problem));
+        }
         self.total = Some(page.total);
         let n_items = page.items.len() as u64;
         self.items.extend(page.items);
         match page.next_offset {
-            Some(next) if next <= offset || n_items == 0 => Err(self.inconsistent(format!(
-                "the page at {offset} leads back to {next}"
-            ))),
+            Some(next) if next <= offset || n_items == 0 => {
+                Err(self.inconsistent(format!("the page at {offset} leads back to {next}")))
+            }
             next => Ok(next),
         }
     }
 
     /// The items, if there are as many different ones as the hub said.
+    ///
     fn finish(self, name: impl Fn(&T) -> &str) -> Result<Vec<T>, HubError> {
         let total = self.total.unwrap_or_default();
         let n_distinct = self.items.iter().map(name).collect::<HashSet<_>>().len() as u64;
@@ -247,7 +299,10 @@ impl<T> Collected<T> {
     }
 
     fn inconsistent(&self, problem: String) -> HubError {
-        HubError::InconsistentPages { path: self.path, problem }
+        HubError::InconsistentPages {
+            path: self.path,
+            problem,
+        }
     }
 }
 
@@ -256,7 +311,12 @@ mod tests {
     use super::*;
 
     fn page(items: &[&'static str], total: u64, next_offset: Option<u64>) -> Page<&'static str> {
-        Page { items: items.to_vec(), total, next_offset }
+        Page {
+            items: items.to_vec(),
+            offset: 0,
+            total,
+            next_offset,
+        }
     }
 
     /// The pages at the offsets they lead to; the error's problem if they do not fit together.
@@ -267,7 +327,8 @@ mod tests {
             HubError::InconsistentPages { problem, .. } => problem,
             other => other.to_string(),
         };
-        for page in pages {
+        for mut page in pages {
+            page.offset = offset;
             if let Some(next) = collected.add(offset, page).map_err(problem)? {
                 offset = next;
             }
@@ -285,11 +346,20 @@ mod tests {
     #[test]
     fn pages_that_repeat_or_lie_are_no_list() {
         let repeating = vec![page(&["a"], 2, Some(1)), page(&["a"], 2, None)];
-        assert_eq!(check(repeating), Err("1 different items arrived, 2 were announced".into()));
+        assert_eq!(
+            check(repeating),
+            Err("1 different items arrived, 2 were announced".into())
+        );
         let lying = vec![page(&["a"], 5, None)];
-        assert_eq!(check(lying), Err("1 different items arrived, 5 were announced".into()));
+        assert_eq!(
+            check(lying),
+            Err("1 different items arrived, 5 were announced".into())
+        );
         let changing = vec![page(&["a"], 2, Some(1)), page(&["b"], 3, None)];
-        assert_eq!(check(changing), Err("the total changed between two pages".into()));
+        assert_eq!(
+            check(changing),
+            Err("the total changed between two pages".into())
+        );
         let circling = vec![page(&["a"], 9, Some(1)), page(&["b"], 9, Some(0))];
         assert_eq!(check(circling), Err("the page at 1 leads back to 0".into()));
     }

@@ -115,12 +115,19 @@ pub(super) struct VersionReply {
 
 pub(super) fn group(reply: &GroupReply<'_>, names: &mut NamePool) -> Result<Group, HubError> {
     let Some(members) = &reply.users else {
-        return Err(HubError::HiddenField { path: "/groups", field: "users", scope: "read:groups" });
+        return Err(HubError::HiddenField {
+            path: "/groups",
+            field: "users",
+            scope: "read:groups",
+        });
     };
     for name in members.iter().chain([&reply.name]) {
         check_name("/groups", name)?;
     }
-    Ok(Group::new((&*reply.name).into(), members.iter().map(|member| names.user(member))))
+    Ok(Group::new(
+        (&*reply.name).into(),
+        members.iter().map(|member| names.user(member)),
+    ))
 }
 
 pub(super) fn user(reply: &UserReply<'_>) -> Result<UserName, HubError> {
@@ -138,7 +145,11 @@ pub(super) struct ActiveUser {
 pub(super) fn active_user(reply: &UserReply<'_>) -> Result<ActiveUser, HubError> {
     let Some(servers) = &reply.servers else {
         let path = "/users?state=active";
-        return Err(HubError::HiddenField { path, field: "servers", scope: "read:servers" });
+        return Err(HubError::HiddenField {
+            path,
+            field: "servers",
+            scope: "read:servers",
+        });
     };
     let user = user(reply)?;
     let active = servers.iter().filter(|(_, server)| !server.stopped);
@@ -149,12 +160,18 @@ pub(super) fn active_user(reply: &UserReply<'_>) -> Result<ActiveUser, HubError>
         last_activity: server.last_activity,
         ready: server.ready,
     });
-    Ok(ActiveUser { servers: servers.collect(), name: user.clone() })
+    Ok(ActiveUser {
+        servers: servers.collect(),
+        name: user.clone(),
+    })
 }
 
 fn check_name(path: &'static str, name: &str) -> Result<(), HubError> {
     if name.is_empty() || name.len() > NAME_MAX_BYTES {
-        return Err(HubError::ImplausibleName { path, length_bytes: name.len() });
+        return Err(HubError::ImplausibleName {
+            path,
+            length_bytes: name.len(),
+        });
     }
     Ok(())
 }

@@ -16,11 +16,25 @@ use std::sync::Arc;
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum TlsFileError {
     #[error("`{key}`: could not read `{}`", file.display())]
-    Unreadable { key: &'static str, file: PathBuf, #[source] source: std::io::Error },
+    Unreadable {
+        key: &'static str,
+        file: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("`{key}`: `{}` holds no PEM certificate or key", file.display())]
-    NotPem { key: &'static str, file: PathBuf, #[source] source: pem::Error },
+    NotPem {
+        key: &'static str,
+        file: PathBuf,
+        #[source]
+        source: pem::Error,
+    },
     #[error("`{key}`: the certificate or key cannot be used")]
-    Unusable { key: &'static str, #[source] source: Box<dyn std::error::Error + Send + Sync> },
+    Unusable {
+        key: &'static str,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 /// Adds the hub's authority and our own certificate to a client.
@@ -90,12 +104,19 @@ fn read(key: &'static str, file: &Path) -> Result<Vec<u8>, TlsFileError> {
 }
 
 fn not_pem(key: &'static str, file: &Path, source: pem::Error) -> TlsFileError {
-    TlsFileError::NotPem { key, file: file.to_owned(), source }
+    TlsFileError::NotPem {
+        key,
+        file: file.to_owned(),
+        source,
+    }
 }
 
 fn unusable(
     key: &'static str,
     source: impl std::error::Error + Send + Sync + 'static,
 ) -> TlsFileError {
-    TlsFileError::Unusable { key, source: Box::new(source) }
+    TlsFileError::Unusable {
+        key,
+        source: Box::new(source),
+    }
 }

@@ -48,12 +48,26 @@ impl UserWalk {
     pub async fn step(&mut self, hub: &HubClient) -> Result<WalkStep, HubError> {
         let anchor_offset = (self.names.len() as u64).saturating_sub(1);
         // One more than is expected, so that a page of one never stands still on its anchor.
-        let limit = if self.is_complete { 10 } else { self.size.limit() };
+        let limit = if self.is_complete {
+            10
+        } else {
+            self.size.limit()
+        };
         let path = format!("users?offset={anchor_offset}&limit={limit}");
         let started = Instant::now();
         let page = hub.page(&path, "users", replies::user).await?;
         if !self.is_complete {
             self.size.learn(started.elapsed());
+        }
+        if page.offset != anchor_offset {
+            let problem = format!(
+                "asked for the page at {anchor_offset}, got that at {}",
+                page.offset
+            );
+            return Err(HubError::InconsistentPages {
+                path: "/users",
+                problem,
+            });
         }
         let was_complete = self.is_complete;
         let mut items = page.items.into_iter();
@@ -77,7 +91,10 @@ impl UserWalk {
         if n_known != page.total {
             self.restart();
             let problem = format!("{n_known} users arrived, {} were announced", page.total);
-            return Err(HubError::InconsistentPages { path: "/users", problem });
+            return Err(HubError::InconsistentPages {
+                path: "/users",
+                problem,
+            });
         }
         self.is_complete = true;
         if was_complete && self.names.len() == n_before {
@@ -94,7 +111,10 @@ impl UserWalk {
             let n_repeated = self.names.len() - sorted.len();
             self.restart();
             let problem = format!("{n_repeated} users were listed twice");
-            return Err(HubError::InconsistentPages { path: "/users", problem });
+            return Err(HubError::InconsistentPages {
+                path: "/users",
+                problem,
+            });
         }
         Ok(WalkStep::Complete(sorted.into()))
     }

@@ -32,7 +32,13 @@ pub fn markdown() -> String {
     }
     page.push_str(OWN_HEAD);
     for family in OWN_FAMILIES {
-        write_family(&mut page, family.name, family.kind, family.labels, family.help);
+        write_family(
+            &mut page,
+            family.name,
+            family.kind,
+            family.labels,
+            family.help,
+        );
     }
     page
 }

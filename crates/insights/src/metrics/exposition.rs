@@ -79,12 +79,21 @@ pub struct Samples {
 impl Samples {
     /// No samples yet.
     pub fn new(head: Head) -> Self {
-        Self { head, lines: Vec::new(), n_samples: 0 }
+        Self {
+            head,
+            lines: Vec::new(),
+            n_samples: 0,
+        }
     }
 
     /// Adds a sample; `label_values` in the order of the label names.
     pub fn push(&mut self, label_values: &[&str], value: f64) {
-        debug_assert_eq!(label_values.len(), self.head.labels.len(), "{}", self.head.name);
+        debug_assert_eq!(
+            label_values.len(),
+            self.head.labels.len(),
+            "{}",
+            self.head.name
+        );
         let lines = &mut self.lines;
         lines.extend_from_slice(self.head.name.as_bytes());
         for (index, (name, value)) in self.head.labels.iter().zip(label_values).enumerate() {
@@ -126,7 +135,11 @@ impl Head {
             (Dialect::OpenMetrics, Kind::Info) => (self.stem("_info"), "info"),
         };
         // Help texts are our own constants without characters that need escaping; a test checks.
-        format!("# HELP {name} {help}\n# TYPE {name} {kind}\n", help = self.help).into_bytes()
+        format!(
+            "# HELP {name} {help}\n# TYPE {name} {kind}\n",
+            help = self.help
+        )
+        .into_bytes()
     }
 
     fn stem(&self, suffix: &str) -> &str {
@@ -137,7 +150,10 @@ impl Head {
 /// Backslash, quote and line feed are escaped in both formats, nothing else is.
 fn push_escaped(lines: &mut Vec<u8>, value: &str) {
     let mut rest = value.as_bytes();
-    while let Some(index) = rest.iter().position(|byte| matches!(byte, b'\\' | b'"' | b'\n')) {
+    while let Some(index) = rest
+        .iter()
+        .position(|byte| matches!(byte, b'\\' | b'"' | b'\n'))
+    {
         lines.extend_from_slice(&rest[..index]);
         lines.extend_from_slice(match rest[index] {
             b'\\' => br"\\",
@@ -210,14 +226,20 @@ struct Deflated {
 
 impl Piece {
     fn new(plain: Vec<u8>) -> Self {
-        Self { plain: plain.into(), deflated: OnceLock::new() }
+        Self {
+            plain: plain.into(),
+            deflated: OnceLock::new(),
+        }
     }
 
     fn deflated(&self) -> &Deflated {
         self.deflated.get_or_init(|| {
             let mut checksum = crc32fast::Hasher::new();
             checksum.update(&self.plain);
-            Deflated { blocks: deflate(&self.plain).into(), checksum }
+            Deflated {
+                blocks: deflate(&self.plain).into(),
+                checksum,
+            }
         })
     }
 }
@@ -235,7 +257,11 @@ fn deflate(plain: &[u8]) -> Vec<u8> {
             break;
         }
         // No room was left; an unchanged length means that none at all was.
-        blocks.reserve(if blocks.len() == before { 4096 } else { before.max(4096) });
+        blocks.reserve(if blocks.len() == before {
+            4096
+        } else {
+            before.max(4096)
+        });
     }
     blocks.shrink_to_fit();
     blocks
@@ -261,13 +287,19 @@ pub fn compose<'a>(
         Dialect::OpenMetrics => b"# EOF\n".to_vec(),
     });
     let blocks: Vec<&Block> = blocks.collect();
-    let pieces = blocks.iter().flat_map(|block| block.pieces(dialect)).chain([&end]);
+    let pieces = blocks
+        .iter()
+        .flat_map(|block| block.pieces(dialect))
+        .chain([&end]);
     let pieces = pieces.filter(|piece| !piece.plain.is_empty());
     let chunks: Vec<Bytes> = match encoding {
         Encoding::Identity => pieces.map(|piece| piece.plain.clone()).collect(),
         Encoding::Gzip => gzip_chunks(pieces),
     };
-    Reply { length_bytes: chunks.iter().map(Bytes::len).sum(), chunks }
+    Reply {
+        length_bytes: chunks.iter().map(Bytes::len).sum(),
+        chunks,
+    }
 }
 
 /// RFC 1952: one member made of the pieces' deflate blocks, checksum and length of the whole.
@@ -298,10 +330,20 @@ mod tests {
     const LABELS: &[&str] = &["usergroup", "username"];
 
     fn family(name: &str, kind: Kind, rows: &[(&[&str], f64)]) -> Block {
-        let labels = if rows.first().is_none_or(|row| row.0.is_empty()) { &[] } else { LABELS };
-        let head = Head { name: name.to_owned(), help: "Help.", kind, labels };
+        let labels = if rows.first().is_none_or(|row| row.0.is_empty()) {
+            &[]
+        } else {
+            LABELS
+        };
+        let head = Head {
+            name: name.to_owned(),
+            help: "Help.",
+            kind,
+            labels,
+        };
         let mut samples = Samples::new(head);
-        rows.iter().for_each(|(labels, value)| samples.push(labels, *value));
+        rows.iter()
+            .for_each(|(labels, value)| samples.push(labels, *value));
         samples.finish()
     }
 
@@ -314,7 +356,9 @@ mod tests {
             Encoding::Gzip => {
                 let mut text = String::new();
                 // GzDecoder reads one member only and checks its checksum and length.
-                flate2::read::GzDecoder::new(&*bytes).read_to_string(&mut text).unwrap();
+                flate2::read::GzDecoder::new(&*bytes)
+                    .read_to_string(&mut text)
+                    .unwrap();
                 text
             }
         }
@@ -323,9 +367,17 @@ mod tests {
     #[test]
     fn the_two_formats_differ_in_heads_and_end() {
         let blocks = [
-            family("jupyterhub_user_group_info", Kind::Info, &[(&["a\\\"\nb 🚀", "ada"], 1.0)]),
+            family(
+                "jupyterhub_user_group_info",
+                Kind::Info,
+                &[(&["a\\\"\nb 🚀", "ada"], 1.0)],
+            ),
             family("polls_total", Kind::Counter, &[(&[], 3.0)]),
-            family("share", Kind::Gauge, &[(&["x", "y"], 0.5), (&["", ""], f64::NAN)]),
+            family(
+                "share",
+                Kind::Gauge,
+                &[(&["x", "y"], 0.5), (&["", ""], f64::NAN)],
+            ),
         ];
         insta::assert_snapshot!(written(&blocks, Dialect::Text, Encoding::Identity), @r#"
         # HELP jupyterhub_user_group_info Help.
@@ -356,8 +408,9 @@ mod tests {
 
     #[test]
     fn an_incompressible_family_survives_compression() {
-        let noise: String =
-            (0..200_000_u64).map(|n| char::from((n * n % 7919 % 93 + 33) as u8)).collect();
+        let noise: String = (0..200_000_u64)
+            .map(|n| char::from((n * n % 7919 % 93 + 33) as u8))
+            .collect();
         let blocks = [family("noise", Kind::Gauge, &[(&[&noise, ""], 1.0)])];
         let plain = written(&blocks, Dialect::Text, Encoding::Identity);
         assert_eq!(written(&blocks, Dialect::Text, Encoding::Gzip), plain);

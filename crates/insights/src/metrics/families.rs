@@ -46,8 +46,13 @@ pub struct Family {
     collect: fn(&View<'_>, &mut Samples),
 }
 
-const USER_GROUP_LABELS: &[&str] =
-    &["namespace", "usergroup", "username", "username_escaped", "username_safe"];
+const USER_GROUP_LABELS: &[&str] = &[
+    "namespace",
+    "usergroup",
+    "username",
+    "username_escaped",
+    "username_safe",
+];
 const GROUP_LABELS: &[&str] = &["namespace", "usergroup"];
 
 /// All metrics about the hub.
@@ -84,7 +89,10 @@ pub static FAMILIES: &[Family] = &[
         collect: |view, samples| {
             for user in &view.memberships.users {
                 let names = Names::of(user);
-                samples.push(&[view.namespace, user.as_str(), &names.escaped, &names.safe], 1.0);
+                samples.push(
+                    &[view.namespace, user.as_str(), &names.escaped, &names.safe],
+                    1.0,
+                );
             }
         },
     },
@@ -107,11 +115,17 @@ pub static FAMILIES: &[Family] = &[
         labels: GROUP_LABELS,
         part: Part::Presence,
         collect: |view, samples| {
-            let Some(servers) = &view.snapshot.servers else { return };
+            let Some(servers) = &view.snapshot.servers else {
+                return;
+            };
             let active: BTreeSet<&UserName> =
                 servers.value.iter().map(|server| &server.user).collect();
             per_group(view, samples, |group| {
-                group.members.iter().filter(|member| active.contains(member)).count()
+                group
+                    .members
+                    .iter()
+                    .filter(|member| active.contains(member))
+                    .count()
             });
         },
     },
@@ -141,29 +155,45 @@ struct Names {
 
 impl Names {
     fn of(user: &UserName) -> Self {
-        Self { escaped: slug::escaped(user.as_str()), safe: slug::safe(user.as_str()) }
+        Self {
+            escaped: slug::escaped(user.as_str()),
+            safe: slug::safe(user.as_str()),
+        }
     }
 }
 
 /// One sample per row; names are worked out once per user, since rows are sorted by user.
 fn per_membership(view: &View<'_>, samples: &mut Samples, value: impl Fn(f64) -> f64) {
     let same_user = |left: &model::attribution::Membership,
-                     right: &model::attribution::Membership| left.user == right.user;
+                     right: &model::attribution::Membership| {
+        left.user == right.user
+    };
     for rows in view.memberships.rows.chunk_by(same_user) {
         let user = &rows[0].user;
         let names = Names::of(user);
         for row in rows {
             let group: &GroupName = &row.group;
-            let labels =
-                [view.namespace, group.as_str(), user.as_str(), &names.escaped, &names.safe];
+            let labels = [
+                view.namespace,
+                group.as_str(),
+                user.as_str(),
+                &names.escaped,
+                &names.safe,
+            ];
             samples.push(&labels, value(row.share));
         }
     }
 }
 
 fn per_group(view: &View<'_>, samples: &mut Samples, count: impl Fn(&Group) -> usize) {
-    let Some(groups) = &view.snapshot.groups else { return };
-    for group in groups.value.iter().filter(|group| view.attribution.filter.allows(&group.name)) {
+    let Some(groups) = &view.snapshot.groups else {
+        return;
+    };
+    for group in groups
+        .value
+        .iter()
+        .filter(|group| view.attribution.filter.allows(&group.name))
+    {
         let n_users = u32::try_from(count(group)).unwrap_or(u32::MAX);
         samples.push(&[view.namespace, group.name.as_str()], f64::from(n_users));
     }

@@ -202,7 +202,10 @@ fn float(count: u64) -> f64 {
 impl Own {
     /// All zero.
     pub fn new(hub_name: &str) -> Self {
-        Self { hub_name: hub_name.to_owned(), values: Mutex::default() }
+        Self {
+            hub_name: hub_name.to_owned(),
+            values: Mutex::default(),
+        }
     }
 
     /// A read was complete.
@@ -218,7 +221,10 @@ impl Own {
     /// A read was thrown away.
     pub fn record_failure(&self, data: Data, duration: Duration, error: &HubError) {
         let mut values = self.values();
-        *values.errors.entry((data, error.kind().as_str())).or_default() += 1;
+        *values
+            .errors
+            .entry((data, error.kind().as_str()))
+            .or_default() += 1;
         let polls = values.polls.entry(data).or_default();
         polls.n_failed += 1;
         polls.last_failed = true;
@@ -276,6 +282,10 @@ impl Own {
 
 impl RequestLog for Own {
     fn record(&self, endpoint: &'static str, status: Option<u16>) {
-        *self.values().requests.entry((endpoint, status)).or_default() += 1;
+        *self
+            .values()
+            .requests
+            .entry((endpoint, status))
+            .or_default() += 1;
     }
 }

@@ -58,7 +58,11 @@ impl Published {
             (Arc::new(blocks), memberships.renamed)
         };
         let presence = self.collect(snapshot, &Memberships::default(), Part::Presence);
-        let written = Written { snapshot: snapshot.clone(), membership, presence };
+        let written = Written {
+            snapshot: snapshot.clone(),
+            membership,
+            presence,
+        };
         if self.gzip_wanted.load(Ordering::Relaxed) {
             written.blocks().for_each(Block::compress);
         }
@@ -87,7 +91,9 @@ impl Published {
     }
 
     fn memberships(&self, snapshot: &Snapshot) -> Memberships {
-        let Some(groups) = &snapshot.groups else { return Memberships::default() };
+        let Some(groups) = &snapshot.groups else {
+            return Memberships::default();
+        };
         let users = snapshot.users.as_ref().map(|users| &*users.value);
         self.attribution.apply(&groups.value, users)
     }
@@ -103,7 +109,10 @@ impl Published {
     }
 
     fn written(&self) -> Arc<Written> {
-        self.written.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.written
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 

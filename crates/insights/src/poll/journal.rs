@@ -45,7 +45,10 @@ impl Journal {
     pub(super) fn complete(&mut self, data: Data) {
         if let Some(failing) = self.failing.remove(&data) {
             let (data, n_times) = (data.as_str(), failing.n_times);
-            info!(data, n_times, "Read the hub's {data} again after {n_times} failures.");
+            info!(
+                data,
+                n_times, "Read the hub's {data} again after {n_times} failures."
+            );
         }
     }
 }

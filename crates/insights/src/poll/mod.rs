@@ -94,15 +94,27 @@ impl Poller {
         match self.groups.read(&self.hub).await {
             Ok(groups) => {
                 let n_groups = groups.len();
-                let is_news =
-                    self.snapshot.groups.as_ref().is_none_or(|known| known.value != groups);
-                self.snapshot.groups = Some(Dated { value: groups, at: now() });
+                let is_news = self
+                    .snapshot
+                    .groups
+                    .as_ref()
+                    .is_none_or(|known| known.value != groups);
+                self.snapshot.groups = Some(Dated {
+                    value: groups,
+                    at: now(),
+                });
                 self.complete(Data::Groups, started);
                 let duration_ms = started.elapsed().as_millis();
                 if is_news {
-                    info!(n_groups, duration_ms, "Read {n_groups} groups in {duration_ms} ms.");
+                    info!(
+                        n_groups,
+                        duration_ms, "Read {n_groups} groups in {duration_ms} ms."
+                    );
                 } else {
-                    debug!(n_groups, duration_ms, "Read {n_groups} groups: nothing changed.");
+                    debug!(
+                        n_groups,
+                        duration_ms, "Read {n_groups} groups: nothing changed."
+                    );
                 }
                 true
             }
@@ -113,7 +125,9 @@ impl Poller {
     /// Walks on through the users, a page at a time with pauses, until the list is complete or
     /// the time for the next round has come.
     async fn read_users(&mut self) -> bool {
-        let is_stale = self.users_walked.is_some_and(|at| at.elapsed() >= self.users_interval);
+        let is_stale = self
+            .users_walked
+            .is_some_and(|at| at.elapsed() >= self.users_interval);
         if is_stale {
             self.users.restart();
             self.users_walked = None;
@@ -132,7 +146,10 @@ impl Poller {
                     if let WalkStep::Complete(users) = step {
                         let n_users = users.len();
                         info!(n_users, "Know all {n_users} users of the hub.");
-                        self.snapshot.users = Some(Dated { value: users, at: now() });
+                        self.snapshot.users = Some(Dated {
+                            value: users,
+                            at: now(),
+                        });
                     } else if let Some(users) = &mut self.snapshot.users {
                         users.at = now();
                     }
@@ -150,7 +167,10 @@ impl Poller {
         match self.hub.active_servers(&mut self.servers_size).await {
             Ok(servers) => {
                 let n_servers = servers.len();
-                self.snapshot.servers = Some(Dated { value: servers.into(), at: now() });
+                self.snapshot.servers = Some(Dated {
+                    value: servers.into(),
+                    at: now(),
+                });
                 self.complete(Data::Servers, started);
                 debug!(n_servers, "Read {n_servers} active servers.");
                 true

@@ -24,7 +24,10 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new(interval: Duration) -> Self {
-        Self { interval, n_failures: 0 }
+        Self {
+            interval,
+            n_failures: 0,
+        }
     }
 
     /// The wait after a round that took `elapsed`, with a little chance in it so that several
@@ -35,7 +38,10 @@ impl Pace {
     }
 
     fn wait(&mut self, outcome: Outcome, elapsed: Duration) -> Duration {
-        let rest = self.interval.saturating_sub(elapsed).max(elapsed * REST_FACTOR);
+        let rest = self
+            .interval
+            .saturating_sub(elapsed)
+            .max(elapsed * REST_FACTOR);
         match outcome {
             Outcome::Complete => {
                 self.n_failures = 0;
@@ -45,7 +51,9 @@ impl Pace {
                 self.n_failures = (self.n_failures + 1).min(10);
                 // From a second on, doubling: a hub that is just starting is soon read.
                 let backoff = Duration::from_secs(1) * 2_u32.pow(self.n_failures - 1);
-                backoff.min(LONGEST_BACKOFF).min(self.interval.max(elapsed * REST_FACTOR))
+                backoff
+                    .min(LONGEST_BACKOFF)
+                    .min(self.interval.max(elapsed * REST_FACTOR))
             }
         }
     }
@@ -69,19 +77,24 @@ mod tests {
     #[test]
     fn a_failing_hub_is_asked_soon_then_once_a_minute_whatever_the_interval() {
         let mut pace = Pace::new(Duration::from_secs(3600));
-        let waits: Vec<u64> =
-            (0..9).map(|_| pace.wait(Outcome::Failed, Duration::ZERO).as_secs()).collect();
+        let waits: Vec<u64> = (0..9)
+            .map(|_| pace.wait(Outcome::Failed, Duration::ZERO).as_secs())
+            .collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
         let wait = pace.wait(Outcome::Complete, Duration::ZERO);
         assert_eq!(wait, Duration::from_secs(3600));
-        assert_eq!(pace.wait(Outcome::Failed, Duration::ZERO), Duration::from_secs(1));
+        assert_eq!(
+            pace.wait(Outcome::Failed, Duration::ZERO),
+            Duration::from_secs(1)
+        );
     }
 
     #[test]
     fn a_failing_hub_is_never_asked_more_often_than_a_well_one_would_be() {
         let mut pace = Pace::new(Duration::from_secs(5));
-        let waits: Vec<u64> =
-            (0..5).map(|_| pace.wait(Outcome::Failed, Duration::ZERO).as_secs()).collect();
+        let waits: Vec<u64> = (0..5)
+            .map(|_| pace.wait(Outcome::Failed, Duration::ZERO).as_secs())
+            .collect();
         assert_eq!(waits, [1, 2, 4, 5, 5]);
     }
 }

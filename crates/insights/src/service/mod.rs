@@ -84,9 +84,12 @@ impl Service {
                 access: Access::OwnPort,
             });
         }
-        let namespace = config.metrics.namespace.clone().unwrap_or(config.hub.name.clone());
-        let published =
-            Published::new(config.attribution(), &namespace, &config.metrics.prefix);
+        let namespace = config
+            .metrics
+            .namespace
+            .clone()
+            .unwrap_or(config.hub.name.clone());
+        let published = Published::new(config.attribution(), &namespace, &config.metrics.prefix);
         let site = Site {
             config: Arc::new(config),
             hub,
@@ -95,7 +98,12 @@ impl Service {
             tokens: Arc::default(),
             access: Access::Proxied,
         };
-        Ok(Self { site, starter, listeners, stopping: CancellationToken::new() })
+        Ok(Self {
+            site,
+            starter,
+            listeners,
+            stopping: CancellationToken::new(),
+        })
     }
 
     /// Everything the service shares, for tests and the demo.
@@ -119,12 +127,19 @@ impl Service {
 
     /// What runs, in one list.
     pub fn tasks(self) -> Vec<Task> {
-        let Self { site, starter, listeners, stopping } = self;
+        let Self {
+            site,
+            starter,
+            listeners,
+            stopping,
+        } = self;
         let mut tasks = vec![poll_task(&site), signal_task(&stopping)];
         if starter == Starter::Hub {
             tasks.push(Task::new("parent", OnPanic::Restart, || async {
                 parent::gone().await;
-                Ok(Wish::Stop { reason: "the hub that started this service is gone" })
+                Ok(Wish::Stop {
+                    reason: "the hub that started this service is gone",
+                })
             }));
         }
         for listener in listeners {
@@ -136,17 +151,33 @@ impl Service {
     fn tell(&self) {
         let prefix = &self.site.config.web.prefix;
         for listener in &self.listeners {
-            let scheme = if listener.tls.is_some() { "https" } else { "http" };
-            let Ok(address) = listener.socket.local_addr() else { continue };
+            let scheme = if listener.tls.is_some() {
+                "https"
+            } else {
+                "http"
+            };
+            let Ok(address) = listener.socket.local_addr() else {
+                continue;
+            };
             let access = match listener.access {
                 Access::Proxied => "behind the hub's proxy, metrics need a token",
                 Access::OwnPort => "a port of its own, metrics are open",
             };
             info!("Listening on {scheme}://{address}{prefix} ({access}).");
         }
-        let hub_url = self.site.config.hub.url.as_ref().map(url::Url::as_str).unwrap_or_default();
+        let hub_url = self
+            .site
+            .config
+            .hub
+            .url
+            .as_ref()
+            .map(url::Url::as_str)
+            .unwrap_or_default();
         let interval_s = self.site.config.hub.interval_seconds;
-        info!(hub.url = hub_url, "Reading the hub at {hub_url} every {interval_s} s.");
+        info!(
+            hub.url = hub_url,
+            "Reading the hub at {hub_url} every {interval_s} s."
+        );
         if self.site.config.metrics.open {
             warn!(
                 "`metrics.open` is set: everybody who reaches the hub can read the names of its \
@@ -187,9 +218,17 @@ fn signal_task(stopping: &CancellationToken) -> Task {
 
 /// A listener's port cannot be bound again by a restarted task: whoever started us does that.
 fn listener_task(site: &Site, listener: Listener, stopping: &CancellationToken) -> Task {
-    let router = web::router(Site { access: listener.access, ..site.clone() });
+    let router = web::router(Site {
+        access: listener.access,
+        ..site.clone()
+    });
     let stopping = stopping.clone();
-    let Listener { task_name, socket, tls, .. } = listener;
+    let Listener {
+        task_name,
+        socket,
+        tls,
+        ..
+    } = listener;
     Task::new(task_name, OnPanic::End, move || {
         let (router, stopping, tls) = (router.clone(), stopping.clone(), tls.clone());
         let socket = socket.try_clone();

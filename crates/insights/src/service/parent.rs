@@ -10,7 +10,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Waits until the process that started us is gone.
 ///
 /// A wrapper script that starts us should do so with `exec`, or its own death is what is noticed.
-pub async fn gone() {
+pub(super) async fn gone() {
     let parent = std::os::unix::process::parent_id();
     while std::os::unix::process::parent_id() == parent {
         tokio::time::sleep(PAUSE).await;

@@ -19,9 +19,18 @@ const PAUSE: Duration = Duration::from_millis(200);
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum PortError {
     #[error("`{address}` (`{key}`) is held by {holder}; stop it, or choose another port")]
-    Held { key: &'static str, address: String, holder: Holder },
+    Held {
+        key: &'static str,
+        address: String,
+        holder: Holder,
+    },
     #[error("could not listen on `{address}` (`{key}`)")]
-    Refused { key: &'static str, address: String, #[source] source: io::Error },
+    Refused {
+        key: &'static str,
+        address: String,
+        #[source]
+        source: io::Error,
+    },
 }
 
 /// Who holds a port.
@@ -51,7 +60,11 @@ impl fmt::Display for Holder {
 ///
 /// Blocks for up to ten seconds while another process of this program holds the port.
 pub fn bind(key: &'static str, address: &str) -> Result<TcpListener, PortError> {
-    let refused = |source| PortError::Refused { key, address: address.to_owned(), source };
+    let refused = |source| PortError::Refused {
+        key,
+        address: address.to_owned(),
+        source,
+    };
     let addresses: Vec<SocketAddr> = address.to_socket_addrs().map_err(refused)?.collect();
     let started = Instant::now();
     let mut is_told = false;
@@ -64,14 +77,20 @@ pub fn bind(key: &'static str, address: &str) -> Result<TcpListener, PortError> 
             Err(source) if source.kind() == ErrorKind::AddrInUse => source,
             Err(source) => return Err(refused(source)),
         };
-        let holder = addresses.iter().find_map(|address| holder_of(address.port()));
+        let holder = addresses
+            .iter()
+            .find_map(|address| holder_of(address.port()));
         // Gone between the two questions: try again.
         let is_free = holder.is_none() && started.elapsed() < PAUSE * 5;
         let is_ours = holder.as_ref().is_some_and(is_our_kind);
         if !(is_free || is_ours && started.elapsed() < PATIENCE) {
             debug!(%source, "The port is taken.");
             let holder = holder.unwrap_or(Holder::Unknown);
-            return Err(PortError::Held { key, address: address.to_owned(), holder });
+            return Err(PortError::Held {
+                key,
+                address: address.to_owned(),
+                holder,
+            });
         }
         if let (Some(holder), false) = (&holder, is_told) {
             info!("Waiting for {holder} to leave `{address}`.");
@@ -87,9 +106,14 @@ fn holder_of(port: u16) -> Option<Holder> {
         listener.socket.port() == port && listener.state == listeners::SocketState::Listen
     });
     let process = listening.next()?.process;
-    let file = Path::new(&process.path).file_name().and_then(|file| file.to_str());
+    let file = Path::new(&process.path)
+        .file_name()
+        .and_then(|file| file.to_str());
     let name = file.map_or(process.name.clone(), str::to_owned);
-    Some(Holder::Process { pid: process.pid, name })
+    Some(Holder::Process {
+        pid: process.pid,
+        name,
+    })
 }
 
 fn is_our_kind(holder: &Holder) -> bool {
@@ -122,6 +146,15 @@ mod tests {
     #[test]
     fn an_address_of_another_machine_is_refused_with_the_reason() {
         let error = bind("metrics.listen", "192.0.2.1:1").unwrap_err();
-        assert!(matches!(error, PortError::Refused { key: "metrics.listen", .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                PortError::Refused {
+                    key: "metrics.listen",
+                    ..
+                }
+            ),
+            "{error}"
+        );
     }
 }

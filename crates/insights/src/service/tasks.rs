@@ -61,7 +61,11 @@ impl Task {
     where
         F: Future<Output = anyhow::Result<Wish>> + Send + 'static,
     {
-        Self { name, on_panic, run: Box::new(move || Box::pin(run())) }
+        Self {
+            name,
+            on_panic,
+            run: Box::new(move || Box::pin(run())),
+        }
     }
 }
 
@@ -144,14 +148,20 @@ async fn keep_running(task: &Task, own: &Own) -> Option<Ending> {
             Err(_) => own.record_panic(name),
         }
         if task.on_panic == OnPanic::End {
-            error!(task = name, "The {name} task met a bug; ending with code {EXIT_PANIC}.");
+            error!(
+                task = name,
+                "The {name} task met a bug; ending with code {EXIT_PANIC}."
+            );
             return Some(Ending::Panicked);
         }
         if started.elapsed() > RECOVERED_AFTER {
             pause = FIRST_PAUSE;
         }
         let pause_s = pause.as_secs();
-        warn!(task = name, pause_s, "The {name} task met a bug; starting it again in {pause_s} s.");
+        warn!(
+            task = name,
+            pause_s, "The {name} task met a bug; starting it again in {pause_s} s."
+        );
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -182,7 +192,13 @@ mod tests {
     }
 
     async fn ending(tasks: Vec<Task>) -> Ending {
-        supervise(tasks, own(), CancellationToken::new(), Duration::from_secs(1)).await
+        supervise(
+            tasks,
+            own(),
+            CancellationToken::new(),
+            Duration::from_secs(1),
+        )
+        .await
     }
 
     #[tokio::test(start_paused = true)]
@@ -193,7 +209,9 @@ mod tests {
             let n_before = counted.fetch_add(1, Ordering::SeqCst);
             async move {
                 assert!(n_before >= 4, "not yet");
-                Ok(Wish::Stop { reason: "it worked" })
+                Ok(Wish::Stop {
+                    reason: "it worked",
+                })
             }
         });
         let started = tokio::time::Instant::now();
@@ -211,7 +229,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_task_that_cannot_go_on_ends_the_service() {
-        let failing = Task::new("failing", OnPanic::Restart, || async { anyhow::bail!("no") });
+        let failing = Task::new("failing", OnPanic::Restart, || async {
+            anyhow::bail!("no")
+        });
         assert_eq!(ending(vec![failing]).await, Ending::Failed);
     }
 
@@ -229,10 +249,16 @@ mod tests {
                 Ok(Wish::Nothing)
             }
         });
-        let signal =
-            Task::new("signal", OnPanic::End, || async { Ok(Wish::Stop { reason: "asked" }) });
-        let ending =
-            supervise(vec![listener, signal], own(), stopping, Duration::from_secs(1)).await;
+        let signal = Task::new("signal", OnPanic::End, || async {
+            Ok(Wish::Stop { reason: "asked" })
+        });
+        let ending = supervise(
+            vec![listener, signal],
+            own(),
+            stopping,
+            Duration::from_secs(1),
+        )
+        .await;
         assert_eq!(ending, Ending::Stopped);
         assert_eq!(is_finished.load(Ordering::SeqCst), 1);
     }

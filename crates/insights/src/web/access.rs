@@ -47,9 +47,7 @@ pub(super) async fn may_read_names(site: &Site, headers: &HeaderMap) -> Result<(
 /// A request with any of these was passed on by somebody, whoever reaches that somebody.
 fn came_through_a_proxy(headers: &HeaderMap) -> bool {
     let mut names = headers.keys().map(header::HeaderName::as_str);
-    names.any(|name| {
-        name == "forwarded" || name == "x-real-ip" || name.starts_with("x-forwarded-")
-    })
+    names.any(|name| name == "forwarded" || name == "x-real-ip" || name.starts_with("x-forwarded-"))
 }
 
 /// `Authorization: token T` or `Authorization: Bearer T`, as the hub takes them.
@@ -94,7 +92,9 @@ impl Default for ClientTokens {
             questions_left: QUESTIONS_AT_ONCE,
             questions_counted: Instant::now(),
         };
-        Self { state: Mutex::new(state) }
+        Self {
+            state: Mutex::new(state),
+        }
     }
 }
 
@@ -110,7 +110,11 @@ impl ClientTokens {
                 answer
             }
         };
-        if may_read_names { Ok(()) } else { Err(Refusal::Forbidden) }
+        if may_read_names {
+            Ok(())
+        } else {
+            Err(Refusal::Forbidden)
+        }
     }
 
     fn known(&self, digest: &[u8; 32]) -> Option<bool> {
@@ -121,10 +125,18 @@ impl ClientTokens {
     fn remember(&self, digest: [u8; 32], may_read_names: bool) {
         let mut state = self.state();
         if state.known.len() >= REMEMBERED {
-            state.known.retain(|_, known| known.asked.elapsed() < BELIEVED);
+            state
+                .known
+                .retain(|_, known| known.asked.elapsed() < BELIEVED);
         }
         if state.known.len() < REMEMBERED {
-            state.known.insert(digest, Known { may_read_names, asked: Instant::now() });
+            state.known.insert(
+                digest,
+                Known {
+                    may_read_names,
+                    asked: Instant::now(),
+                },
+            );
         }
     }
 
@@ -135,7 +147,9 @@ impl ClientTokens {
         let regained = elapsed.as_secs_f64() * QUESTIONS_PER_SECOND;
         state.questions_left = (state.questions_left + regained).min(QUESTIONS_AT_ONCE);
         if state.questions_left < 1.0 {
-            return Err(Refusal::TryLater { reason: "too many unknown tokens" });
+            return Err(Refusal::TryLater {
+                reason: "too many unknown tokens",
+            });
         }
         state.questions_left -= 1.0;
         Ok(())
@@ -151,8 +165,13 @@ async fn ask(site: &Site, token: &Secret) -> Result<bool, Refusal> {
         Ok(identity) => Ok(could_read_the_same(&identity)),
         Err(error) if error.kind() == ErrorKind::BadToken => Ok(false),
         Err(error) => {
-            tracing::debug!(error.kind = error.kind().as_str(), "Could not ask about a token.");
-            Err(Refusal::TryLater { reason: "the hub could not be asked about this token" })
+            tracing::debug!(
+                error.kind = error.kind().as_str(),
+                "Could not ask about a token."
+            );
+            Err(Refusal::TryLater {
+                reason: "the hub could not be asked about this token",
+            })
         }
     }
 }
@@ -172,8 +191,15 @@ mod tests {
         assert!(check(&["list:users", "list:groups", "read:groups"]));
         assert!(!check(&["list:users"]));
         assert!(!check(&["list:users", "list:groups"]));
-        assert!(!check(&["list:users!group=art", "list:groups", "read:groups"]));
-        assert!(!check(&["access:services!service=insights", "read:users!user=ada"]));
+        assert!(!check(&[
+            "list:users!group=art",
+            "list:groups",
+            "read:groups"
+        ]));
+        assert!(!check(&[
+            "access:services!service=insights",
+            "read:users!user=ada"
+        ]));
     }
 
     #[test]

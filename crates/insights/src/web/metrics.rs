@@ -21,16 +21,26 @@ pub(super) async fn show(
     let (dialect, encoding) = (dialect(&headers), encoding(&headers));
     let (published, own) = (Arc::clone(&site.published), Arc::clone(&site.own));
     // The first gzip scrape compresses, which takes a while for a million series.
-    let reply = tokio::task::spawn_blocking(move || published.reply(&own, now(), dialect, encoding));
+    let reply =
+        tokio::task::spawn_blocking(move || published.reply(&own, now(), dialect, encoding));
     let Ok(reply) = reply.await else {
         return Ok((StatusCode::INTERNAL_SERVER_ERROR, "internal error\n").into_response());
     };
     let chunks = stream::iter(reply.chunks.into_iter().map(Ok::<_, Infallible>));
     let mut response = Body::from_stream(chunks).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(dialect.content_type()));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(reply.length_bytes));
-    headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(dialect.content_type()),
+    );
+    headers.insert(
+        header::CONTENT_LENGTH,
+        HeaderValue::from(reply.length_bytes),
+    );
+    headers.insert(
+        header::VARY,
+        HeaderValue::from_static("Accept, Accept-Encoding"),
+    );
     if encoding == Encoding::Gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }

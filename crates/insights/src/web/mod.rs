@@ -55,15 +55,22 @@ pub fn router(site: Site) -> Router {
         router = router.route(prefix.trim_end_matches('/'), get(root::show));
     }
     let not_found = format!("nothing here; this service answers below {prefix}\n");
-    catching_panics(router.fallback((StatusCode::NOT_FOUND, not_found)).with_state(site), own)
+    catching_panics(
+        router
+            .fallback((StatusCode::NOT_FOUND, not_found))
+            .with_state(site),
+        own,
+    )
 }
 
 /// Turns a handler's panic into a 500 and counts it.
 pub fn catching_panics(router: Router, own: Arc<Own>) -> Router {
-    router.layer(CatchPanicLayer::custom(move |_: Box<dyn Any + Send>| -> Response {
-        own.record_panic("request");
-        (StatusCode::INTERNAL_SERVER_ERROR, "internal error\n").into_response()
-    }))
+    router.layer(CatchPanicLayer::custom(
+        move |_: Box<dyn Any + Send>| -> Response {
+            own.record_panic("request");
+            (StatusCode::INTERNAL_SERVER_ERROR, "internal error\n").into_response()
+        },
+    ))
 }
 
 /// A refusal in one line of text; never a login page, which a scraper would take for metrics.
@@ -71,7 +78,9 @@ pub fn catching_panics(router: Router, own: Arc<Own>) -> Router {
 enum Refusal {
     Forbidden,
     /// Too many unknown tokens at once, or the hub could not be asked about one.
-    TryLater { reason: &'static str },
+    TryLater {
+        reason: &'static str,
+    },
 }
 
 impl IntoResponse for Refusal {
@@ -86,7 +95,9 @@ impl IntoResponse for Refusal {
             Self::TryLater { reason } => {
                 let mut response =
                     (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response();
-                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+                response
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
                 response
             }
         };
@@ -97,5 +108,7 @@ impl IntoResponse for Refusal {
 
 /// Nothing of ours may lie in a shared cache.
 fn no_store(response: &mut Response) {
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }

@@ -19,32 +19,54 @@ pub(super) fn page_or_metrics(headers: &HeaderMap) -> Wanted {
     let metrics = quality(headers, |kind, subtype| {
         (kind == "text" && subtype == "plain") || subtype == "openmetrics-text"
     });
-    if html > metrics { Wanted::Page } else { Wanted::Metrics }
+    if html > metrics {
+        Wanted::Page
+    } else {
+        Wanted::Metrics
+    }
 }
 
 /// The format that the client likes best; text 0.0.4 if it does not say.
 pub(super) fn dialect(headers: &HeaderMap) -> Dialect {
     let open_metrics = quality(headers, |_, subtype| subtype == "openmetrics-text");
-    let text = quality(headers, |kind, subtype| kind == "text" && subtype == "plain");
-    if open_metrics > 0.0 && open_metrics >= text { Dialect::OpenMetrics } else { Dialect::Text }
+    let text = quality(headers, |kind, subtype| {
+        kind == "text" && subtype == "plain"
+    });
+    if open_metrics > 0.0 && open_metrics >= text {
+        Dialect::OpenMetrics
+    } else {
+        Dialect::Text
+    }
 }
 
 /// gzip where the client takes it.
 pub(super) fn encoding(headers: &HeaderMap) -> Encoding {
     let accepted = headers.get_all(header::ACCEPT_ENCODING).iter();
-    let takes_gzip = accepted.filter_map(|value| value.to_str().ok()).any(|value| {
-        value.split(',').any(|item| {
-            let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
-            let weight = parameters.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>);
-            name.trim().eq_ignore_ascii_case("gzip") && weight.is_ok_and(|weight| weight > 0.0)
-        })
-    });
-    if takes_gzip { Encoding::Gzip } else { Encoding::Identity }
+    let takes_gzip = accepted
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| {
+            value.split(',').any(|item| {
+                let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
+                let weight = parameters
+                    .trim()
+                    .strip_prefix("q=")
+                    .map_or(Ok(1.0), str::parse::<f32>);
+                name.trim().eq_ignore_ascii_case("gzip") && weight.is_ok_and(|weight| weight > 0.0)
+            })
+        });
+    if takes_gzip {
+        Encoding::Gzip
+    } else {
+        Encoding::Identity
+    }
 }
 
 /// The largest weight of a media type that fits; 0 if none does.
 fn quality(headers: &HeaderMap, fits: impl Fn(&str, &str) -> bool) -> f32 {
-    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let accepted = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     accepted
         .flat_map(MediaTypeList::new)
         .filter_map(Result::ok)
@@ -52,7 +74,11 @@ fn quality(headers: &HeaderMap, fits: impl Fn(&str, &str) -> bool) -> f32 {
             let kind = media.ty.as_str().to_ascii_lowercase();
             fits(&kind, &media.subty.as_str().to_ascii_lowercase())
         })
-        .map(|media| media.get_param(names::Q).map_or(1.0, |q| q.as_str().parse().unwrap_or(0.0)))
+        .map(|media| {
+            media
+                .get_param(names::Q)
+                .map_or(1.0, |q| q.as_str().parse().unwrap_or(0.0))
+        })
         .fold(0.0, f32::max)
 }
 

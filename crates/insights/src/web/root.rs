@@ -11,8 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 
 /// No script, no foreign host, no frame.
-const CONTENT_SECURITY_POLICY: &str =
-    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `GET .`
 pub(super) async fn show(
@@ -27,7 +26,10 @@ pub(super) async fn show(
 
 /// `GET assets/insights.css`
 pub(super) async fn stylesheet() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("pages/insights.css"))
+    (
+        [(header::CONTENT_TYPE, "text/css; charset=utf-8")],
+        include_str!("pages/insights.css"),
+    )
 }
 
 #[derive(Template)]
@@ -48,13 +50,21 @@ struct ReadStatus {
 fn page(site: &Site) -> Response {
     let age = |data: Data| {
         let at = site.own.last_complete(data)?;
-        Some(format!("{} s ago", now().duration_since(at).as_secs().max(0)))
+        Some(format!(
+            "{} s ago",
+            now().duration_since(at).as_secs().max(0)
+        ))
     };
     let page = StatusPage {
         hub_name: &site.config.hub.name,
         prefix: &site.config.web.prefix,
         version: env!("CARGO_PKG_VERSION"),
-        reads: Data::ALL.map(|data| ReadStatus { what: data.as_str(), age: age(data) }).into(),
+        reads: Data::ALL
+            .map(|data| ReadStatus {
+                what: data.as_str(),
+                age: age(data),
+            })
+            .into(),
     };
     let mut response = match page.render() {
         Ok(html) => Html(html).into_response(),
@@ -67,7 +77,10 @@ fn page(site: &Site) -> Response {
     let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     headers.insert(header::VARY, HeaderValue::from_static("Accept"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     no_store(&mut response);
     response
 }

@@ -1,1 +1,52 @@
-fn main(){}
+//! Tests of the whole: the real binary, real hubs, a real Prometheus, and the simulated hub.
+//!
+//! One test binary with a harness of its own, so that servers which several tests share are
+//! started once and stopped at the end, and so that the time of each test is known. A test that
+//! lacks its server fails: `./test` installs what they need.
+
+mod support;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::io::Write as _;
+use std::time::Instant;
+
+/// A test: a sentence and what shows it.
+type Test = (&'static str, fn());
+
+const MODULES: &[(&str, &[Test])] = &[];
+
+fn main() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut arguments = Arguments::from_args();
+    // Tests mostly wait for servers; more threads than cores would let real hubs time out.
+    arguments.test_threads.get_or_insert(3);
+    let trials = MODULES.iter().flat_map(|(module, tests)| {
+        tests.iter().map(move |&(name, test)| {
+            let name = format!("{module}::{name}");
+            Trial::test(name.clone(), move || timed(&name, test))
+        })
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    support::stop_shared_servers();
+    conclusion.exit();
+}
+
+/// Notes how long a test took in the file that `./test` names.
+fn timed(name: &str, test: fn()) -> Result<(), Failed> {
+    let started = Instant::now();
+    let outcome = std::panic::catch_unwind(test).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Failed::from(text.unwrap_or("the test panicked"))
+    });
+    let seconds = started.elapsed().as_secs_f64();
+    if let Some(file) = support::variable("INSIGHTS_TEST_TIMINGS") {
+        let mut file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(file)
+            .unwrap();
+        writeln!(file, "{seconds:.3}\t{name}").unwrap();
+    }
+    outcome
+}

@@ -1,0 +1,42 @@
+//! A simulated hub: a made-up [`World`] of users, groups and servers, and the REST API over it as
+//! JupyterHub 6.1 answers it. For the demo, tests and benches; up to a million memberships.
+//!
+//! Everything a client can see of the real API's read side is the same: statuses, texts, paging,
+//! fields by scope, `ETag`. `tests/it/hub_contract.rs` holds it to real hubs. Deliberately absent:
+//! pages for people, login and OAuth, shares, the proxy's routes, services other than the tokens.
+
+mod churn;
+mod generate;
+mod handlers;
+mod json;
+mod listing;
+mod metrics;
+mod refusal;
+mod register;
+mod replies;
+mod scopes;
+mod server;
+mod world;
+
+pub use generate::Shape;
+pub use scopes::Scopes;
+pub use server::SimHub;
+pub use world::{Group, Server, ServerState, Token, User, World};
+
+/// Token of the read-only service in a [generated](World::generate) world.
+pub const DEMO_TOKEN: &str = "demo-token";
+
+/// What the simulated hub says it is.
+pub const VERSION: &str = "6.1.1";
+
+/// Scopes of a service that only reads: users, groups, servers, the hub's own metrics.
+pub const READ_ONLY_SCOPES: &[&str] = &[
+    "list:users",
+    "read:users:groups",
+    "read:users:activity",
+    "read:servers",
+    "list:groups",
+    "read:groups",
+    "read:metrics",
+    "read:hub",
+];

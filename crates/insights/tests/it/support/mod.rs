@@ -1,0 +1,32 @@
+//! Servers for tests: started on free ports of 127.0.0.1, stopped by process id, with their
+//! output kept for when a test fails.
+
+mod hub;
+mod process;
+mod service;
+mod sim;
+
+pub(crate) use hub::{HubOptions, ManagedService, RealHub, stop_shared_servers, tools};
+pub(crate) use process::{Process, free_port};
+pub(crate) use service::{BINARY, Scrape, Service, http, scrape, until};
+pub(crate) use sim::SimServer;
+
+use std::future::Future;
+use std::sync::OnceLock;
+
+/// An environment variable of the test run.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are told by `./test` where the tools are"
+)]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Runs async code in a test; all tests share one runtime.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    RUNTIME
+        .get_or_init(|| tokio::runtime::Runtime::new().unwrap())
+        .block_on(future)
+}
