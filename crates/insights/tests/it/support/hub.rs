@@ -68,6 +68,31 @@ impl HubOptions {
     }
 }
 
+/// Value of the label `namespace` that the service of [`newest_hub`] was given.
+pub(crate) const NEWEST_NAMESPACE: &str = "hub-ns";
+
+/// The hub of most tests, for `RealHub::shared("newest", newest_hub)`. Nobody has ever logged in.
+/// Tests run side by side, so one that changes people or groups starts a hub of its own.
+pub(crate) fn newest_hub() -> HubOptions {
+    let people = json!({
+        "users": ["dora", "emil.noether@example.org"],
+        "groups": {
+            "physics": {"users": ["ada", "ben", "zoë.müller"]},
+            "art": {"users": ["ada", "chloe-1"]},
+            "team/alpha beta": {"users": ["ben", "grace.hopper@example.org"]},
+            "course::ml-101": {"users": ["ada", "grace.hopper@example.org", "user--2"]},
+            "empty-group": {"users": []},
+            "café": {"users": ["zoë.müller"]},
+        },
+    });
+    let mut service = ManagedService::default();
+    service.environment["NAMESPACE"] = json!(NEWEST_NAMESPACE);
+    HubOptions {
+        service: Some(service),
+        ..HubOptions::new("6.1", people)
+    }
+}
+
 /// A running hub with its proxy.
 pub(crate) struct RealHub {
     pub(crate) process: Process,

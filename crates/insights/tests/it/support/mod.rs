@@ -6,7 +6,10 @@ mod process;
 mod service;
 mod sim;
 
-pub(crate) use hub::{HubOptions, ManagedService, RealHub, stop_shared_servers, tools};
+pub(crate) use hub::{
+    ADMIN_TOKEN, HubOptions, METRICS_TOKEN, ManagedService, NAMES_TOKEN, NEWEST_NAMESPACE,
+    READER_TOKEN, RealHub, newest_hub, stop_shared_servers, tools,
+};
 pub(crate) use process::{Process, free_port};
 pub(crate) use service::{BINARY, Scrape, Service, http, scrape, until};
 pub(crate) use sim::SimServer;
