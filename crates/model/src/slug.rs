@@ -37,7 +37,7 @@ pub fn escaped(name: &str) -> String {
 ///
 /// ```
 /// assert_eq!(model::slug::safe("ada"), "ada");
-/// assert_eq!(model::slug::safe("Ada L"), "ada-l---1cd9d2e4");
+/// assert_eq!(model::slug::safe("Ada L"), "ada-l---7d981b26");
 /// ```
 pub fn safe(name: &str) -> String {
     let keeps_its_name = !name.contains("--")
@@ -110,7 +110,10 @@ mod tests {
         for (name, expected_escaped, expected_safe) in [
             ("ada", "ada", "ada"),
             ("user-1", "user-2d1", "user-1"),
-            ("Ada L", "-41da-20-4c", "ada-l---1cd9d2e4"),
+            ("Ada L", "-41da-20-4c", "ada-l---7d981b26"),
+            ("0day", "0day", "x-0day---819d812d"),
+            ("a--b", "a-2d-2db", "a-b---90827a2e"),
+            ("İrem", "-c4-b0rem", "i-rem---61b76733"),
         ] {
             assert_eq!(escaped(name), expected_escaped, "{name}");
             assert_eq!(safe(name), expected_safe, "{name}");

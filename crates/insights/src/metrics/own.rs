@@ -236,6 +236,11 @@ impl Own {
         *self.values().panics.entry(task).or_default() += 1;
     }
 
+    /// How often a task or request panicked.
+    pub fn n_panics(&self, task: &'static str) -> u64 {
+        self.values().panics.get(task).copied().unwrap_or(0)
+    }
+
     /// How many series the other families have.
     pub fn set_series(&self, n_series: usize) {
         self.values().n_series = n_series;

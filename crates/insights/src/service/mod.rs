@@ -12,10 +12,11 @@ use crate::metrics::Published;
 use crate::metrics::own::Own;
 use crate::poll::Poller;
 use crate::web::{self, Access, Site};
+use anyhow::Context as _;
 use port::PortError;
 use rustls::ServerConfig;
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tasks::{Ending, OnPanic, Task, Wish};
 use tokio::signal::unix::{SignalKind, signal};
@@ -216,24 +217,20 @@ fn signal_task(stopping: &CancellationToken) -> Task {
     })
 }
 
-/// A listener's port cannot be bound again by a restarted task: whoever started us does that.
+/// A listener that met a bug is not started again: its port went with it. Whoever started us
+/// starts us anew.
 fn listener_task(site: &Site, listener: Listener, stopping: &CancellationToken) -> Task {
-    let router = web::router(Site {
-        access: listener.access,
-        ..site.clone()
-    });
+    let router = web::router(Site { access: listener.access, ..site.clone() });
     let stopping = stopping.clone();
-    let Listener {
-        task_name,
-        socket,
-        tls,
-        ..
-    } = listener;
+    let Listener { task_name, socket, tls, .. } = listener;
+    // Owned by the run alone, so that the port closes the moment it stops accepting.
+    let socket = Mutex::new(Some(socket));
     Task::new(task_name, OnPanic::End, move || {
         let (router, stopping, tls) = (router.clone(), stopping.clone(), tls.clone());
-        let socket = socket.try_clone();
+        let socket = socket.lock().unwrap_or_else(PoisonError::into_inner).take();
         async move {
-            listener::serve(socket?, tls, router, stopping).await?;
+            let socket = socket.context("the port was given up")?;
+            listener::serve(socket, tls, router, stopping).await?;
             Ok(Wish::Nothing)
         }
     })

@@ -67,6 +67,11 @@ impl Task {
             run: Box::new(move || Box::pin(run())),
         }
     }
+
+    /// One run of it.
+    pub fn start(&self) -> BoxFuture<'static, anyhow::Result<Wish>> {
+        (self.run)()
+    }
 }
 
 /// How the service ended.
@@ -133,7 +138,7 @@ async fn keep_running(task: &Task, own: &Own) -> Option<Ending> {
     let mut pause = FIRST_PAUSE;
     loop {
         let started = tokio::time::Instant::now();
-        let handle = AbortOnDrop(tokio::spawn((task.run)()));
+        let handle = AbortOnDrop(tokio::spawn(task.start()));
         let outcome = handle.join().await;
         match outcome {
             Ok(Ok(Wish::Nothing)) => return None,

@@ -5,11 +5,45 @@
 //! nobody in it; [`check`] fills it through the API. What differs between the series 4, 5 and 6
 //! of JupyterHub is said where it is checked. How a hub is started does not belong here.
 
+use crate::support::{HubOptions, RealHub, SimServer, block_on, http};
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
+
+pub(crate) const TESTS: &[crate::Test] = &[
+    ("the_simulated_hub_answers_as_a_hub_does", simulated),
+    ("a_hub_of_6_answers_as_the_simulated_one_does", || {
+        real("6.1", Series::V6, "/")
+    }),
+    ("a_hub_of_5_answers_as_the_simulated_one_does", || {
+        real("5", Series::V5, "/team/jupyter/")
+    }),
+    ("a_hub_of_4_answers_as_the_simulated_one_does", || {
+        real("4", Series::V4, "/")
+    }),
+];
+
+fn simulated() {
+    let sim = SimServer::start(|world| {
+        for service in TOKENS {
+            world.add_token(service.token, service.name, service.scopes);
+        }
+    });
+    block_on(check(http().clone(), &sim.url, Series::V6));
+}
+
+fn real(version: &'static str, series: Series, base_url: &'static str) {
+    let tokens = external_tokens().to_string();
+    let hub = RealHub::start(HubOptions {
+        base_url,
+        service: None,
+        variables: vec![("EXTERNAL_TOKENS", tokens)],
+        ..HubOptions::new(version, json!({}))
+    });
+    block_on(check(http().clone(), &hub.url, series));
+}
 
 /// A series of JupyterHub with its known differences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,10 +96,17 @@ const ADMIN: Service = Service {
     token: "admin-0123456789abcdef",
     scopes: &["admin:users", "admin:groups", "admin:servers"],
 };
-const UNKNOWN: Service =
-    Service { name: "unknown", token: "unknown-0123456789abcdef", scopes: &[] };
+const UNKNOWN: Service = Service {
+    name: "unknown",
+    token: "unknown-0123456789abcdef",
+    scopes: &[],
+};
 /// Sends no token at all.
-const NOBODY: Service = Service { name: "nobody", token: "", scopes: &[] };
+const NOBODY: Service = Service {
+    name: "nobody",
+    token: "",
+    scopes: &[],
+};
 
 /// The services that the hub under test must know, with exactly these tokens and scopes.
 pub(crate) const TOKENS: &[Service] = &[READER, NAMES, PHYSICS, ADMIN];
@@ -80,7 +121,13 @@ pub(crate) fn external_tokens() -> Value {
 }
 
 const PAGES: &str = "application/jupyterhub-pagination+json";
-const GROUPS: &[&str] = &["physics", "chemistry", "team/alpha beta", "empty-group", "café"];
+const GROUPS: &[&str] = &[
+    "physics",
+    "chemistry",
+    "team/alpha beta",
+    "empty-group",
+    "café",
+];
 const N_USERS: usize = 60;
 
 /// Longest wait for a real server to start or stop.
@@ -90,7 +137,11 @@ const PATIENCE: Duration = Duration::from_mins(2);
 ///
 /// Panics with the request that was not answered as expected.
 pub(crate) async fn check(client: Client, base_url: &str, series: Series) {
-    let hub = Hub { client, base_url: base_url.to_owned(), series };
+    let hub = Hub {
+        client,
+        base_url: base_url.to_owned(),
+        series,
+    };
     hub.fill().await;
     root_health_and_info(&hub).await;
     refusals(&hub).await;
@@ -128,7 +179,10 @@ impl Hub {
     async fn send(&self, method: Method, service: &Service, path: &str, rest: Rest<'_>) -> Reply {
         let request = format!("{method} {path} as {}", service.name);
         let url = format!("{}hub{path}", self.base_url);
-        let mut builder = self.client.request(method, url).header("Accept", rest.accept);
+        let mut builder = self
+            .client
+            .request(method, url)
+            .header("Accept", rest.accept);
         if !service.token.is_empty() {
             builder = builder.header("Authorization", format!("token {}", service.token));
         }
@@ -143,17 +197,33 @@ impl Hub {
         let headers = response.headers().clone();
         let text = response.text().await.expect("the reply is text");
         let body = serde_json::from_str(&text).unwrap_or_default();
-        Reply { request, status, headers, text, body }
+        Reply {
+            request,
+            status,
+            headers,
+            text,
+            body,
+        }
     }
 
     async fn get(&self, service: &Service, path: &str) -> Reply {
         let path = format!("/api{path}");
-        self.send(Method::GET, service, &path, Rest::default()).await
+        self.send(Method::GET, service, &path, Rest::default())
+            .await
     }
 
     async fn page(&self, service: &Service, path: &str) -> Reply {
         let path = format!("/api{path}");
-        self.send(Method::GET, service, &path, Rest { accept: PAGES, ..Rest::default() }).await
+        self.send(
+            Method::GET,
+            service,
+            &path,
+            Rest {
+                accept: PAGES,
+                ..Rest::default()
+            },
+        )
+        .await
     }
 
     /// As the administrator; `line` is a method and a path.
@@ -162,7 +232,16 @@ impl Hub {
         let method = method.parse().expect("a method");
         let body = Some(&body).filter(|body| !body.is_null());
         let path = format!("/api{path}");
-        self.send(method, &ADMIN, &path, Rest { body, ..Rest::default() }).await
+        self.send(
+            method,
+            &ADMIN,
+            &path,
+            Rest {
+                body,
+                ..Rest::default()
+            },
+        )
+        .await
     }
 
     /// The message of an error that the hub has nothing to say about.
@@ -181,10 +260,14 @@ impl Hub {
 
     async fn fill(&self) {
         let users: Vec<String> = (0..N_USERS).map(user).collect();
-        self.edit("POST /users", json!({"usernames": users})).await.is(201);
+        self.edit("POST /users", json!({"usernames": users}))
+            .await
+            .is(201);
         for group in GROUPS {
             let line = format!("POST /groups/{}", escape(group));
-            self.edit(&line, json!({"users": members(group)})).await.is(201);
+            self.edit(&line, json!({"users": members(group)}))
+                .await
+                .is(201);
         }
     }
 }
@@ -199,7 +282,11 @@ struct Rest<'a> {
 
 impl Default for Rest<'_> {
     fn default() -> Self {
-        Self { accept: "*/*", if_none_match: None, body: None }
+        Self {
+            accept: "*/*",
+            if_none_match: None,
+            body: None,
+        }
     }
 }
 
@@ -215,24 +302,41 @@ impl Reply {
     fn refuses(&self, status: u16, message: impl Into<Value>) {
         let body = json!({"status": status, "message": message.into()});
         assert_eq!(self.is(status).body, body, "{}", self.request);
-        assert_eq!(self.header("content-type"), "application/json", "{}", self.request);
-        assert_eq!(self.header("etag"), "", "{}: errors have no tag", self.request);
+        assert_eq!(
+            self.header("content-type"),
+            "application/json",
+            "{}",
+            self.request
+        );
+        assert_eq!(
+            self.header("etag"),
+            "",
+            "{}: errors have no tag",
+            self.request
+        );
     }
 
     fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("plain text"))
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().expect("plain text"))
     }
 
     /// The items of a page, or the bare list.
     #[track_caller]
     fn items(&self) -> &Vec<Value> {
         let items = self.body.get("items").unwrap_or(&self.body);
-        items.as_array().unwrap_or_else(|| panic!("{}: no list in {}", self.request, self.text))
+        items
+            .as_array()
+            .unwrap_or_else(|| panic!("{}: no list in {}", self.request, self.text))
     }
 
     #[track_caller]
     fn names(&self) -> Vec<&str> {
-        self.items().iter().map(|item| item["name"].as_str().expect("a name")).collect()
+        self.items()
+            .iter()
+            .map(|item| item["name"].as_str().expect("a name"))
+            .collect()
     }
 
     #[track_caller]
@@ -247,7 +351,13 @@ impl Reply {
         let page = &self.is(200).body["_pagination"];
         assert_eq!(keys(page), "limit next offset total", "{}", self.request);
         let next = &page["next"];
-        [&page["offset"], &page["limit"], &page["total"], &next["offset"]].map(Value::as_u64)
+        [
+            &page["offset"],
+            &page["limit"],
+            &page["total"],
+            &next["offset"],
+        ]
+        .map(Value::as_u64)
     }
 }
 
@@ -268,13 +378,17 @@ fn members(group: &str) -> Vec<String> {
 
 /// As one segment of a path.
 fn escape(name: &str) -> String {
-    name.replace('/', "%2F").replace(' ', "%20").replace('é', "%C3%A9")
+    name.replace('/', "%2F")
+        .replace(' ', "%20")
+        .replace('é', "%C3%A9")
 }
 
 /// Keys of an object, sorted.
 #[track_caller]
 fn keys(value: &Value) -> String {
-    let object = value.as_object().unwrap_or_else(|| panic!("not an object: {value}"));
+    let object = value
+        .as_object()
+        .unwrap_or_else(|| panic!("not an object: {value}"));
     object
         .keys()
         .map(String::as_str)
@@ -287,8 +401,13 @@ fn keys(value: &Value) -> String {
 /// Texts of a list, sorted: a hub gives members and groups in no certain order.
 #[track_caller]
 fn sorted(value: &Value) -> Vec<&str> {
-    let list = value.as_array().unwrap_or_else(|| panic!("not a list: {value}"));
-    let mut texts: Vec<&str> = list.iter().map(|text| text.as_str().expect("text")).collect();
+    let list = value
+        .as_array()
+        .unwrap_or_else(|| panic!("not a list: {value}"));
+    let mut texts: Vec<&str> = list
+        .iter()
+        .map(|text| text.as_str().expect("text"))
+        .collect();
     texts.sort_unstable();
     texts
 }
@@ -296,10 +415,15 @@ fn sorted(value: &Value) -> Vec<&str> {
 /// `2026-11-20T21:47:09.997214Z`; the fraction is absent once in a million times.
 #[track_caller]
 fn assert_time(value: &Value) {
-    let text = value.as_str().unwrap_or_else(|| panic!("not a time: {value}"));
+    let text = value
+        .as_str()
+        .unwrap_or_else(|| panic!("not a time: {value}"));
     let is_long = text.len() == 27 && text.as_bytes()[19] == b'.';
     assert!(is_long || text.len() == 20, "{text}");
-    assert!(text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok(), "{text}");
+    assert!(
+        text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok(),
+        "{text}"
+    );
 }
 
 async fn root_health_and_info(hub: &Hub) {
@@ -319,16 +443,28 @@ async fn root_health_and_info(hub: &Hub) {
         let reply = hub.send(Method::GET, &NOBODY, path, Rest::default()).await;
         assert_eq!(reply.is(200).text, "");
         assert_eq!(reply.header("content-type"), "text/html");
-        hub.send(Method::HEAD, &NOBODY, path, Rest::default()).await.is(200);
+        hub.send(Method::HEAD, &NOBODY, path, Rest::default())
+            .await
+            .is(200);
     }
     let info = hub.get(&READER, "/info").await;
-    assert_eq!(keys(&info.is(200).body), "authenticator python spawner sys_executable version");
+    assert_eq!(
+        keys(&info.is(200).body),
+        "authenticator python spawner sys_executable version"
+    );
     assert_eq!(keys(&info.body["spawner"]), "class version");
 }
 
 async fn refusals(hub: &Hub) {
     let no_credentials = "Missing or invalid credentials.";
-    for path in ["/users", "/users/u01", "/groups", "/groups/physics", "/info", "/users/ghost"] {
+    for path in [
+        "/users",
+        "/users/u01",
+        "/groups",
+        "/groups/physics",
+        "/info",
+        "/users/ghost",
+    ] {
         for service in [&NOBODY, &UNKNOWN] {
             hub.get(service, path).await.refuses(403, no_credentials);
         }
@@ -342,15 +478,23 @@ async fn refusals(hub: &Hub) {
         hub.get(&READER, path).await.refuses(400, integers);
     }
     let state = "Unrecognized state filter: 'bogus'";
-    hub.get(&READER, "/users?state=bogus").await.refuses(400, state);
+    hub.get(&READER, "/users?state=bogus")
+        .await
+        .refuses(400, state);
     let not_found = hub.standard(StatusCode::NOT_FOUND);
     for path in ["/users/ghost", "/nothing-here", "/groups/physics/nothing"] {
         hub.get(&READER, path).await.refuses(404, not_found.clone());
     }
-    hub.get(&READER, "/groups/no-such").await.refuses(404, "No such group: no-such");
+    hub.get(&READER, "/groups/no-such")
+        .await
+        .refuses(404, "No such group: no-such");
     let method = hub.standard(StatusCode::METHOD_NOT_ALLOWED);
-    hub.send(Method::PUT, &READER, "/api/groups", Rest::default()).await.refuses(405, method);
-    hub.send(Method::HEAD, &READER, "/api/groups", Rest::default()).await.is(405);
+    hub.send(Method::PUT, &READER, "/api/groups", Rest::default())
+        .await
+        .refuses(405, method);
+    hub.send(Method::HEAD, &READER, "/api/groups", Rest::default())
+        .await
+        .is(405);
 }
 
 async fn groups(hub: &Hub) {
@@ -369,9 +513,17 @@ async fn groups(hub: &Hub) {
     }
     let names_only = hub.get(&NAMES, "/groups").await;
     assert_eq!(names_only.is(200).names(), GROUPS);
-    assert!(names_only.items().iter().all(|group| keys(group) == "kind name"));
+    assert!(
+        names_only
+            .items()
+            .iter()
+            .all(|group| keys(group) == "kind name")
+    );
     let with_roles = hub.get(&ADMIN, "/groups/physics").await;
-    assert_eq!(keys(&with_roles.is(200).body), "kind name properties roles users");
+    assert_eq!(
+        keys(&with_roles.is(200).body),
+        "kind name properties roles users"
+    );
 }
 
 async fn users(hub: &Hub) {
@@ -423,7 +575,10 @@ async fn pages(hub: &Hub) {
     assert_eq!(groups.numbers(), [Some(1), Some(2), Some(5), Some(3)]);
     assert_eq!(groups.names(), GROUPS[1..3]);
     let accept = format!("{PAGES}, */*");
-    let rest = Rest { accept: &accept, ..Rest::default() };
+    let rest = Rest {
+        accept: &accept,
+        ..Rest::default()
+    };
     let page = hub.send(Method::GET, &READER, "/api/groups", rest).await;
     assert_eq!(page.numbers(), [Some(0), Some(50), Some(5), None]);
     let bare = hub.get(&READER, "/users?limit=2&offset=4").await;
@@ -438,12 +593,19 @@ async fn sorted_and_filtered_users(hub: &Hub) {
     let backwards = hub.page(&READER, "/users?sort=-id&limit=2").await;
     let bad = hub.get(&READER, "/users?sort=created").await;
     if hub.series == Series::V4 {
-        assert_eq!(backwards.is(200).names(), ["u00", "u01"], "4.x does not sort");
+        assert_eq!(
+            backwards.is(200).names(),
+            ["u00", "u01"],
+            "4.x does not sort"
+        );
         bad.is(200);
         return;
     }
     assert_eq!(backwards.is(200).names(), ["u59", "u58"]);
-    bad.refuses(400, "sort must be 'id', 'name', or 'last_activity', not 'created'");
+    bad.refuses(
+        400,
+        "sort must be 'id', 'name', or 'last_activity', not 'created'",
+    );
     let by_name = hub.page(&READER, "/users?sort=-name&limit=2").await;
     assert_eq!(by_name.is(200).names(), ["u59", "u58"]);
 }
@@ -454,7 +616,10 @@ async fn fields_by_scope(hub: &Hub) {
         Series::V6 => keys.to_owned(),
     };
     for (service, expected) in [
-        (&READER, "admin groups kind last_activity name servers user_info"),
+        (
+            &READER,
+            "admin groups kind last_activity name servers user_info",
+        ),
         (&NAMES, "admin kind name user_info"),
         (
             &ADMIN,
@@ -476,11 +641,19 @@ async fn fields_by_scope(hub: &Hub) {
 
 async fn filtered_scopes(hub: &Hub) {
     let out_of_reach = "No access to resources or resources not found";
-    for path in ["/users/u59", "/users/ghost", "/groups/chemistry", "/groups/no-such"] {
+    for path in [
+        "/users/u59",
+        "/users/ghost",
+        "/groups/chemistry",
+        "/groups/no-such",
+    ] {
         hub.get(&PHYSICS, path).await.refuses(404, out_of_reach);
     }
     let user = hub.get(&PHYSICS, "/users/u25").await;
-    assert_eq!(sorted(&user.is(200).body["groups"]), ["chemistry", "physics"]);
+    assert_eq!(
+        sorted(&user.is(200).body["groups"]),
+        ["chemistry", "physics"]
+    );
     let users = hub.page(&PHYSICS, "/users?limit=2").await;
     assert_eq!(users.numbers(), [Some(0), Some(2), Some(30), Some(2)]);
     let groups = hub.page(&PHYSICS, "/groups").await;
@@ -496,14 +669,22 @@ async fn entity_tags(hub: &Hub) {
         assert!(is_hash, "{path}: {tag}");
         for known in [tag.clone(), format!("\"other\", W/{tag}"), "*".to_owned()] {
             let path = format!("/api{path}");
-            let rest = Rest { if_none_match: Some(&known), ..Rest::default() };
+            let rest = Rest {
+                if_none_match: Some(&known),
+                ..Rest::default()
+            };
             let reply = hub.send(Method::GET, &READER, &path, rest).await;
             assert_eq!(reply.is(304).text, "", "{known}");
             assert_eq!(reply.header("etag"), tag);
             assert_eq!(reply.header("content-type"), "");
         }
-        let rest = Rest { if_none_match: Some("\"other\""), ..Rest::default() };
-        hub.send(Method::GET, &READER, &format!("/api{path}"), rest).await.is(200);
+        let rest = Rest {
+            if_none_match: Some("\"other\""),
+            ..Rest::default()
+        };
+        hub.send(Method::GET, &READER, &format!("/api{path}"), rest)
+            .await
+            .is(200);
     }
 }
 
@@ -523,7 +704,9 @@ async fn whoami(hub: &Hub) {
     assert_eq!(reply.body["scopes"], json!(scopes), "in this order");
     let url = format!("{}hub/api/user", hub.base_url);
     for kind in ["Bearer", "bearer", "TOKEN"] {
-        let mut header: HeaderValue = format!("{kind} {}", READER.token).parse().expect("a header");
+        let mut header: HeaderValue = format!("{kind} {}", READER.token)
+            .parse()
+            .expect("a header");
         header.set_sensitive(true);
         let request = hub.client.get(&url).header("Authorization", header);
         let response = request.send().await.expect("the hub answers");
@@ -540,13 +723,22 @@ async fn metrics(hub: &Hub) {
         }
         let reply = hub.send(Method::GET, &READER, path, Rest::default()).await;
         let content_type = reply.is(200).header("content-type");
-        assert!(content_type.starts_with("text/plain; version="), "{content_type}");
+        assert!(
+            content_type.starts_with("text/plain; version="),
+            "{content_type}"
+        );
         for (family, kind, since) in FAMILIES {
             let head = format!("# TYPE jupyterhub_{family} {kind}");
             let has_head = reply.text.lines().any(|line| line == head);
             assert_eq!(has_head, hub.series >= *since, "{path}: {head}");
         }
-        assert!(reply.text.lines().any(|line| line == "jupyterhub_total_users 60.0"), "{path}");
+        assert!(
+            reply
+                .text
+                .lines()
+                .any(|line| line == "jupyterhub_total_users 60.0"),
+            "{path}"
+        );
         let labels = match hub.series {
             Series::V4 | Series::V5 => r#"{le="0.5",status="success"}"#,
             Series::V6 => r#"{le="0.5",reason="",status="success"}"#,
@@ -599,17 +791,27 @@ async fn edits(hub: &Hub) {
         hub.edit(line, body).await.is(status);
     }
     let group = hub.get(&READER, "/groups/lab%2F1").await;
-    assert_eq!(group.is(200).body["users"], json!(["x2"]), "the removed user left the group");
+    assert_eq!(
+        group.is(200).body["users"],
+        json!(["x2"]),
+        "the removed user left the group"
+    );
     let unknown = hub.edit("POST /groups/lab%2F1/users", one("ghost")).await;
     unknown.refuses(400, "No such user: ghost");
     let known = hub.edit("POST /users/x2", Value::Null).await;
     known.refuses(409, "User x2 already exists");
     let left = hub.edit("DELETE /groups/lab%2F1/users", one("x2")).await;
     assert_eq!(left.is(200).body["users"], json!([]));
-    hub.edit("DELETE /groups/lab%2F1", Value::Null).await.is(204);
-    hub.edit("DELETE /groups/lab%2F1", Value::Null).await.is(404);
+    hub.edit("DELETE /groups/lab%2F1", Value::Null)
+        .await
+        .is(204);
+    hub.edit("DELETE /groups/lab%2F1", Value::Null)
+        .await
+        .is(404);
     hub.edit("DELETE /users/x2", Value::Null).await.is(204);
-    let refused = hub.send(Method::DELETE, &READER, "/api/users/u00", Rest::default()).await;
+    let refused = hub
+        .send(Method::DELETE, &READER, "/api/users/u00", Rest::default())
+        .await;
     let message = "Action is not authorized with current scopes; requires any of [delete:users]";
     refused.refuses(403, message);
     assert_eq!(hub.page(&READER, "/users").await.numbers()[2], Some(60));
@@ -618,7 +820,9 @@ async fn edits(hub: &Hub) {
 /// Nobody tells a client without pages that its list was cut.
 async fn lists_longer_than_a_page(hub: &Hub) {
     let names: Vec<String> = (0..200).map(|number| format!("many-{number:03}")).collect();
-    hub.edit("POST /groups", json!({"groups": names})).await.is(201);
+    hub.edit("POST /groups", json!({"groups": names}))
+        .await
+        .is(201);
     let bare = hub.get(&READER, "/groups").await;
     assert_eq!(bare.is(200).names().len(), 200);
     let first = hub.page(&READER, "/groups?limit=5000").await;
@@ -627,16 +831,32 @@ async fn lists_longer_than_a_page(hub: &Hub) {
     assert_eq!(second.numbers(), [Some(200), Some(200), Some(205), None]);
     assert_eq!(second.names(), names[195..]);
     for name in &names {
-        hub.edit(&format!("DELETE /groups/{name}"), Value::Null).await.is(204);
+        hub.edit(&format!("DELETE /groups/{name}"), Value::Null)
+            .await
+            .is(204);
     }
 }
 
 /// Two real servers of one user, from start to stop.
 async fn servers(hub: &Hub) {
-    let started = hub.edit("POST /users/u03/server", json!({"profile": "large"})).await;
-    assert!(matches!(started.status, 201 | 202), "{}: {}", started.request, started.text);
-    let started = hub.edit("POST /users/u03/servers/batch-2", Value::Null).await;
-    assert!(matches!(started.status, 201 | 202), "{}: {}", started.request, started.text);
+    let started = hub
+        .edit("POST /users/u03/server", json!({"profile": "large"}))
+        .await;
+    assert!(
+        matches!(started.status, 201 | 202),
+        "{}: {}",
+        started.request,
+        started.text
+    );
+    let started = hub
+        .edit("POST /users/u03/servers/batch-2", Value::Null)
+        .await;
+    assert!(
+        matches!(started.status, 201 | 202),
+        "{}: {}",
+        started.request,
+        started.text
+    );
     wait_for_user(hub, |user| {
         let is_ready = |name: &str| user["servers"][name]["ready"] == true;
         is_ready("") && is_ready("batch-2")
@@ -646,13 +866,23 @@ async fn servers(hub: &Hub) {
     let total = if hub.series == Series::V4 { 2 } else { 1 };
     for state in ["active", "ready"] {
         let page = hub.page(&READER, &format!("/users?state={state}")).await;
-        assert_eq!(page.numbers(), [Some(0), Some(50), Some(total), None], "{state}");
+        assert_eq!(
+            page.numbers(),
+            [Some(0), Some(50), Some(total), None],
+            "{state}"
+        );
         assert_eq!(page.names(), ["u03"], "{state}");
         check_servers(hub, page.item("u03"));
     }
     // So a user stands on two pages of 4.x, and nobody is missing.
-    let second = hub.page(&READER, "/users?state=active&limit=1&offset=1").await;
-    let expected: &[&str] = if hub.series == Series::V4 { &["u03"] } else { &[] };
+    let second = hub
+        .page(&READER, "/users?state=active&limit=1&offset=1")
+        .await;
+    let expected: &[&str] = if hub.series == Series::V4 {
+        &["u03"]
+    } else {
+        &[]
+    };
     assert_eq!(second.is(200).names(), expected);
     let inactive = hub.page(&READER, "/users?state=inactive&limit=4").await;
     assert_eq!(inactive.numbers(), [Some(0), Some(4), Some(59), Some(4)]);
@@ -663,12 +893,22 @@ async fn servers(hub: &Hub) {
     let again = hub.edit("POST /users/u03/server", Value::Null).await;
     again.refuses(400, "u03 is already running");
     for path in ["server", "servers/batch-2"] {
-        let stopped = hub.edit(&format!("DELETE /users/u03/{path}"), Value::Null).await;
-        assert!(matches!(stopped.status, 202 | 204), "{}: {}", stopped.request, stopped.text);
+        let stopped = hub
+            .edit(&format!("DELETE /users/u03/{path}"), Value::Null)
+            .await;
+        assert!(
+            matches!(stopped.status, 202 | 204),
+            "{}: {}",
+            stopped.request,
+            stopped.text
+        );
     }
     let user = wait_for_user(hub, |user| user["servers"] == json!({})).await;
     assert_time(&user["last_activity"]);
-    assert_eq!(hub.page(&READER, "/users?state=active").await.numbers()[2], Some(0));
+    assert_eq!(
+        hub.page(&READER, "/users?state=active").await.numbers()[2],
+        Some(0)
+    );
 }
 
 fn check_servers(hub: &Hub, user: &Value) {
@@ -688,8 +928,10 @@ fn check_servers(hub: &Hub, user: &Value) {
              progress_url ready started stopped url user_options"
         }
     };
-    for (name, server, progress) in [("", "", "server"), ("batch-2", "batch-2/", "servers/batch-2")]
-    {
+    for (name, server, progress) in [
+        ("", "", "server"),
+        ("batch-2", "batch-2/", "servers/batch-2"),
+    ] {
         let model = &servers[name];
         assert_eq!(keys(model), expected, "{name:?}");
         assert_eq!(model["name"], name);
@@ -723,5 +965,7 @@ async fn wait_for_user(hub: &Hub, is_wanted: impl Fn(&Value) -> bool) -> Value {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, wait).await.expect("u03's servers follow in time")
+    tokio::time::timeout(PATIENCE, wait)
+        .await
+        .expect("u03's servers follow in time")
 }

@@ -4,6 +4,17 @@
 //! started once and stopped at the end, and so that the time of each test is known. A test that
 //! lacks its server fails: `./test` installs what they need.
 
+mod access;
+mod bad_input;
+mod command_line;
+mod docs;
+mod fixtures;
+mod hub_contract;
+mod internal_ssl;
+mod kills;
+mod real_hub;
+mod stopping;
+mod supervision;
 mod support;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -13,7 +24,19 @@ use std::time::Instant;
 /// A test: a sentence and what shows it.
 type Test = (&'static str, fn());
 
-const MODULES: &[(&str, &[Test])] = &[];
+const MODULES: &[(&str, &[Test])] = &[
+    ("access", access::TESTS),
+    ("bad_input", bad_input::TESTS),
+    ("command_line", command_line::TESTS),
+    ("docs", docs::TESTS),
+    ("fixtures", fixtures::TESTS),
+    ("hub_contract", hub_contract::TESTS),
+    ("internal_ssl", internal_ssl::TESTS),
+    ("kills", kills::TESTS),
+    ("real_hub", real_hub::TESTS),
+    ("stopping", stopping::TESTS),
+    ("supervision", supervision::TESTS),
+];
 
 fn main() {
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -34,6 +57,7 @@ fn main() {
 /// Notes how long a test took in the file that `./test` names.
 fn timed(name: &str, test: fn()) -> Result<(), Failed> {
     let started = Instant::now();
+    let _context = support::runtime().enter();
     let outcome = std::panic::catch_unwind(test).map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());

@@ -102,7 +102,6 @@ pub(crate) struct RealHub {
     pub(crate) internal_url: String,
     /// Where the managed service listens.
     pub(crate) service_port: u16,
-    pub(crate) service_prefix: String,
     pub(crate) folder: Arc<tempfile::TempDir>,
     options: HubOptions,
     ports: Ports,
@@ -154,7 +153,6 @@ impl RealHub {
             url: format!("http://127.0.0.1:{}{base}", ports.proxy),
             internal_url: format!("http://127.0.0.1:{}{base}", ports.hub),
             service_port: ports.service,
-            service_prefix: format!("{base}services/insights/"),
             folder,
             options,
             ports,

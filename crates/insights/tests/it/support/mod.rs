@@ -12,7 +12,7 @@ pub(crate) use hub::{
 };
 pub(crate) use process::{Process, free_port};
 pub(crate) use service::{BINARY, Scrape, Service, http, scrape, until};
-pub(crate) use sim::SimServer;
+pub(crate) use sim::{SimServer, Spoiler};
 
 use std::future::Future;
 use std::sync::OnceLock;
@@ -26,10 +26,13 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Runs async code in a test; all tests share one runtime.
-pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+/// The runtime of all tests.
+pub(crate) fn runtime() -> &'static tokio::runtime::Runtime {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
-    RUNTIME
-        .get_or_init(|| tokio::runtime::Runtime::new().unwrap())
-        .block_on(future)
+    RUNTIME.get_or_init(|| tokio::runtime::Runtime::new().unwrap())
+}
+
+/// Runs async code in a test.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    runtime().block_on(future)
 }

@@ -25,6 +25,11 @@ pub(crate) struct SimServer {
 impl SimServer {
     /// A hub with the world that `make` fills; `DEMO_TOKEN` may read it.
     pub(crate) fn start(make: impl FnOnce(&mut World)) -> Self {
+        Self::start_on(0, make)
+    }
+
+    /// The same on a port of the test's choice.
+    pub(crate) fn start_on(port: u16, make: impl FnOnce(&mut World)) -> Self {
         let mut world = World::empty();
         world.add_token(DEMO_TOKEN, "insights", READ_ONLY_SCOPES);
         make(&mut world);
@@ -43,7 +48,9 @@ impl SimServer {
                 }
             }));
         let (url, task) = block_on(async {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
+                .await
+                .unwrap();
             let url = format!("http://{}/", listener.local_addr().unwrap());
             let serve = async move { axum::serve(listener, router).await.unwrap() };
             (url, tokio::spawn(serve))
