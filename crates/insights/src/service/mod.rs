@@ -220,9 +220,17 @@ fn signal_task(stopping: &CancellationToken) -> Task {
 /// A listener that met a bug is not started again: its port went with it. Whoever started us
 /// starts us anew.
 fn listener_task(site: &Site, listener: Listener, stopping: &CancellationToken) -> Task {
-    let router = web::router(Site { access: listener.access, ..site.clone() });
+    let router = web::router(Site {
+        access: listener.access,
+        ..site.clone()
+    });
     let stopping = stopping.clone();
-    let Listener { task_name, socket, tls, .. } = listener;
+    let Listener {
+        task_name,
+        socket,
+        tls,
+        ..
+    } = listener;
     // Owned by the run alone, so that the port closes the moment it stops accepting.
     let socket = Mutex::new(Some(socket));
     Task::new(task_name, OnPanic::End, move || {

@@ -14,6 +14,7 @@ use std::fmt::Write as _;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 pub(crate) const TESTS: &[crate::Test] = &[
     (
@@ -117,13 +118,18 @@ const CASES: &[Case] = &[
         log: "broke off after",
         spoil: |sim| {
             replace(sim, || {
-                let chunks = [
-                    Ok("{\"items\": [{\"na"),
-                    Err(std::io::ErrorKind::BrokenPipe),
+                let begin = futures::stream::once(async { Ok("{\"items\": [{\"na") });
+                // Late enough that the begin is on its way.
+                let end = futures::stream::once(async {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe))
+                });
+                let body = futures::StreamExt::chain(begin, end);
+                let head = [
+                    (header::CONTENT_TYPE, "application/json"),
+                    (header::CONTENT_LENGTH, "1000"),
                 ];
-                let chunks = chunks.map(|chunk| chunk.map_err(std::io::Error::from));
-                let body = Body::from_stream(futures::stream::iter(chunks));
-                ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+                (head, Body::from_stream(body)).into_response()
             });
         },
     },
