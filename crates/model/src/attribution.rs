@@ -135,14 +135,18 @@ impl Attribution {
         };
         match &self.rule {
             MultiGroupRule::InEach => {
-                groups.iter().for_each(|&group| push(group.clone(), 1.0));
+                for &group in groups {
+                    push(group.clone(), 1.0);
+                }
                 if self.extra_row == ExtraMultipleRow::Add {
                     push(pseudo.name(SEVERAL_GROUPS), 1.0);
                 }
             }
             MultiGroupRule::Split => {
                 let share = 1.0 / f64::from(u32::try_from(groups.len()).unwrap_or(u32::MAX));
-                groups.iter().for_each(|&group| push(group.clone(), share));
+                for &group in groups {
+                    push(group.clone(), share);
+                }
             }
             MultiGroupRule::Primary(priority) => {
                 let preferred = priority.iter().find(|group| groups.contains(group));

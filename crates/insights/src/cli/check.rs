@@ -71,7 +71,7 @@ pub(super) fn run(args: &CheckArgs, environment: &Environment) -> Result<ExitCod
 async fn ask(hub: &HubClient) -> Vec<Finding> {
     let version = hub.version().await;
     let is_reachable = version.is_ok();
-    let mut findings = vec![finding("hub answers", version, |version| {
+    let mut findings = vec![finding("hub answers", &version, |version| {
         format!("JupyterHub {version}")
     })];
     if !is_reachable {
@@ -79,7 +79,7 @@ async fn ask(hub: &HubClient) -> Vec<Finding> {
     }
     let whoami = hub.whoami().await;
     let identity = whoami.as_ref().ok().cloned();
-    findings.push(finding("token is known", whoami, |who| {
+    findings.push(finding("token is known", &whoami, |who| {
         format!("{} `{}`", who.kind, who.name)
     }));
     let Some(identity) = identity else {
@@ -88,29 +88,33 @@ async fn ask(hub: &HubClient) -> Vec<Finding> {
     findings.extend(ROLE_SCOPES.map(|scope| scope_finding(&identity, scope)));
     findings.push(finding(
         "hub tells about itself",
-        hub.info().await,
+        &hub.info().await,
         |info| format!("{}, {}", info.spawner.class, info.authenticator.class),
     ));
     findings.push(finding(
         "groups",
-        GroupPages::default().read(hub).await,
+        &GroupPages::default().read(hub).await,
         |groups| {
             let n_memberships: usize = groups.iter().map(|group| group.members.len()).sum();
             format!("{} groups, {n_memberships} memberships", groups.len())
         },
     ));
     let servers = hub.active_servers(&mut PageSize::default()).await;
-    findings.push(finding("active servers", servers, |servers| {
+    findings.push(finding("active servers", &servers, |servers| {
         format!("{}", servers.len())
     }));
-    findings.push(finding("hub's own metrics", hub.metrics().await, |text| {
+    findings.push(finding("hub's own metrics", &hub.metrics().await, |text| {
         format!("{} lines", text.lines().count())
     }));
     findings
 }
 
-fn finding<T>(check: &str, outcome: Result<T, HubError>, detail: impl Fn(&T) -> String) -> Finding {
-    let (verdict, detail) = match &outcome {
+fn finding<T>(
+    check: &str,
+    outcome: &Result<T, HubError>,
+    detail: impl Fn(&T) -> String,
+) -> Finding {
+    let (verdict, detail) = match outcome {
         Ok(value) => (Verdict::Good, detail(value)),
         Err(error) => (Verdict::Missing, format!("{error}; {}", error.remedy())),
     };

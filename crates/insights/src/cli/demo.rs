@@ -77,8 +77,8 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, CommandError> {
         "  Hub's API    curl -H 'Authorization: token {DEMO_TOKEN}' http://{hub_address}/hub/api/groups"
     );
     eprintln!(
-        "  Prometheus   scrape 127.0.0.1:{} with metrics_path {}",
-        args.port, "/services/insights/metrics"
+        "  Prometheus   scrape 127.0.0.1:{} with metrics_path /services/insights/metrics",
+        args.port
     );
     eprintln!(
         "\n  Somebody joins, leaves, starts or stops every {} s. Ctrl-C ends it.\n",
@@ -119,7 +119,7 @@ fn hub_only(port: u16, sim: &SimHub) -> Result<ExitCode, CommandError> {
 
 fn config(hub_url: &str, port: u16) -> Config {
     let mut config = Config::default();
-    config.hub.name = "demo".to_owned();
+    "demo".clone_into(&mut config.hub.name);
     config.hub.url = Url::parse(hub_url).ok();
     config.hub.token = Some(Secret::new(DEMO_TOKEN));
     config.hub.interval_seconds = 5;

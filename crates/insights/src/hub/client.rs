@@ -21,7 +21,7 @@ const PAGINATION: &str = "application/jupyterhub-pagination+json";
 /// Largest reply that is read. A page of 200 groups with 10,000 members each has some 40 MB.
 const BODY_LIMIT_BYTES: usize = 256 * 1024 * 1024;
 /// The hub's longest `Retry-After` that is waited for within one read.
-const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(60);
+const RETRY_AFTER_LIMIT: Duration = Duration::from_mins(1);
 
 /// Counts requests by endpoint and outcome.
 pub trait RequestLog: Send + Sync {
@@ -297,16 +297,19 @@ impl HubClient {
         let mut body = Vec::new();
         let mut chunks = response.bytes_stream();
         while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|source| match source.is_timeout() {
-                true => HubError::Timeout {
-                    path: path.to_owned(),
-                    timeout: self.timeout,
-                },
-                false => HubError::Truncated {
-                    path: path.to_owned(),
-                    received_bytes: body.len(),
-                    source: source.without_url(),
-                },
+            let chunk = chunk.map_err(|source| {
+                if source.is_timeout() {
+                    HubError::Timeout {
+                        path: path.to_owned(),
+                        timeout: self.timeout,
+                    }
+                } else {
+                    HubError::Truncated {
+                        path: path.to_owned(),
+                        received_bytes: body.len(),
+                        source: source.without_url(),
+                    }
+                }
             })?;
             if body.len() + chunk.len() > BODY_LIMIT_BYTES {
                 let limit_bytes = BODY_LIMIT_BYTES;

@@ -73,7 +73,7 @@ pub struct Head {
 pub struct Samples {
     head: Head,
     lines: Vec<u8>,
-    n_samples: usize,
+    n_lines: usize,
 }
 
 impl Samples {
@@ -82,7 +82,7 @@ impl Samples {
         Self {
             head,
             lines: Vec::new(),
-            n_samples: 0,
+            n_lines: 0,
         }
     }
 
@@ -109,7 +109,7 @@ impl Samples {
         lines.push(b' ');
         push_value(lines, value);
         lines.push(b'\n');
-        self.n_samples += 1;
+        self.n_lines += 1;
     }
 
     /// The finished family.
@@ -119,7 +119,7 @@ impl Samples {
             text_head: Piece::new(self.head.written(Dialect::Text)),
             open_metrics_head: Piece::new(self.head.written(Dialect::OpenMetrics)),
             samples: Piece::new(self.lines),
-            n_samples: self.n_samples,
+            n_samples: self.n_lines,
         }
     }
 }
@@ -127,9 +127,9 @@ impl Samples {
 impl Head {
     fn written(&self, dialect: Dialect) -> Vec<u8> {
         let (name, kind) = match (dialect, self.kind) {
-            (_, Kind::Gauge) => (self.name.as_str(), "gauge"),
+            // Text 0.0.4 has no type for facts.
+            (_, Kind::Gauge) | (Dialect::Text, Kind::Info) => (self.name.as_str(), "gauge"),
             (Dialect::Text, Kind::Counter) => (self.name.as_str(), "counter"),
-            (Dialect::Text, Kind::Info) => (self.name.as_str(), "gauge"),
             // OpenMetrics names a family without the suffix of its samples.
             (Dialect::OpenMetrics, Kind::Counter) => (self.stem("_total"), "counter"),
             (Dialect::OpenMetrics, Kind::Info) => (self.stem("_info"), "info"),
@@ -342,8 +342,9 @@ mod tests {
             labels,
         };
         let mut samples = Samples::new(head);
-        rows.iter()
-            .for_each(|(labels, value)| samples.push(labels, *value));
+        for (labels, value) in rows {
+            samples.push(labels, *value);
+        }
         samples.finish()
     }
 
@@ -409,7 +410,7 @@ mod tests {
     #[test]
     fn an_incompressible_family_survives_compression() {
         let noise: String = (0..200_000_u64)
-            .map(|n| char::from((n * n % 7919 % 93 + 33) as u8))
+            .map(|n| char::from(u8::try_from(n * n % 7919 % 93 + 33).unwrap()))
             .collect();
         let blocks = [family("noise", Kind::Gauge, &[(&[&noise, ""], 1.0)])];
         let plain = written(&blocks, Dialect::Text, Encoding::Identity);

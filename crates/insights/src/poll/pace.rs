@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Reading should keep the hub busy for at most a tenth of the time.
 const REST_FACTOR: u32 = 10;
 /// While the hub fails it is asked at least this often, so that recovery shows soon.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+const LONGEST_BACKOFF: Duration = Duration::from_mins(1);
 
 /// How a round went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_fast_hub_is_read_at_the_interval_and_a_slow_one_less_often() {
@@ -76,13 +76,13 @@ mod tests {
 
     #[test]
     fn a_failing_hub_is_asked_soon_then_once_a_minute_whatever_the_interval() {
-        let mut pace = Pace::new(Duration::from_secs(3600));
+        let mut pace = Pace::new(Duration::from_hours(1));
         let waits: Vec<u64> = (0..9)
             .map(|_| pace.wait(Outcome::Failed, Duration::ZERO).as_secs())
             .collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
         let wait = pace.wait(Outcome::Complete, Duration::ZERO);
-        assert_eq!(wait, Duration::from_secs(3600));
+        assert_eq!(wait, Duration::from_hours(1));
         assert_eq!(
             pace.wait(Outcome::Failed, Duration::ZERO),
             Duration::from_secs(1)

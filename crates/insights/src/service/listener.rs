@@ -47,25 +47,22 @@ async fn run(
     handle: Handle<SocketAddr>,
 ) -> std::io::Result<()> {
     let service = router.into_make_service();
-    match tls {
-        Some(config) => {
-            let config = RustlsConfig::from_config(config);
-            let mut server = axum_server::from_tcp_rustls(listener, config)?.handle(handle);
-            server
-                .http_builder()
-                .http1()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADER_TIMEOUT);
-            server.serve(service).await
-        }
-        None => {
-            let mut server = axum_server::from_tcp(listener)?.handle(handle);
-            server
-                .http_builder()
-                .http1()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADER_TIMEOUT);
-            server.serve(service).await
-        }
+    if let Some(config) = tls {
+        let config = RustlsConfig::from_config(config);
+        let mut server = axum_server::from_tcp_rustls(listener, config)?.handle(handle);
+        server
+            .http_builder()
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT);
+        server.serve(service).await
+    } else {
+        let mut server = axum_server::from_tcp(listener)?.handle(handle);
+        server
+            .http_builder()
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT);
+        server.serve(service).await
     }
 }

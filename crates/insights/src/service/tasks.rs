@@ -17,9 +17,9 @@ use tracing::{error, info, warn};
 pub const EXIT_PANIC: u8 = 70;
 /// First pause before a task that panicked is started again; doubles with each panic in a row.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// A task that ran this long before it panicked is not panicking in a row.
-const RECOVERED_AFTER: Duration = Duration::from_secs(300);
+const RECOVERED_AFTER: Duration = Duration::from_mins(5);
 
 /// What a task's panic means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ pub enum Access {
 }
 
 /// How long an answer about a token is believed. A revoked token works for at most this long.
-const BELIEVED: Duration = Duration::from_secs(60);
+const BELIEVED: Duration = Duration::from_mins(1);
 /// Tokens that are remembered.
 const REMEMBERED: usize = 1000;
 /// Unknown tokens that the hub is asked about: this many at once, then as many a second. Without
@@ -101,14 +101,13 @@ impl Default for ClientTokens {
 impl ClientTokens {
     async fn may_read_names(&self, site: &Site, token: &Secret) -> Result<(), Refusal> {
         let digest: [u8; 32] = Sha256::digest(token.expose().as_bytes()).into();
-        let may_read_names = match self.known(&digest) {
-            Some(known) => known,
-            None => {
-                self.take_question()?;
-                let answer = ask(site, token).await?;
-                self.remember(digest, answer);
-                answer
-            }
+        let may_read_names = if let Some(known) = self.known(&digest) {
+            known
+        } else {
+            self.take_question()?;
+            let answer = ask(site, token).await?;
+            self.remember(digest, answer);
+            answer
         };
         if may_read_names {
             Ok(())

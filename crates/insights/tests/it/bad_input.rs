@@ -28,23 +28,23 @@ pub(crate) const TESTS: &[crate::Test] = &[
     ("a_truncated_body", || check("truncated body")),
     ("a_page_that_repeats", || check("page that repeats")),
     ("a_page_that_lies_about_the_total", || {
-        check("page that lies about the total")
+        check("page that lies about the total");
     }),
     ("a_bare_list_instead_of_a_page", || {
-        check("bare list instead of a page")
+        check("bare list instead of a page");
     }),
     ("a_name_of_10_mb", || check("name of 10 MB")),
     ("a_refusal_with_a_null_message", || {
-        check("refusal with a null message")
+        check("refusal with a null message");
     }),
     ("a_throttled_request", || check("throttled (429)")),
     ("an_internal_error", || check("internal error (500)")),
     ("a_hub_that_hangs", || check("hub that hangs")),
     ("a_redirect_to_another_host", || {
-        check("redirect to another host")
+        check("redirect to another host");
     }),
     ("names_that_are_not_unicode", || {
-        check("name that is not Unicode")
+        check("name that is not Unicode");
     }),
     ("the_token_is_never_sent_to_another_host", other_host),
     (
@@ -85,7 +85,7 @@ const CASES: &[Case] = &[
         spoil: |sim| {
             sim.hub
                 .world_mut()
-                .add_token(DEMO_TOKEN, "insights", &["list:users"])
+                .add_token(DEMO_TOKEN, "insights", &["list:users"]);
         },
     },
     Case {
@@ -108,7 +108,7 @@ const CASES: &[Case] = &[
         spoil: |sim| {
             replace(sim, || {
                 axum::response::Html("<h1>Sign in</h1>").into_response()
-            })
+            });
         },
     },
     Case {
@@ -209,7 +209,7 @@ const CASES: &[Case] = &[
         test: "a_hub_that_hangs",
         kind: ErrorKind::Timeout,
         log: "hub did not finish answering `groups?offset=0&limit=",
-        spoil: |sim| sim.spoil(Some(Arc::new(|_, _| Box::pin(std::future::pending())))),
+        spoil: |sim| sim.spoil(respond_with(|_, _| Box::pin(std::future::pending()))),
     },
     Case {
         what: "redirect to another host",
@@ -288,8 +288,8 @@ fn respond_with(
     + Send
     + Sync
     + 'static,
-) -> Option<Spoiler> {
-    Some(Arc::new(spoil))
+) -> Spoiler {
+    Arc::new(spoil)
 }
 
 /// Every reply is this one.
@@ -373,7 +373,7 @@ fn check(what: &str) {
     assert!(lines[0].contains("Remedy: "), "{}", lines[0]);
     assert!(!log.contains(DEMO_TOKEN), "the token is in the log");
 
-    sim.spoil(None);
+    sim.stop_spoiling();
     *sim.hub.world_mut() = {
         let mut world = insights::sim::World::empty();
         world.add_token(DEMO_TOKEN, "insights", insights::sim::READ_ONLY_SCOPES);
@@ -523,7 +523,7 @@ fn breaks_in_the_middle() {
         seen.family("jupyterhub_group_members").is_empty(),
         "half a list was shown"
     );
-    sim.spoil(None);
+    sim.stop_spoiling();
     service.until("all groups", |scrape| {
         scrape.family("jupyterhub_group_members").len() == 120
     });

@@ -14,7 +14,7 @@ pub(crate) const TESTS: &[crate::Test] = &[
         check("docs/metrics.md", &insights::metrics::docs::markdown());
     }),
     ("the_failures_page_is_up_to_date", || {
-        check("docs/failures.md", &failures_page())
+        check("docs/failures.md", &failures_page());
     }),
     ("the_configuration_in_the_docs_is_valid", examples_are_valid),
 ];

@@ -15,13 +15,13 @@ use std::time::Duration;
 pub(crate) const TESTS: &[crate::Test] = &[
     ("the_simulated_hub_answers_as_a_hub_does", simulated),
     ("a_hub_of_6_answers_as_the_simulated_one_does", || {
-        real("6.1", Series::V6, "/")
+        real("6.1", Series::V6, "/");
     }),
     ("a_hub_of_5_answers_as_the_simulated_one_does", || {
-        real("5", Series::V5, "/team/jupyter/")
+        real("5", Series::V5, "/team/jupyter/");
     }),
     ("a_hub_of_4_answers_as_the_simulated_one_does", || {
-        real("4", Series::V4, "/")
+        real("4", Series::V4, "/");
     }),
 ];
 

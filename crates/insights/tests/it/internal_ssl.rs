@@ -9,7 +9,7 @@ use serde_json::json;
 
 pub(crate) const TESTS: &[crate::Test] = &[
     ("a_managed_service_works_on_a_hub_with_internal_ssl", || {
-        internal_ssl(Scheme::Http)
+        internal_ssl(Scheme::Http);
     }),
     (
         "a_managed_service_serves_https_on_a_hub_with_internal_ssl",

@@ -4,6 +4,8 @@
 //! started once and stopped at the end, and so that the time of each test is known. A test that
 //! lacks its server fails: `./test` installs what they need.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected fails")]
+
 mod access;
 mod bad_input;
 mod command_line;
@@ -59,9 +61,9 @@ fn timed(name: &str, test: fn()) -> Result<(), Failed> {
     let started = Instant::now();
     let _context = support::runtime().enter();
     let outcome = std::panic::catch_unwind(test).map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        Failed::from(text.unwrap_or("the test panicked"))
+        let message = panic.downcast_ref::<String>().map(String::as_str);
+        let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
+        Failed::from(message.unwrap_or("the test panicked"))
     });
     let seconds = started.elapsed().as_secs_f64();
     if let Some(file) = support::variable("INSIGHTS_TEST_TIMINGS") {

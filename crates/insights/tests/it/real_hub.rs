@@ -19,10 +19,10 @@ pub(crate) const TESTS: &[crate::Test] = &[
         config_check,
     ),
     ("a_hub_of_5_with_a_base_url_works", || {
-        older_hub("5", "/team/jupyter/")
+        older_hub("5", "/team/jupyter/");
     }),
     ("a_hub_of_4_with_a_base_url_works", || {
-        older_hub("4", "/old/")
+        older_hub("4", "/old/");
     }),
 ];
 
@@ -127,16 +127,12 @@ fn changes() {
     let is_row = |row: &'static str| {
         move |scrape: &Scrape| scrape.memberships().iter().any(|known| known == row)
     };
-    let (status, reply) = hub.api(Method::POST, "users/visitor-1", Value::Null);
+    let (status, reply) = hub.api(Method::POST, "users/visitor-1", &Value::Null);
     assert_eq!(status, 201, "{reply}");
     until_managed(&hub, "a new user in no group", is_row("visitor-1@none"));
 
     let members = json!({"users": ["visitor-1"]});
-    hub.api(
-        Method::POST,
-        "groups/course%3A%3Aml-101/users",
-        members.clone(),
-    );
+    hub.api(Method::POST, "groups/course%3A%3Aml-101/users", &members);
     let seen = until_managed(
         &hub,
         "the user in a group",
@@ -144,11 +140,11 @@ fn changes() {
     );
     assert!(!is_row("visitor-1@none")(&seen));
 
-    hub.api(Method::DELETE, "groups/course%3A%3Aml-101/users", members);
+    hub.api(Method::DELETE, "groups/course%3A%3Aml-101/users", &members);
     let seen = until_managed(&hub, "the user in no group again", is_row("visitor-1@none"));
     assert!(!is_row("visitor-1@course::ml-101")(&seen));
 
-    hub.api(Method::DELETE, "users/visitor-1", Value::Null);
+    hub.api(Method::DELETE, "users/visitor-1", &Value::Null);
     until_managed(&hub, "the user gone", |scrape| {
         !scrape.text.contains("visitor-1")
     });
@@ -156,31 +152,31 @@ fn changes() {
 
 fn servers() {
     let hub = changing();
-    hub.api(Method::POST, "users/visitor-2", Value::Null);
+    hub.api(Method::POST, "users/visitor-2", &Value::Null);
     hub.api(
         Method::POST,
         "groups/art/users",
-        json!({"users": ["visitor-2"]}),
+        &json!({"users": ["visitor-2"]}),
     );
     let active =
         |scrape: &Scrape| scrape.value("jupyterhub_group_active_users", &["usergroup=\"art\""]);
     until_managed(&hub, "nobody active in art", |scrape| {
         active(scrape) == Some(0.0)
     });
-    let (status, reply) = hub.api(Method::POST, "users/visitor-2/server", json!({}));
+    let (status, reply) = hub.api(Method::POST, "users/visitor-2/server", &json!({}));
     assert!(status < 300, "{status}: {reply}");
     until_managed(&hub, "one active user in art", |scrape| {
         active(scrape) == Some(1.0)
     });
     // A real server takes a moment until it can be stopped.
     until("the server to stop", || {
-        let (status, _) = hub.api(Method::DELETE, "users/visitor-2/server", Value::Null);
+        let (status, _) = hub.api(Method::DELETE, "users/visitor-2/server", &Value::Null);
         (status < 300).then_some(())
     });
     until_managed(&hub, "nobody active in art", |scrape| {
         active(scrape) == Some(0.0)
     });
-    hub.api(Method::DELETE, "users/visitor-2", Value::Null);
+    hub.api(Method::DELETE, "users/visitor-2", &Value::Null);
 }
 
 fn config_check() {
@@ -249,7 +245,7 @@ fn older_hub(version: &'static str, base_url: &'static str) {
     // Named servers: 4.x counts servers where later hubs count users.
     for server in ["one", "two"] {
         let path = format!("users/ana/servers/{server}");
-        let (status, reply) = hub.api(Method::POST, &path, json!({}));
+        let (status, reply) = hub.api(Method::POST, &path, &json!({}));
         assert!(status < 300, "{status}: {reply}");
     }
     until_managed(&hub, "one active user", |scrape| {

@@ -88,9 +88,7 @@ fn sigint() {
 
 fn hanging_hub() {
     let sim = SimServer::start(|_| {});
-    sim.spoil(Some(std::sync::Arc::new(|_, _| {
-        Box::pin(std::future::pending())
-    })));
+    sim.spoil(std::sync::Arc::new(|_, _| Box::pin(std::future::pending())));
     let mut service = Service::start(&sim.url, DEMO_TOKEN, &[]);
     let live = block_on(http().get(format!("{}health/live", service.url)).send()).unwrap();
     assert_eq!(live.status(), 200);

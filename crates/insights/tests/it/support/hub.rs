@@ -11,13 +11,14 @@ use std::time::Duration;
 
 /// Where `./test` put the hubs, the proxy and Prometheus.
 pub(crate) fn tools() -> PathBuf {
-    let folder = variable("INSIGHTS_TOOLS")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| {
+    let folder = variable("INSIGHTS_TOOLS").map_or_else(
+        || {
             let cache = variable("XDG_CACHE_HOME").map(PathBuf::from);
             let cache = cache.or_else(|| Some(Path::new(&variable("HOME")?).join(".cache")));
             cache.unwrap_or_default().join("jupyterhub-insights/tools")
-        });
+        },
+        PathBuf::from,
+    );
     assert!(
         folder.is_dir(),
         "{} is missing: run ./test, which installs it",
@@ -191,14 +192,14 @@ impl RealHub {
     }
 
     /// A request to the hub's API as the administrator.
-    pub(crate) fn api(&self, method: reqwest::Method, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) fn api(&self, method: reqwest::Method, path: &str, body: &Value) -> (u16, Value) {
         block_on(async {
             let url = format!("{}hub/api/{path}", self.url);
             let request = http().request(method, url).bearer_auth(ADMIN_TOKEN);
             let request = if body.is_null() {
                 request
             } else {
-                request.json(&body)
+                request.json(body)
             };
             let response = request.send().await.unwrap();
             let status = response.status().as_u16();
@@ -209,7 +210,7 @@ impl RealHub {
     /// A token of a user with what users have by default.
     pub(crate) fn user_token(&self, user: &str) -> String {
         let path = format!("users/{user}/tokens");
-        let (status, reply) = self.api(reqwest::Method::POST, &path, json!({"note": "test"}));
+        let (status, reply) = self.api(reqwest::Method::POST, &path, &json!({"note": "test"}));
         assert!(status < 300, "{status}: {reply}");
         reply["token"].as_str().unwrap().to_owned()
     }

@@ -7,8 +7,8 @@ mod service;
 mod sim;
 
 pub(crate) use hub::{
-    ADMIN_TOKEN, HubOptions, METRICS_TOKEN, ManagedService, NAMES_TOKEN, NEWEST_NAMESPACE,
-    READER_TOKEN, RealHub, newest_hub, stop_shared_servers, tools,
+    ADMIN_TOKEN, HubOptions, METRICS_TOKEN, ManagedService, NAMES_TOKEN, READER_TOKEN, RealHub,
+    newest_hub, stop_shared_servers,
 };
 pub(crate) use process::{Process, free_port};
 pub(crate) use service::{BINARY, Scrape, Service, http, scrape, until};

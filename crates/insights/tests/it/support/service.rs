@@ -179,7 +179,7 @@ pub(crate) fn until<T>(what: &str, attempt: impl Fn() -> Option<T>) -> Option<T>
         if let Some(outcome) = attempt() {
             return Some(outcome);
         }
-        if started.elapsed() > Duration::from_secs(60) {
+        if started.elapsed() > Duration::from_mins(1) {
             eprintln!("gave up waiting: {what}");
             return None;
         }

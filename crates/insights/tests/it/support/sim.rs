@@ -63,9 +63,14 @@ impl SimServer {
         }
     }
 
-    /// From now on replies are spoiled so; `None` ends it.
-    pub(crate) fn spoil(&self, spoiler: Option<Spoiler>) {
-        *self.spoiler.write().unwrap() = spoiler;
+    /// From now on replies are spoiled so.
+    pub(crate) fn spoil(&self, spoiler: Spoiler) {
+        *self.spoiler.write().unwrap() = Some(spoiler);
+    }
+
+    /// From now on replies are the simulated hub's own.
+    pub(crate) fn stop_spoiling(&self) {
+        *self.spoiler.write().unwrap() = None;
     }
 }
 
