@@ -14,10 +14,12 @@ const HASH_LENGTH: usize = 8;
 const OBJECT_NAME_MAX_LENGTH: usize = 63;
 
 /// KubeSpawner's legacy scheme (`{username}` before 7.0, `{escaped_username}` since): every byte
-/// but `a-z0-9` becomes `-` and its two hexadecimal digits.
+/// but `a-z0-9` becomes `-` and its hexadecimal digits; below 16 that is one digit, as escapism has
+/// it.
 ///
 /// ```
 /// assert_eq!(model::slug::escaped("Ada.L"), "-41da-2e-4c");
+/// assert_eq!(model::slug::escaped("ada\n"), "ada-a");
 /// ```
 pub fn escaped(name: &str) -> String {
     let mut slug = String::with_capacity(name.len());
@@ -26,7 +28,7 @@ pub fn escaped(name: &str) -> String {
             slug.push(char::from(byte));
         } else {
             // Writing into a String cannot fail.
-            let _ = write!(slug, "-{byte:02x}");
+            let _ = write!(slug, "-{byte:x}");
         }
     }
     slug
