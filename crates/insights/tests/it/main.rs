@@ -15,6 +15,7 @@ mod hub_contract;
 mod internal_ssl;
 mod kills;
 mod real_hub;
+mod slugs;
 mod stopping;
 mod supervision;
 mod support;
@@ -36,6 +37,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("internal_ssl", internal_ssl::TESTS),
     ("kills", kills::TESTS),
     ("real_hub", real_hub::TESTS),
+    ("slugs", slugs::TESTS),
     ("stopping", stopping::TESTS),
     ("supervision", supervision::TESTS),
 ];

@@ -3,6 +3,7 @@
 
 mod hub;
 mod process;
+mod python;
 mod service;
 mod sim;
 
@@ -11,6 +12,7 @@ pub(crate) use hub::{
     newest_hub, stop_shared_servers,
 };
 pub(crate) use process::{Process, free_port};
+pub(crate) use python::python;
 pub(crate) use service::{BINARY, Scrape, Service, http, scrape, until};
 pub(crate) use sim::{SimServer, Spoiler};
 
