@@ -9,7 +9,7 @@ use std::future::Future;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -97,7 +97,8 @@ impl From<Ending> for ExitCode {
 
 /// Runs the tasks until one of them wants to stop or cannot go on.
 ///
-/// Cancels `stopping` then, and gives those tasks that heed it `grace` to finish.
+/// Cancels `stopping` then, and gives those tasks that heed it `grace` to finish. Tasks that may be
+/// started again hold nothing that would have to be put away, so they are dropped at once.
 pub async fn supervise(
     tasks: Vec<Task>,
     own: Arc<Own>,
@@ -105,9 +106,14 @@ pub async fn supervise(
     grace: Duration,
 ) -> Ending {
     let mut running = JoinSet::new();
+    let mut droppable = Vec::new();
     for task in tasks {
         let own = Arc::clone(&own);
-        running.spawn(async move { keep_running(&task, &own).await });
+        let on_panic = task.on_panic;
+        let handle = running.spawn(async move { keep_running(&task, &own).await });
+        if on_panic == OnPanic::Restart {
+            droppable.push(handle);
+        }
     }
     let mut ending = Ending::Stopped;
     while let Some(outcome) = running.join_next().await {
@@ -124,9 +130,9 @@ pub async fn supervise(
     }
     own.set_ready(false);
     stopping.cancel();
+    droppable.iter().for_each(AbortHandle::abort);
     let drained = async { while running.join_next().await.is_some() {} };
     if tokio::time::timeout(grace, drained).await.is_err() {
-        // Pollers run for ever and hold nothing that would have to be put away.
         running.shutdown().await;
     }
     ending
@@ -266,5 +272,16 @@ mod tests {
         .await;
         assert_eq!(ending, Ending::Stopped);
         assert_eq!(is_finished.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_runs_for_ever_does_not_hold_up_the_end() {
+        let poller = Task::new("poll", OnPanic::Restart, std::future::pending);
+        let signal = Task::new("signal", OnPanic::Restart, || async {
+            Ok(Wish::Stop { reason: "asked" })
+        });
+        let started = tokio::time::Instant::now();
+        assert_eq!(ending(vec![poller, signal]).await, Ending::Stopped);
+        assert_eq!(started.elapsed(), Duration::ZERO);
     }
 }
