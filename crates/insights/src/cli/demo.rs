@@ -5,7 +5,7 @@ use crate::config::{Config, LogConfig, Secret};
 use crate::logging;
 use crate::poll::clock::now;
 use crate::service::{Service, Starter, listener, port};
-use crate::sim::{DEMO_TOKEN, Shape, SimHub, World};
+use crate::sim::{DEMO_ADMIN_TOKEN, DEMO_TOKEN, Shape, SimHub, World};
 use anyhow::Context as _;
 use clap::Args;
 use std::net::TcpListener;
@@ -105,7 +105,9 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, CommandError> {
 fn hub_only(port: u16, sim: &SimHub) -> Result<ExitCode, CommandError> {
     let address = format!("127.0.0.1:{port}");
     let socket = port::bind("--port", &address).map_err(anyhow::Error::from)?;
-    eprintln!("Simulated hub at http://{address}/, token {DEMO_TOKEN}");
+    eprintln!(
+        "Simulated hub at http://{address}/, token {DEMO_TOKEN}, to change it {DEMO_ADMIN_TOKEN}"
+    );
     let stopping = CancellationToken::new();
     let outcome = block_on(async {
         tokio::select! {

@@ -2,7 +2,8 @@
 
 use super::register::Register;
 use super::world::{Server, ServerState, User, World, join};
-use super::{DEMO_TOKEN, READ_ONLY_SCOPES};
+use super::{ADMIN_SCOPES, DEMO_ADMIN_TOKEN, DEMO_TOKEN};
+use crate::hub::ROLE_SCOPES;
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::SmallRng;
 use rand::seq::index;
@@ -63,12 +64,14 @@ const FIELDS: &[&str] = &[
 const PROFILES: &[&str] = &["small", "medium", "large"];
 
 impl World {
-    /// Invents a world of this shape, in which it is `now`, with the [`DEMO_TOKEN`].
+    /// Invents a world of this shape, in which it is `now`, with the
+    /// [`DEMO_TOKEN`] and the [`DEMO_ADMIN_TOKEN`].
     pub fn generate(shape: &Shape, now: Timestamp) -> Self {
         let mut world = Self::empty();
         world.now = now;
         world.chance = SmallRng::seed_from_u64(shape.seed);
-        world.add_token(DEMO_TOKEN, "insights", READ_ONLY_SCOPES);
+        world.add_token(DEMO_TOKEN, "insights", &ROLE_SCOPES);
+        world.add_token(DEMO_ADMIN_TOKEN, "administrator", ADMIN_SCOPES);
         for index in 0..shape.n_groups {
             world.add_invented_group(index, shape.n_groups);
         }

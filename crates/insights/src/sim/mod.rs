@@ -29,14 +29,8 @@ pub const DEMO_TOKEN: &str = "demo-token";
 /// What the simulated hub says it is.
 pub const VERSION: &str = "6.1.1";
 
-/// Scopes of a service that only reads: users, groups, servers, the hub's own metrics.
-pub const READ_ONLY_SCOPES: &[&str] = &[
-    "list:users",
-    "read:users:groups",
-    "read:users:activity",
-    "read:servers",
-    "list:groups",
-    "read:groups",
-    "read:metrics",
-    "read:hub",
-];
+/// Token that may change the generated world through the API.
+pub const DEMO_ADMIN_TOKEN: &str = "demo-admin-token";
+
+/// What that token may do.
+const ADMIN_SCOPES: &[&str] = &["admin:users", "admin:groups", "admin:servers", "read:hub"];

@@ -376,7 +376,7 @@ fn check(what: &str) {
     sim.stop_spoiling();
     *sim.hub.world_mut() = {
         let mut world = insights::sim::World::empty();
-        world.add_token(DEMO_TOKEN, "insights", insights::sim::READ_ONLY_SCOPES);
+        world.add_token(DEMO_TOKEN, "insights", &insights::hub::ROLE_SCOPES);
         fill(&mut world);
         world.add_user("new");
         world

@@ -1,6 +1,6 @@
 //! The routes, asked without a socket.
 
-use crate::sim::{READ_ONLY_SCOPES, ServerState, SimHub, World};
+use crate::sim::{ServerState, SimHub, World};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
@@ -24,7 +24,7 @@ fn hub() -> SimHub {
         }
     }
     world.start_server("a", "", Timestamp::UNIX_EPOCH);
-    world.add_token("reader", "reader", READ_ONLY_SCOPES);
+    world.add_token("reader", "reader", &crate::hub::ROLE_SCOPES);
     world.add_token("names", "names", &["list:users", "list:groups"]);
     world.add_token(
         "art",

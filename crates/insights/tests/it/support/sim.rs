@@ -4,7 +4,7 @@ use super::block_on;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use insights::sim::{DEMO_TOKEN, READ_ONLY_SCOPES, SimHub, World};
+use insights::sim::{DEMO_TOKEN, SimHub, World};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, RwLock};
@@ -31,7 +31,7 @@ impl SimServer {
     /// The same on a port of the test's choice.
     pub(crate) fn start_on(port: u16, make: impl FnOnce(&mut World)) -> Self {
         let mut world = World::empty();
-        world.add_token(DEMO_TOKEN, "insights", READ_ONLY_SCOPES);
+        world.add_token(DEMO_TOKEN, "insights", &insights::hub::ROLE_SCOPES);
         make(&mut world);
         let hub = SimHub::new(world, "/");
         let spoiler: Arc<RwLock<Option<Spoiler>>> = Arc::default();
