@@ -10,6 +10,7 @@ mod access;
 mod bad_input;
 mod command_line;
 mod docs;
+mod exposition;
 mod fixtures;
 mod hub_contract;
 mod internal_ssl;
@@ -32,6 +33,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("bad_input", bad_input::TESTS),
     ("command_line", command_line::TESTS),
     ("docs", docs::TESTS),
+    ("exposition", exposition::TESTS),
     ("fixtures", fixtures::TESTS),
     ("hub_contract", hub_contract::TESTS),
     ("internal_ssl", internal_ssl::TESTS),

@@ -8,8 +8,8 @@ mod service;
 mod sim;
 
 pub(crate) use hub::{
-    ADMIN_TOKEN, HubOptions, METRICS_TOKEN, ManagedService, NAMES_TOKEN, READER_TOKEN, RealHub,
-    newest_hub, stop_shared_servers, tools,
+    ADMIN_TOKEN, HubOptions, METRICS_TOKEN, ManagedService, NAMES_TOKEN,
+    READER_TOKEN, RealHub, newest_hub, stop_shared_servers, tools,
 };
 pub(crate) use process::{Process, free_port};
 pub(crate) use python::python;
