@@ -15,6 +15,7 @@ mod fixtures;
 mod hub_contract;
 mod internal_ssl;
 mod kills;
+mod prometheus;
 mod real_hub;
 mod slugs;
 mod stopping;
@@ -38,6 +39,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("hub_contract", hub_contract::TESTS),
     ("internal_ssl", internal_ssl::TESTS),
     ("kills", kills::TESTS),
+    ("prometheus", prometheus::TESTS),
     ("real_hub", real_hub::TESTS),
     ("slugs", slugs::TESTS),
     ("stopping", stopping::TESTS),

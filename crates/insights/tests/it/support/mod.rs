@@ -3,15 +3,17 @@
 
 mod hub;
 mod process;
+mod prometheus;
 mod python;
 mod service;
 mod sim;
 
 pub(crate) use hub::{
-    ADMIN_TOKEN, HubOptions, METRICS_TOKEN, ManagedService, NAMES_TOKEN,
+    ADMIN_TOKEN, HubOptions, METRICS_TOKEN, ManagedService, NAMES_TOKEN, NEWEST_NAMESPACE,
     READER_TOKEN, RealHub, newest_hub, stop_shared_servers, tools,
 };
 pub(crate) use process::{Process, free_port};
+pub(crate) use prometheus::{Prometheus, ScrapeJob, StaticExporter};
 pub(crate) use python::python;
 pub(crate) use service::{BINARY, Scrape, Service, http, scrape, until};
 pub(crate) use sim::{SimServer, Spoiler};
