@@ -3,6 +3,7 @@
 //! `INSIGHTS_WRITE_DOCS=1 ./test docs::` writes them anew.
 
 use crate::bad_input::failures_page;
+use crate::prometheus::{MEMORY_OF_ALL_GROUPS, MEMORY_OF_SELECTED_GROUP};
 use crate::support::variable;
 use std::path::Path;
 
@@ -13,6 +14,7 @@ pub(crate) const TESTS: &[crate::Test] = &[
     ("the_metrics_page_is_up_to_date", || {
         check("docs/metrics.md", &insights::metrics::docs::markdown());
     }),
+    ("the_queries_in_the_docs_are_the_tested_ones", queries),
     ("the_failures_page_is_up_to_date", || {
         check("docs/failures.md", &failures_page());
     }),
@@ -67,4 +69,12 @@ fn examples_are_valid() {
         }
     }
     assert!(n_blocks >= 1, "no example was found");
+}
+
+fn queries() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/migrating.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for query in [MEMORY_OF_SELECTED_GROUP, MEMORY_OF_ALL_GROUPS] {
+        assert!(page.contains(&format!("```promql{query}```")), "{query}");
+    }
 }

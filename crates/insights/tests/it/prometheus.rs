@@ -40,7 +40,7 @@ pub(crate) const TESTS: &[crate::Test] = &[
 
 /// As the users of the Python exporter run it in Grafana; for one selected group. With several it
 /// fails as soon as somebody is in two of them.
-const MEMORY_OF_SELECTED_GROUP: &str = r#"
+pub(crate) const MEMORY_OF_SELECTED_GROUP: &str = r#"
 sum(
   container_memory_working_set_bytes{name!="", pod=~"jupyter-.*", namespace=~"$hub_name"}
     * on (namespace, pod) group_left(annotation_hub_jupyter_org_username, usergroup)
@@ -56,7 +56,7 @@ sum(
 /// Ours, for any number of groups: first the sum per user, then once for each of the user's
 /// groups. The last matcher leaves out the extra row of `--compat`; without that switch it may go,
 /// and it must go with `--double_count false` or where a real group is called `multiple`.
-const MEMORY_OF_ALL_GROUPS: &str = r#"
+pub(crate) const MEMORY_OF_ALL_GROUPS: &str = r#"
 sum by (namespace, usergroup) (
   sum by (namespace, annotation_hub_jupyter_org_username) (
     container_memory_working_set_bytes{name!="", pod=~"jupyter-.*", namespace=~"$hub_name"}
