@@ -9,7 +9,7 @@ use insights::sim::{DEMO_TOKEN, World};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 pub(crate) const TESTS: &[crate::Test] = &[
