@@ -4,11 +4,18 @@
 use crate::support::{Scrape, Service, SimServer, Spoiler, block_on};
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use insights::hub::ErrorKind;
+use insights::config::{Config, HubConfig, Secret};
+use insights::hub::{ErrorKind, HubClient};
+use insights::metrics::Published;
+use insights::metrics::exposition::{Dialect, Encoding};
+use insights::metrics::own::Own;
+use insights::poll::Poller;
+use insights::poll::clock::now;
 use insights::sim::DEMO_TOKEN;
+use model::snapshot::{Dated, Group, Snapshot, sorted_groups};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::future::Future;
@@ -20,6 +27,10 @@ pub(crate) const TESTS: &[crate::Test] = &[
     (
         "a_hub_that_is_down_at_the_start_and_later_changes_no_number_but_the_age",
         down,
+    ),
+    (
+        "a_hub_that_is_down_for_an_hour_is_asked_once_a_minute",
+        down_for_an_hour,
     ),
     ("a_wrong_token", || check("wrong token")),
     ("a_missing_scope", || check("missing scope")),
@@ -254,7 +265,8 @@ show each of them on the running program.
 | what the hub does | `jupyterhub_insights_errors_total` | in the log | test (`bad_input::`) |
 |---|---|---|---|
 | is down at start, later, for long | `kind=\"unreachable\"` | `hub did not answer at` | \
-`a_hub_that_is_down_at_the_start_and_later_changes_no_number_but_the_age` |
+`a_hub_that_is_down_at_the_start_and_later_changes_no_number_but_the_age`, \
+`a_hub_that_is_down_for_an_hour_is_asked_once_a_minute` |
 "
     .to_owned();
     for case in CASES {
@@ -434,6 +446,64 @@ fn down() {
         .filter(|line| line.contains("Could not read the hub's groups"))
         .count();
     assert_eq!(n_told, 2, "once for each time it was down: {log}");
+}
+
+/// An hour of a clock that runs as fast as it can.
+fn down_for_an_hour() {
+    let config = HubConfig {
+        url: format!("http://127.0.0.1:{}/", crate::support::free_port())
+            .parse()
+            .ok(),
+        token: Some(Secret::new(DEMO_TOKEN)),
+        ..HubConfig::default()
+    };
+    let rows = Config::default().attribution();
+    let published = Arc::new(Published::new(rows, "hub", "jupyterhub"));
+    let group = Group::new("physics".into(), ["ana".into()]);
+    let groups = Dated {
+        value: sorted_groups(vec![group]),
+        at: now(),
+    };
+    published.publish(&Snapshot {
+        groups: Some(groups),
+        ..Snapshot::default()
+    });
+    let own = Arc::new(Own::new("hub"));
+    let hub = HubClient::new(&config, own.clone()).unwrap();
+    let poller = Poller::new(&config, hub, own.clone(), published.clone());
+    let hour = Duration::from_hours(1);
+    std::thread::spawn(move || {
+        let clock = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let run = async { tokio::time::timeout(hour, poller.run()).await };
+        clock.block_on(run).unwrap_err();
+    })
+    .join()
+    .unwrap();
+
+    let reply = published.reply(&own, now(), Dialect::Text, Encoding::Identity);
+    let text = String::from_utf8(reply.chunks.concat()).unwrap();
+    let seen = Scrape {
+        status: 200,
+        headers: HeaderMap::new(),
+        text,
+    };
+    assert_eq!(
+        seen.memberships(),
+        ["ana@physics"],
+        "the last good numbers stay"
+    );
+    let labels = ["data=\"groups\"", "result=\"error\""];
+    let n_failed = seen
+        .value("jupyterhub_insights_polls_total", &labels)
+        .unwrap();
+    assert!(
+        (50.0..75.0).contains(&n_failed),
+        "asked {n_failed} times in an hour"
+    );
 }
 
 /// A server that counts who comes, and a hub that points there wherever it can.

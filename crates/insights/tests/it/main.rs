@@ -21,6 +21,7 @@ mod slugs;
 mod stopping;
 mod supervision;
 mod support;
+mod walk;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::io::Write as _;
@@ -44,6 +45,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("slugs", slugs::TESTS),
     ("stopping", stopping::TESTS),
     ("supervision", supervision::TESTS),
+    ("walk", walk::TESTS),
 ];
 
 fn main() {
