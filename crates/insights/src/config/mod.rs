@@ -7,6 +7,7 @@
 pub mod docs;
 pub mod environment;
 pub mod layers;
+mod limits;
 pub mod print;
 mod schema;
 mod secret;

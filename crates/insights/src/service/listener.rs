@@ -1,8 +1,8 @@
 //! Serves a router on a bound port until told to stop; then finishes what was begun.
 
 use axum::Router;
-use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
+use axum_server::{Handle, Server};
 use hyper_util::rt::TokioTimer;
 use rustls::ServerConfig;
 use std::net::{SocketAddr, TcpListener};
@@ -47,22 +47,28 @@ async fn run(
     handle: Handle<SocketAddr>,
 ) -> std::io::Result<()> {
     let service = router.into_make_service();
-    if let Some(config) = tls {
-        let config = RustlsConfig::from_config(config);
-        let mut server = axum_server::from_tcp_rustls(listener, config)?.handle(handle);
-        server
-            .http_builder()
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT);
-        server.serve(service).await
-    } else {
-        let mut server = axum_server::from_tcp(listener)?.handle(handle);
-        server
-            .http_builder()
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT);
-        server.serve(service).await
+    match tls {
+        Some(config) => {
+            let config = RustlsConfig::from_config(config);
+            patient(axum_server::from_tcp_rustls(listener, config)?)
+                .handle(handle)
+                .serve(service)
+                .await
+        }
+        None => {
+            patient(axum_server::from_tcp(listener)?)
+                .handle(handle)
+                .serve(service)
+                .await
+        }
     }
+}
+
+/// Gives a client some seconds for a request's head, and no more.
+fn patient<A>(mut server: Server<SocketAddr, A>) -> Server<SocketAddr, A> {
+    let mut builder = server.http_builder().http1();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
+    server
 }
