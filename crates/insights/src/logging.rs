@@ -19,10 +19,20 @@ pub fn start(config: &LogConfig) {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_target(false);
+        .with_target(false)
+        // Whoever read our standard error may be gone; saying so there would panic.
+        .log_internal_errors(false);
     // A second start (tests) keeps the first.
     let _ = match config.format {
         LogFormat::Text => lines.with_ansi(false).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        // Not the message: it may hold what the hub sent, and so names.
+        tracing::error!(panic.place = place, "Met a bug at {place}.");
+    }));
 }

@@ -104,7 +104,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, CommandError> {
 
 fn hub_only(port: u16, sim: &SimHub) -> Result<ExitCode, CommandError> {
     let address = format!("127.0.0.1:{port}");
-    let socket = port::bind("--port", &address).map_err(anyhow::Error::from)?;
+    let socket = port::bind("--port", &address, Starter::Other).map_err(anyhow::Error::from)?;
     eprintln!(
         "Simulated hub at http://{address}/, token {DEMO_TOKEN}, to change it {DEMO_ADMIN_TOKEN}"
     );

@@ -25,12 +25,11 @@ enum Page {
     Metrics,
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "all commands have the same shape")]
 pub(super) fn run(args: &DocsArgs) -> Result<ExitCode, CommandError> {
     let page = match args.page {
         Page::Config => crate::config::docs::markdown(),
         Page::Metrics => crate::metrics::docs::markdown(),
     };
-    print!("{page}");
+    super::print(&page)?;
     Ok(ExitCode::SUCCESS)
 }

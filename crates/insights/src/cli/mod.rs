@@ -12,6 +12,7 @@ use crate::hub::TlsFileError;
 use crate::service::StartError;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -132,9 +133,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             CommandError::Other(_) => "error",
             _ => "bad configuration",
         };
-        eprintln!(
-            "jupyterhub-insights: {kind}: {:#}",
-            anyhow::Error::from(error)
+        // Nobody may be listening any more; that is no reason to panic.
+        let message = anyhow::Error::from(error);
+        let _ = writeln!(
+            std::io::stderr(),
+            "jupyterhub-insights: {kind}: {message:#}"
         );
         code
     })
@@ -146,14 +149,25 @@ fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
         .get(1..3)
         .is_some_and(|words| words == PYTHON_MODULE);
     let first = arguments.get(1).and_then(|first| first.to_str());
-    let is_python_flag = first
-        .is_some_and(|first| first == "--port" || first.starts_with("--") && first.contains('_'));
+    let is_python_flag = first.is_some_and(|first| {
+        first == "--port"
+            || first.starts_with("--port=")
+            || first.starts_with("--") && first.contains('_')
+    });
     if is_module {
-        arguments.splice(1..3, ["serve".into()]);
+        arguments.splice(1..3, ["serve".into(), "--python-exporter".into()]);
     } else if is_python_flag {
         arguments.insert(1, "serve".into());
     }
     arguments
+}
+
+/// Writes a text to standard output; a reader who has seen enough (`| head`) is no error.
+fn print(text: &str) -> std::io::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
+    }
 }
 
 /// A runtime for a command that asks or serves.
@@ -191,14 +205,15 @@ mod tests {
         let module = "python -m jupyterhub_groups_exporter.app";
         assert_eq!(
             check(&format!("{module} --port 8100")),
-            "python serve --port 8100"
+            "python serve --python-exporter --port 8100"
         );
-        assert_eq!(check(module), "python serve");
+        assert_eq!(check(module), "python serve --python-exporter");
         assert_eq!(
             check("x --update_info_interval 5"),
             "x serve --update_info_interval 5"
         );
         assert_eq!(check("x --port 1"), "x serve --port 1");
+        assert_eq!(check("x --port=1"), "x serve --port=1");
         assert_eq!(check("x --help"), "x --help");
         assert_eq!(check("x serve --port 1"), "x serve --port 1");
         assert_eq!(check("x demo"), "x demo");

@@ -21,6 +21,6 @@ pub(super) struct PrintArgs {
 
 pub(super) fn run(args: &PrintArgs, environment: &Environment) -> Result<ExitCode, CommandError> {
     let effective = args.config.load(Vec::new(), environment)?;
-    print!("{}", effective_toml(&effective));
+    super::print(&effective_toml(&effective))?;
     Ok(ExitCode::SUCCESS)
 }

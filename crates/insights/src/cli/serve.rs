@@ -4,7 +4,7 @@ use super::{CommandError, ConfigArgs, block_on};
 use crate::config::environment::Environment;
 use crate::config::{ConfigError, Layer, Origin};
 use crate::logging;
-use crate::service::{Service, Starter};
+use crate::service::{Parent, Service, Starter};
 use clap::Args;
 use std::process::ExitCode;
 use toml::Value;
@@ -37,6 +37,9 @@ pub(super) struct ServeArgs {
 /// The Python exporter's flags. An empty value means "not given", as its chart writes them.
 #[derive(Args, Debug, Default)]
 struct PythonFlags {
+    /// Its command line without any of its flags
+    #[arg(long, hide = true)]
+    python_exporter: bool,
     /// Port for metrics, on all addresses: metrics.listen [default: 9090]
     #[arg(long, value_name = "PORT")]
     port: Option<String>,
@@ -84,7 +87,9 @@ struct PythonFlags {
 
 /// Runs the service until it is told to stop.
 pub(super) fn run(args: &ServeArgs, environment: &Environment) -> Result<ExitCode, CommandError> {
-    let mut flags = args.python.layers(environment)?;
+    let parent = Parent::now();
+    let environment = &args.python.environment(environment);
+    let mut flags = args.python.layers()?;
     if args.compat {
         flags.push(layer("metrics.compat", "--compat", true));
     }
@@ -93,7 +98,7 @@ pub(super) fn run(args: &ServeArgs, environment: &Environment) -> Result<ExitCod
     logging::start(&effective.config.log);
     args.python.tell_unused();
     let starter = if environment.is_managed_by_hub() {
-        Starter::Hub
+        Starter::Hub(parent)
     } else {
         Starter::Other
     };
@@ -107,11 +112,8 @@ fn layer(key: &str, flag: &str, value: impl Into<Value>) -> Layer {
 }
 
 impl PythonFlags {
-    fn layers(&self, environment: &Environment) -> Result<Vec<Layer>, ConfigError> {
+    fn layers(&self) -> Result<Vec<Layer>, ConfigError> {
         let mut layers = Vec::new();
-        if self.is_any_given() && environment.get("JUPYTERHUB_SERVICE_PREFIX").is_none() {
-            layers.push(layer("web.prefix", "--hub_service_prefix", PYTHON_PREFIX));
-        }
         let texts = [
             ("hub.url", "--hub_url", &self.hub_url),
             (
@@ -160,8 +162,18 @@ impl PythonFlags {
         Ok(layers)
     }
 
+    /// The environment, with the Python exporter's prefix if its command line is used.
+    fn environment(&self, environment: &Environment) -> Environment {
+        if self.is_any_given() {
+            environment.clone().with_usual_prefix(PYTHON_PREFIX)
+        } else {
+            environment.clone()
+        }
+    }
+
     fn is_any_given(&self) -> bool {
-        self.allowed_groups.is_some()
+        self.python_exporter
+            || self.allowed_groups.is_some()
             || [
                 &self.port,
                 &self.update_info_interval,
@@ -265,7 +277,8 @@ mod tests {
     fn config(variables: &[(&str, &str)], words: &[&str]) -> Result<Config, ConfigError> {
         let environment = Environment::of(variables.iter().copied());
         let args = parsed(words);
-        let flags = args.python.layers(&environment)?;
+        let environment = args.python.environment(&environment);
+        let flags = args.python.layers()?;
         args.config
             .load(flags, &environment)
             .map(|effective| effective.config)
@@ -329,6 +342,12 @@ mod tests {
         );
         assert_eq!(prefix(&hub, &["--port", "1"]), "/services/x/");
         assert_eq!(prefix(&[], &["--port", "1"]), "/services/groups-exporter/");
+        assert_eq!(
+            prefix(&[], &["--python-exporter"]),
+            "/services/groups-exporter/"
+        );
+        let own = [("JUPYTERHUB_INSIGHTS__WEB__PREFIX", "/own/")];
+        assert_eq!(prefix(&own, &["--port", "1"]), "/own/");
         assert_eq!(prefix(&[], &[]), "/services/insights/");
     }
 

@@ -19,6 +19,7 @@ const POD_NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/
 pub struct Environment {
     variables: Vec<(String, String)>,
     pod_namespace_file: PathBuf,
+    usual_prefix: Option<&'static str>,
 }
 
 impl Environment {
@@ -34,6 +35,7 @@ impl Environment {
         Self {
             variables: std::env::vars_os().filter_map(text).collect(),
             pod_namespace_file: POD_NAMESPACE_FILE.into(),
+            usual_prefix: None,
         }
     }
 
@@ -43,6 +45,7 @@ impl Environment {
         Self {
             variables: variables.into_iter().map(owned).collect(),
             pod_namespace_file: PathBuf::new(),
+            usual_prefix: None,
         }
     }
 
@@ -51,6 +54,15 @@ impl Environment {
     pub fn with_pod_namespace_file(self, file: &Path) -> Self {
         Self {
             pod_namespace_file: file.to_owned(),
+            ..self
+        }
+    }
+
+    /// The same where nobody who says nothing about it means another `web.prefix`.
+    #[must_use]
+    pub fn with_usual_prefix(self, usual_prefix: &'static str) -> Self {
+        Self {
+            usual_prefix: Some(usual_prefix),
             ..self
         }
     }
@@ -73,7 +85,7 @@ impl Environment {
     }
 
     /// What the hub, Kubernetes and the Python exporter's chart say; the weakest layer.
-    pub(super) fn given(&self) -> Vec<Layer> {
+    pub(super) fn given(&self) -> Result<Vec<Layer>, ConfigError> {
         const KEYS: [(&str, &str); 6] = [
             ("JUPYTERHUB_API_TOKEN", "hub.token"),
             ("JUPYTERHUB_SERVICE_PREFIX", "web.prefix"),
@@ -100,11 +112,15 @@ impl Environment {
                 Origin::Variable(variable.to_owned()),
             ))
         });
-        direct
-            .chain(self.hub_url())
-            .chain(self.service_url())
-            .chain(self.namespace())
-            .collect()
+        let usual_prefix = self.usual_prefix.map(|prefix| {
+            let origin = Origin::Flag("--hub_service_prefix".to_owned());
+            Layer::of_key("web.prefix", Value::from(prefix), origin)
+        });
+        let mut layers: Vec<Layer> = usual_prefix.into_iter().chain(direct).collect();
+        layers.extend(self.hub_url());
+        layers.extend(self.service_url()?);
+        layers.extend(self.namespace());
+        Ok(layers)
     }
 
     /// `JUPYTERHUB_API_URL`, else the address of the hub's Kubernetes service.
@@ -127,11 +143,36 @@ impl Environment {
     }
 
     /// The hub names the URL that its proxy forwards to; we listen there.
-    fn service_url(&self) -> Option<Layer> {
-        let url = Url::parse(self.get("JUPYTERHUB_SERVICE_URL")?).ok()?;
-        let listen = format!("{}:{}", url.host_str()?, url.port_or_known_default()?);
+    ///
+    /// One that cannot be used is an error: without it the service would take itself for an
+    /// external one and serve metrics openly.
+    fn service_url(&self) -> Result<Option<Layer>, ConfigError> {
+        let Some(text) = self.get("JUPYTERHUB_SERVICE_URL") else {
+            return Ok(None);
+        };
         let origin = Origin::Variable("JUPYTERHUB_SERVICE_URL".to_owned());
-        Some(Layer::of_key("web.listen", Value::from(listen), origin))
+        let url = Url::parse(text)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https"));
+        let listen = url.as_ref().and_then(|url| {
+            Some(format!(
+                "{}:{}",
+                url.host_str()?,
+                url.port_or_known_default()?
+            ))
+        });
+        match listen {
+            Some(listen) => Ok(Some(Layer::of_key(
+                "web.listen",
+                Value::from(listen),
+                origin,
+            ))),
+            None => Err(ConfigError::BadValue {
+                key: "web.listen".to_owned(),
+                origin,
+                problem: format!("`{text}` is not http://HOST:PORT or https://HOST:PORT"),
+            }),
+        }
     }
 
     fn namespace(&self) -> Option<Layer> {

@@ -85,9 +85,14 @@ impl Layer {
             file: path.to_owned(),
             source,
         })?;
-        let values = toml::from_str(&text).map_err(|source| ConfigError::NotToml {
+        // Not the parser's own rendering, which shows the line, and in it perhaps a token.
+        let values = toml::from_str(&text).map_err(|error| ConfigError::NotToml {
             file: path.to_owned(),
-            source: Box::new(source),
+            line: text[..error.span().map_or(0, |span| span.start)]
+                .lines()
+                .count()
+                .max(1),
+            problem: error.message().trim().to_owned(),
         })?;
         Ok(Self {
             values,
@@ -124,11 +129,11 @@ pub enum ConfigError {
     },
     #[error("`{key}`: `{}` is empty", file.display())]
     EmptyFile { key: String, file: PathBuf },
-    #[error("`{}` is not TOML", file.display())]
+    #[error("`{}` is not TOML: {problem} in line {line}", file.display())]
     NotToml {
         file: PathBuf,
-        #[source]
-        source: Box<toml::de::Error>,
+        line: usize,
+        problem: String,
     },
     #[error("`{key}` is not set: {remedy}")]
     Missing {
@@ -167,7 +172,7 @@ pub fn load(
     file: Option<&Path>,
     flags: Vec<Layer>,
 ) -> Result<Effective, ConfigError> {
-    let mut layers = environment.given();
+    let mut layers = environment.given()?;
     layers.extend(file.map(Layer::of_file).transpose()?);
     layers.extend(environment.own()?);
     layers.extend(flags);
@@ -178,9 +183,30 @@ pub fn load(
         merge(&mut merged, layer, &mut origins);
     }
     let mut config = parse(&merged, &origins)?;
-    complete(&mut config, environment)?;
+    complete(&mut config, environment);
     limits::check(&config, &origins)?;
+    read_secrets(&mut config)?;
     Ok(Effective { config, origins })
+}
+
+/// A secret can be given as it is or as a file; a later layer's way replaces an earlier one's.
+const SECRETS: [SecretKeys; 2] = [
+    SecretKeys {
+        section: "hub",
+        value: "token",
+        file: "token_file",
+    },
+    SecretKeys {
+        section: "metrics",
+        value: "scrape_token",
+        file: "scrape_token_file",
+    },
+];
+
+struct SecretKeys {
+    section: &'static str,
+    value: &'static str,
+    file: &'static str,
 }
 
 fn merge(merged: &mut Table, layer: Layer, origins: &mut BTreeMap<String, Origin>) {
@@ -193,13 +219,31 @@ fn merge(merged: &mut Table, layer: Layer, origins: &mut BTreeMap<String, Origin
         let known = merged
             .entry(section.clone())
             .or_insert_with(|| Value::Table(Table::new()));
-        for (name, value) in inner {
-            origins.insert(format!("{section}.{name}"), layer.origin.clone());
-            if let Value::Table(known) = known {
-                known.insert(name, value);
+        let Value::Table(known) = known else { continue };
+        for keys in SECRETS.iter().filter(|keys| keys.section == section) {
+            for (given, other) in [(keys.value, keys.file), (keys.file, keys.value)] {
+                if inner.contains_key(given) {
+                    known.remove(other);
+                }
             }
         }
+        for (name, value) in inner {
+            let path = format!("{section}.{name}");
+            if path == "metrics.namespace" && says_no_namespace(&value) {
+                continue;
+            }
+            origins.insert(path, layer.origin.clone());
+            known.insert(name, value);
+        }
     }
+}
+
+/// The Python exporter and its chart write nothing or `None` where nothing is set; nobody's
+/// namespace is called so.
+fn says_no_namespace(value: &Value) -> bool {
+    value
+        .as_str()
+        .is_some_and(|name| name.trim().is_empty() || name == "None")
 }
 
 fn parse(merged: &Table, origins: &BTreeMap<String, Origin>) -> Result<Config, ConfigError> {
@@ -207,43 +251,44 @@ fn parse(merged: &Table, origins: &BTreeMap<String, Origin>) -> Result<Config, C
     let mut track = serde_path_to_error::Track::new();
     let deserializer = serde_path_to_error::Deserializer::new(value, &mut track);
     Config::deserialize(deserializer).map_err(|error| {
-        let key = track.path().to_string();
-        let origin = origins.get(&key).or_else(|| {
-            let mut below = origins.iter().filter(|(known, _)| known.starts_with(&key));
-            below.next().map(|(_, origin)| origin)
-        });
+        let path = track.path().to_string();
+        // Items of a list came from where the list came from.
+        let key = path
+            .split_once('[')
+            .map_or(path.as_str(), |(key, _)| key)
+            .to_owned();
         // Every key of `merged` came from a layer, which has an origin.
-        let origin = origin.cloned().unwrap_or(Origin::Flag("--set".to_owned()));
+        let origin = origins.get(&key).cloned();
+        let origin = origin.unwrap_or(Origin::Flag("--set".to_owned()));
         let problem = error.message().to_owned();
         if problem.starts_with("unknown field") {
-            ConfigError::UnknownKey { key, origin }
-        } else {
-            ConfigError::BadValue {
-                key,
-                origin,
-                problem,
-            }
+            return ConfigError::UnknownKey { key, origin };
+        }
+        // The parsers' own messages repeat the value, which may be a secret or hold one.
+        let is_secret = SECRETS
+            .iter()
+            .any(|keys| key == format!("{}.{}", keys.section, keys.value));
+        let problem = match key.as_str() {
+            "hub.url" => "expected an address, for instance `http://hub:8081/`".to_owned(),
+            _ if is_secret => "expected text in quotes".to_owned(),
+            _ => problem,
+        };
+        ConfigError::BadValue {
+            key,
+            origin,
+            problem,
         }
     })
 }
 
 /// Fills in what follows from other values: files of secrets, the namespace, slashes.
-fn complete(config: &mut Config, environment: &Environment) -> Result<(), ConfigError> {
+fn complete(config: &mut Config, environment: &Environment) {
     // An empty scrape token would be matched by an empty one.
     config.hub.token.take_if(|token| token.is_empty());
     config
         .metrics
         .scrape_token
         .take_if(|token| token.is_empty());
-    if let (None, Some(file)) = (&config.hub.token, &config.hub.token_file) {
-        config.hub.token = Some(read_secret("hub.token_file", file)?);
-    }
-    if let (None, Some(file)) = (
-        &config.metrics.scrape_token,
-        &config.metrics.scrape_token_file,
-    ) {
-        config.metrics.scrape_token = Some(read_secret("metrics.scrape_token_file", file)?);
-    }
     if let Some(url) = &mut config.hub.url {
         // `JUPYTERHUB_API_URL` ends in `hub/api`; the key means the hub's base.
         let path = url
@@ -259,15 +304,30 @@ fn complete(config: &mut Config, environment: &Environment) -> Result<(), Config
     } else {
         format!("/{prefix}/")
     };
-    // The Python exporter writes `None` where nothing is set; nobody's namespace is called so.
-    let said = |name: &String| !name.trim().is_empty() && name != "None";
-    config.metrics.namespace = config
+    let namespace = config
         .metrics
         .namespace
         .take()
-        .filter(said)
-        .or_else(|| environment.pod_namespace())
-        .or_else(|| Some(config.hub.name.clone()));
+        .or_else(|| environment.pod_namespace());
+    config.metrics.namespace = namespace.or_else(|| Some(config.hub.name.clone()));
+}
+
+/// Reads secrets that are given as files.
+fn read_secrets(config: &mut Config) -> Result<(), ConfigError> {
+    if let Some(file) = config
+        .hub
+        .token_file
+        .take_if(|_| config.hub.token.is_none())
+    {
+        config.hub.token = Some(read_secret("hub.token_file", &file)?);
+    }
+    let metrics = &mut config.metrics;
+    if let Some(file) = metrics
+        .scrape_token_file
+        .take_if(|_| metrics.scrape_token.is_none())
+    {
+        metrics.scrape_token = Some(read_secret("metrics.scrape_token_file", &file)?);
+    }
     Ok(())
 }
 
@@ -372,6 +432,25 @@ mod tests {
                  expected u64",
             ),
             (
+                "[groups]\nallowed = [1]",
+                "`groups.allowed` (file `insights.toml`): invalid type: integer `1`, expected a \
+                 string",
+            ),
+            (
+                "[hub]\nname = \"None\"",
+                "`hub.name` (file `insights.toml`): must not be empty or `None`",
+            ),
+            (
+                "[web]\nprefix = \"/a{b\"",
+                "`web.prefix` (file `insights.toml`): `/a{b/` is not a path such as \
+                 `/services/insights/`",
+            ),
+            (
+                "[metrics]\ncompat = true\n[groups]\nmultiple = \"primary\"\npriority = [\"a\"]",
+                "`metrics.compat` (file `insights.toml`): goes with `groups.multiple = \
+                 \"in-each\"` or `\"bucket\"` only",
+            ),
+            (
                 "[hub]\nurl = \"ftp://hub/\"",
                 "`hub.url` (file `insights.toml`): `ftp` is not `http` or `https`",
             ),
@@ -409,9 +488,60 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_toml_is_named_with_the_line() {
-        let message = message(load_file("[hub\nurl"));
-        assert!(message.starts_with("`insights.toml` is not TOML: TOML parse error at line 1"));
+    fn a_file_that_is_not_toml_is_named_with_the_line_and_without_its_text() {
+        let message = message(load_file("[hub]\ntoken = s3cret"));
+        assert!(
+            message.starts_with("`insights.toml` is not TOML: "),
+            "{message}"
+        );
+        assert!(message.ends_with(" in line 2"), "{message}");
+        assert!(!message.contains("s3cret"), "{message}");
+    }
+
+    #[test]
+    fn secrets_are_not_repeated_in_messages() {
+        for text in [
+            "[hub]\ntoken = 5553331234567890",
+            "[hub]\nurl = \"5553331234567890:@\"",
+            "[hub]\nurl = \"http://ada:5553331234567890@hub/\"",
+        ] {
+            let message = message(load_file(text));
+            assert!(!message.contains("5553331234567890"), "{message}");
+            assert!(message.starts_with("`hub."), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_secret_of_a_later_layer_replaces_one_of_an_earlier_whichever_way_it_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        std::fs::write(&file, "from-file\n").unwrap();
+        let text = format!("[hub]\ntoken_file = {:?}", file.to_str().unwrap());
+        let given = [("JUPYTERHUB_API_TOKEN", "from-hub")];
+        let token = |text: &str, assignments: &[&str]| {
+            let config = load_all(&given, text, assignments).unwrap().config;
+            config.hub.token.unwrap().expose().to_owned()
+        };
+        assert_eq!(token("", &[]), "from-hub");
+        assert_eq!(token(&text, &[]), "from-file");
+        assert_eq!(token(&text, &["hub.token=from-flag"]), "from-flag");
+        let both = format!("{text}\ntoken = \"x\"");
+        let message = message(load_file(&both));
+        assert_eq!(
+            message,
+            "`hub.token` (file `insights.toml`): excludes `hub.token_file`"
+        );
+    }
+
+    #[test]
+    fn a_service_url_that_cannot_be_used_is_an_error_and_opens_no_port() {
+        let environment = Environment::of([("JUPYTERHUB_SERVICE_URL", "http+unix://%2Frun%2Fx")]);
+        let message = load(&environment, None, vec![]).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "`web.listen` (environment variable `JUPYTERHUB_SERVICE_URL`): \
+             `http+unix://%2Frun%2Fx` is not http://HOST:PORT or https://HOST:PORT"
+        );
     }
 
     #[test]

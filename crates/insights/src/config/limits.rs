@@ -4,136 +4,199 @@
 use super::{Config, ConfigError, MultipleConfig, Origin};
 use std::collections::BTreeMap;
 
-/// Limits that a type does not express.
+/// Refuses the first value beyond a limit.
 pub(super) fn check(
     config: &Config,
     origins: &BTreeMap<String, Origin>,
 ) -> Result<(), ConfigError> {
-    let reject = |key: &'static str, problem: String| {
-        Err(ConfigError::Rejected {
-            key,
-            origin: origins.get(key).cloned(),
-            problem,
-        })
-    };
-    let ranges = [
-        (
-            "hub.interval_seconds",
-            config.hub.interval_seconds,
-            1,
-            86_400,
-        ),
-        (
-            "hub.users_interval_seconds",
-            config.hub.users_interval_seconds,
-            60,
-            604_800,
-        ),
-        ("hub.timeout_seconds", config.hub.timeout_seconds, 1, 600),
-    ];
-    for (key, value, low, high) in ranges {
-        if !(low..=high).contains(&value) {
-            return reject(
+    let problem = intervals(config)
+        .or_else(|| hub(config))
+        .or_else(|| addresses(config))
+        .or_else(|| web(config))
+        .or_else(|| metrics(config))
+        .or_else(|| groups(config))
+        .or_else(|| pairs(config));
+    match problem {
+        None => Ok(()),
+        Some(Problem { key, text }) => {
+            let origin = origins.get(key).cloned();
+            Err(ConfigError::Rejected {
                 key,
-                format!("{value} is not between {low} and {high} seconds"),
-            );
+                origin,
+                problem: text,
+            })
         }
     }
-    if config.hub.name.trim().is_empty() {
-        return reject("hub.name", "must not be empty".to_owned());
-    }
-    match config.hub.url.as_ref().map(url::Url::scheme) {
-        Some("http" | "https") | None => {}
-        Some(scheme) => {
-            return reject("hub.url", format!("`{scheme}` is not `http` or `https`"));
-        }
-    }
-    check_listen(config, origins)?;
-    check_metrics(config, origins)?;
-    check_pairs(config, origins)
 }
 
-fn check_listen(config: &Config, origins: &BTreeMap<String, Origin>) -> Result<(), ConfigError> {
+struct Problem {
+    key: &'static str,
+    text: String,
+}
+
+impl Problem {
+    fn new(key: &'static str, text: impl Into<String>) -> Self {
+        Self {
+            key,
+            text: text.into(),
+        }
+    }
+}
+
+fn intervals(config: &Config) -> Option<Problem> {
+    let hub = &config.hub;
+    let ranges = [
+        ("hub.interval_seconds", hub.interval_seconds, 1..=86_400),
+        (
+            "hub.users_interval_seconds",
+            hub.users_interval_seconds,
+            60..=604_800,
+        ),
+        ("hub.timeout_seconds", hub.timeout_seconds, 1..=600),
+    ];
+    let (key, value, range) = ranges
+        .into_iter()
+        .find(|(_, value, range)| !range.contains(value))?;
+    let (low, high) = (range.start(), range.end());
+    Some(Problem::new(
+        key,
+        format!("{value} is not between {low} and {high} seconds"),
+    ))
+}
+
+fn hub(config: &Config) -> Option<Problem> {
+    // The name is the label `namespace` where nothing else is known; that is never `None`.
+    if config.hub.name.trim().is_empty() || config.hub.name == "None" {
+        return Some(Problem::new("hub.name", "must not be empty or `None`"));
+    }
+    let url = config.hub.url.as_ref()?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Some(Problem::new(
+            "hub.url",
+            format!("`{}` is not `http` or `https`", url.scheme()),
+        ));
+    }
+    // It is shown and logged; a password in it would be, too.
+    if !url.username().is_empty() || url.password().is_some() {
+        return Some(Problem::new(
+            "hub.url",
+            "must not hold a user or password; the token is `hub.token`",
+        ));
+    }
+    None
+}
+
+fn addresses(config: &Config) -> Option<Problem> {
     let addresses = [
         ("web.listen", &config.web.listen),
         ("metrics.listen", &config.metrics.listen),
     ];
-    for (key, address) in addresses {
-        let Some(address) = address else { continue };
-        let port = address
+    let has_port = |address: &str| {
+        address
             .rsplit_once(':')
-            .and_then(|(_, port)| port.parse::<u16>().ok());
-        if port.is_none() {
-            return Err(ConfigError::Rejected {
-                key,
-                origin: origins.get(key).cloned(),
-                problem: format!("`{address}` is not HOST:PORT, for instance `127.0.0.1:10101`"),
-            });
-        }
-    }
-    Ok(())
+            .is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+    };
+    let bad = |(key, address): (&'static str, &Option<String>)| {
+        let address = address.as_ref().filter(|address| !has_port(address))?;
+        Some(Problem::new(
+            key,
+            format!("`{address}` is not HOST:PORT, for instance `127.0.0.1:10101`"),
+        ))
+    };
+    addresses.into_iter().find_map(bad)
 }
 
-fn check_metrics(config: &Config, origins: &BTreeMap<String, Origin>) -> Result<(), ConfigError> {
-    let reject = |key: &'static str, problem: String| {
-        Err(ConfigError::Rejected {
-            key,
-            origin: origins.get(key).cloned(),
-            problem,
-        })
-    };
-    let is_name_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+fn web(config: &Config) -> Option<Problem> {
+    let prefix = &config.web.prefix;
+    let is_path = |c: char| c.is_ascii_alphanumeric() || "-._~/%@+,=".contains(c);
+    if prefix.chars().all(is_path) && !prefix.contains("//") {
+        return None;
+    }
+    Some(Problem::new(
+        "web.prefix",
+        format!("`{prefix}` is not a path such as `/services/insights/`"),
+    ))
+}
+
+fn metrics(config: &Config) -> Option<Problem> {
     let prefix = &config.metrics.prefix;
-    if prefix.is_empty()
-        || !prefix.chars().all(is_name_part)
-        || prefix.starts_with(|c: char| c.is_ascii_digit())
-    {
-        return reject(
+    let is_name_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let is_digit = |c: char| c.is_ascii_digit();
+    if prefix.is_empty() || !prefix.chars().all(is_name_part) || prefix.starts_with(is_digit) {
+        return Some(Problem::new(
             "metrics.prefix",
             format!("`{prefix}` cannot begin a metric's name: letters, digits and `_` only"),
-        );
+        ));
     }
-    if config.metrics.compat && config.groups.multiple == MultipleConfig::Split {
-        let problem = "goes with `groups.multiple = \"in-each\"` or `\"bucket\"` only";
-        return reject("metrics.compat", problem.to_owned());
+    let adds_rows = matches!(
+        config.groups.multiple,
+        MultipleConfig::InEach | MultipleConfig::Bucket
+    );
+    if config.metrics.compat && !adds_rows {
+        let text = "goes with `groups.multiple = \"in-each\"` or `\"bucket\"` only";
+        return Some(Problem::new("metrics.compat", text));
     }
-    if config.groups.multiple == MultipleConfig::Bucket && config.groups.bucket.trim().is_empty() {
-        return reject("groups.bucket", "must not be empty".to_owned());
-    }
-    if config.groups.multiple == MultipleConfig::Primary && config.groups.priority.is_empty() {
-        let problem = "`groups.multiple = \"primary\"` needs at least one group here";
-        return reject("groups.priority", problem.to_owned());
-    }
-    Ok(())
+    None
 }
 
-/// A certificate without its key, or the other way round.
-fn check_pairs(config: &Config, origins: &BTreeMap<String, Origin>) -> Result<(), ConfigError> {
-    let pairs = [
+fn groups(config: &Config) -> Option<Problem> {
+    let groups = &config.groups;
+    match groups.multiple {
+        MultipleConfig::Bucket if groups.bucket.trim().is_empty() => {
+            Some(Problem::new("groups.bucket", "must not be empty"))
+        }
+        MultipleConfig::Primary if groups.priority.is_empty() => Some(Problem::new(
+            "groups.priority",
+            "`groups.multiple = \"primary\"` needs at least one group here",
+        )),
+        _ => None,
+    }
+}
+
+/// Values that need another beside them, or exclude it.
+fn pairs(config: &Config) -> Option<Problem> {
+    let (hub, web, metrics) = (&config.hub, &config.web, &config.metrics);
+    let together = [
         (
             "hub.cert_file",
-            &config.hub.cert_file,
+            hub.cert_file.is_some(),
             "hub.key_file",
-            &config.hub.key_file,
+            hub.key_file.is_some(),
         ),
         (
             "web.cert_file",
-            &config.web.cert_file,
+            web.cert_file.is_some(),
             "web.key_file",
-            &config.web.key_file,
+            web.key_file.is_some(),
         ),
     ];
-    for (cert_key, cert, key_key, key) in pairs {
-        let (set, missing) = match (cert, key) {
-            (Some(_), None) => (cert_key, key_key),
-            (None, Some(_)) => (key_key, cert_key),
-            _ => continue,
-        };
-        return Err(ConfigError::Rejected {
-            key: set,
-            origin: origins.get(set).cloned(),
-            problem: format!("needs `{missing}` beside it"),
-        });
-    }
-    Ok(())
+    let apart = [
+        (
+            "hub.token",
+            hub.token.is_some(),
+            "hub.token_file",
+            hub.token_file.is_some(),
+        ),
+        (
+            "metrics.scrape_token",
+            metrics.scrape_token.is_some(),
+            "metrics.scrape_token_file",
+            metrics.scrape_token_file.is_some(),
+        ),
+    ];
+    let lonely = together
+        .into_iter()
+        .find_map(
+            |(first, has_first, second, has_second)| match (has_first, has_second) {
+                (true, false) => Some(Problem::new(first, format!("needs `{second}` beside it"))),
+                (false, true) => Some(Problem::new(second, format!("needs `{first}` beside it"))),
+                _ => None,
+            },
+        );
+    lonely.or_else(|| {
+        let both = apart
+            .into_iter()
+            .find(|(_, has_first, _, has_second)| *has_first && *has_second);
+        both.map(|(first, _, second, _)| Problem::new(first, format!("excludes `{second}`")))
+    })
 }

@@ -20,8 +20,9 @@ use url::Url;
 const PAGINATION: &str = "application/jupyterhub-pagination+json";
 /// Largest reply that is read. A page of 200 groups with 10,000 members each has some 40 MB.
 const BODY_LIMIT_BYTES: usize = 256 * 1024 * 1024;
-/// The hub's longest `Retry-After` that is waited for within one read.
-const RETRY_AFTER_LIMIT: Duration = Duration::from_mins(1);
+/// The longest `Retry-After` that is waited for within one read; a longer one ends the read, and
+/// the next one comes no sooner.
+const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(10);
 
 /// Counts requests by endpoint and outcome.
 pub trait RequestLog: Send + Sync {
@@ -79,7 +80,6 @@ impl HubClient {
             .no_proxy()
             .connect_timeout(Duration::from_secs(5).min(config.timeout()))
             .pool_max_idle_per_host(2)
-            // A token in a header cannot be smuggled into a log by `Debug`.
             .user_agent(concat!("jupyterhub-insights/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|source| TlsFileError::Unusable {
@@ -169,7 +169,10 @@ impl HubClient {
                         return Err(error);
                     };
                     let asked_for = error.retry_after().unwrap_or_default();
-                    tokio::time::sleep(pause.max(asked_for.min(RETRY_AFTER_LIMIT))).await;
+                    if asked_for > RETRY_AFTER_LIMIT {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(pause.max(asked_for)).await;
                 }
                 outcome => return outcome,
             }
@@ -204,6 +207,7 @@ impl HubClient {
                 path: path.to_owned(),
                 message: "it holds characters that no token has".to_owned(),
             })?;
+        // Kept out of `Debug`, and so out of logs.
         authorization.set_sensitive(true);
         let mut request = self
             .http

@@ -2,7 +2,7 @@
 //! `model` types and [`HubError`].
 //!
 //! The hub is one thread that also serves logins. So: pages are small until the hub proves fast,
-//! nothing is asked twice at once, unchanged pages come back as 304, and
+//! unchanged pages come back as 304, and
 //! `include_stopped_servers` (which writes to the hub's database) is never sent.
 
 mod client;

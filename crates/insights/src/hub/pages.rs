@@ -100,8 +100,7 @@ impl GroupPages {
             let page = self.page(hub, &path).await?;
             self.size.learn(started.elapsed());
             asked.insert(path);
-            let next = collected.add(offset, page)?;
-            match next {
+            match collected.add_overlapping(offset, page)? {
                 Some(next) => offset = next,
                 None => break,
             }
@@ -223,6 +222,33 @@ impl HubClient {
     }
 }
 
+impl Collected<Group> {
+    /// Adds a page that begins with the last item of the one before; the offset of the next such
+    /// page, if there is one.
+    ///
+    /// A group that is deleted while another is made leaves the total as it is, but moves those
+    /// behind it, so that one would be skipped. Then the page does not begin as it should.
+    fn add_overlapping(
+        &mut self,
+        offset: u64,
+        mut page: Page<Group>,
+    ) -> Result<Option<u64>, HubError> {
+        let last = self.items.last().map(|group| group.name.clone());
+        if let Some(last) = last {
+            if page.items.first().is_none_or(|first| first.name != last) {
+                return Err(self.inconsistent("groups moved between two pages".to_owned()));
+            }
+            page.items.remove(0);
+        }
+        let n_before = self.items.len();
+        let next = self.add(offset, page)?;
+        if next.is_some() && self.items.len() == n_before {
+            return Err(self.inconsistent("a page brings nothing new".to_owned()));
+        }
+        Ok(next.map(|_| (self.items.len() as u64).saturating_sub(1)))
+    }
+}
+
 impl Collected<replies::ActiveUser> {
     /// Users with servers, each once.
     ///
@@ -287,7 +313,6 @@ impl<T> Collected<T> {
     }
 
     /// The items, if there are as many different ones as the hub said.
-    ///
     fn finish(self, name: impl Fn(&T) -> &str) -> Result<Vec<T>, HubError> {
         let total = self.total.unwrap_or_default();
         let n_distinct = self.items.iter().map(name).collect::<HashSet<_>>().len() as u64;

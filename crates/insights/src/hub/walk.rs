@@ -13,6 +13,11 @@ use model::names::UserName;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Users asked for when the list is complete: the last known one and who came since.
+const TAIL_LIMIT: u64 = 10;
+/// Walks that a deletion may end before it counts as an error.
+const RESTARTS_MAX: u32 = 5;
+
 /// The state of the walk.
 #[derive(Debug, Default)]
 pub struct UserWalk {
@@ -21,12 +26,14 @@ pub struct UserWalk {
     names: Vec<UserName>,
     /// Whether `names` was once the whole list.
     is_complete: bool,
+    /// Walks in a row that a deletion ended.
+    n_restarts: u32,
 }
 
 /// What one page brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WalkStep {
-    /// There are more pages; `None` is known as complete yet.
+    /// There are more pages.
     Underway,
     /// Nobody came or went since the list was complete.
     Unchanged,
@@ -44,12 +51,11 @@ impl UserWalk {
     /// Asks for one page, starting with the last user known.
     ///
     /// # Errors
-    /// A page that could not be read; the walk stands where it stood.
+    /// A page that could not be read, or a list that changes faster than it can be read.
     pub async fn step(&mut self, hub: &HubClient) -> Result<WalkStep, HubError> {
         let anchor_offset = (self.names.len() as u64).saturating_sub(1);
-        // One more than is expected, so that a page of one never stands still on its anchor.
         let limit = if self.is_complete {
-            10
+            TAIL_LIMIT
         } else {
             self.size.limit()
         };
@@ -60,44 +66,62 @@ impl UserWalk {
             self.size.learn(started.elapsed());
         }
         if page.offset != anchor_offset {
-            let problem = format!(
-                "asked for the page at {anchor_offset}, got that at {}",
-                page.offset
-            );
-            return Err(HubError::InconsistentPages {
-                path: "/users",
-                problem,
-            });
+            let got = page.offset;
+            return Err(inconsistent(format!(
+                "asked for the page at {anchor_offset}, got {got}"
+            )));
         }
-        let was_complete = self.is_complete;
         let mut items = page.items.into_iter();
         if let Some(anchor) = self.names.last()
             && items.next().as_ref() != Some(anchor)
         {
-            self.restart();
-            return Ok(WalkStep::Underway);
+            return self.start_over();
         }
         let n_before = self.names.len();
         self.names.extend(items);
+        self.judge(n_before, page.total, page.next_offset)
+    }
+
+    /// Somebody before the last known user is gone, so everybody after moved.
+    fn start_over(&mut self) -> Result<WalkStep, HubError> {
+        self.restart();
+        self.n_restarts += 1;
+        if self.n_restarts < RESTARTS_MAX {
+            return Ok(WalkStep::Underway);
+        }
+        self.n_restarts = 0;
+        Err(inconsistent(format!(
+            "users were deleted during {RESTARTS_MAX} walks in a row"
+        )))
+    }
+
+    /// What a page that fits brought, after `n_before` users.
+    fn judge(
+        &mut self,
+        n_before: usize,
+        total: u64,
+        next_offset: Option<u64>,
+    ) -> Result<WalkStep, HubError> {
         let n_known = self.names.len() as u64;
-        if page.next_offset.is_some_and(|next| next < page.total) && n_known < page.total {
+        let is_new = self.names.len() > n_before;
+        if next_offset.is_some() && n_known < total {
             self.is_complete = false;
-            return if self.names.len() == n_before {
-                Err(stuck(anchor_offset, page.total))
-            } else {
+            return if is_new {
                 Ok(WalkStep::Underway)
+            } else {
+                Err(inconsistent(format!(
+                    "the page at {n_before} of {total} brings nobody new"
+                )))
             };
         }
-        if n_known != page.total {
+        if n_known != total {
             self.restart();
-            let problem = format!("{n_known} users arrived, {} were announced", page.total);
-            return Err(HubError::InconsistentPages {
-                path: "/users",
-                problem,
-            });
+            return Err(inconsistent(format!(
+                "{n_known} users arrived, {total} were announced"
+            )));
         }
-        self.is_complete = true;
-        if was_complete && self.names.len() == n_before {
+        self.n_restarts = 0;
+        if std::mem::replace(&mut self.is_complete, true) && !is_new {
             return Ok(WalkStep::Unchanged);
         }
         self.complete()
@@ -110,19 +134,17 @@ impl UserWalk {
         if sorted.len() != self.names.len() {
             let n_repeated = self.names.len() - sorted.len();
             self.restart();
-            let problem = format!("{n_repeated} users were listed twice");
-            return Err(HubError::InconsistentPages {
-                path: "/users",
-                problem,
-            });
+            return Err(inconsistent(format!(
+                "{n_repeated} users were listed twice"
+            )));
         }
         Ok(WalkStep::Complete(sorted.into()))
     }
 }
 
-fn stuck(offset: u64, total: u64) -> HubError {
+fn inconsistent(problem: String) -> HubError {
     HubError::InconsistentPages {
         path: "/users",
-        problem: format!("the page at {offset} of {total} brings nobody new"),
+        problem,
     }
 }

@@ -10,6 +10,15 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// Whether requests are welcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Listening.
+    Ready,
+    /// Being stopped.
+    Stopping,
+}
+
 /// What is read from the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Data {
@@ -246,9 +255,15 @@ impl Own {
         self.values().n_series = n_series;
     }
 
-    /// Whether requests are welcome.
-    pub fn set_ready(&self, is_ready: bool) {
-        self.values().is_ready = is_ready;
+    /// Lets the panic counter of a task or of requests begin at 0, so that an increase from there
+    /// is one.
+    pub fn expect_panics_of(&self, task: &'static str) {
+        self.values().panics.entry(task).or_default();
+    }
+
+    /// Whether requests are welcome from now on.
+    pub fn set_readiness(&self, readiness: Readiness) {
+        self.values().is_ready = readiness == Readiness::Ready;
     }
 
     /// Whether requests are welcome.

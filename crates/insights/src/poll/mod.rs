@@ -14,12 +14,17 @@ use crate::metrics::own::{Data, Own};
 use clock::now;
 use journal::Journal;
 use model::attribution::RenamedPseudoGroup;
+use model::names::UserName;
 use model::snapshot::{Dated, Snapshot};
-use pace::Pace;
+use pace::{Pace, Round};
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
+
+/// Between two pages of the walk through the users, however fast the hub is.
+const SHORTEST_REST: Duration = Duration::from_millis(20);
 
 /// Reads the hub for as long as it runs.
 pub struct Poller {
@@ -30,6 +35,8 @@ pub struct Poller {
     users_interval: Duration,
     groups: GroupPages,
     users: UserWalk,
+    /// The last complete list; in the snapshot once groups were read after it.
+    walked: Option<Dated<Arc<[UserName]>>>,
     users_walked: Option<Instant>,
     servers_size: PageSize,
     snapshot: Snapshot,
@@ -46,6 +53,7 @@ impl Poller {
         own: Arc<Own>,
         published: Arc<Published>,
     ) -> Self {
+        let snapshot = published.snapshot();
         Self {
             hub,
             own,
@@ -53,9 +61,10 @@ impl Poller {
             users_interval: config.users_interval(),
             groups: GroupPages::default(),
             users: UserWalk::default(),
+            walked: snapshot.users.clone(),
             users_walked: None,
             servers_size: PageSize::default(),
-            snapshot: published.snapshot(),
+            snapshot,
             published,
             journal: Journal::default(),
             renames_told: HashSet::new(),
@@ -67,42 +76,47 @@ impl Poller {
         let mut pace = Pace::new(self.interval);
         loop {
             let started = Instant::now();
-            let outcome = self.turn().await;
-            tokio::time::sleep(pace.next(outcome, started.elapsed())).await;
+            let mut round = Round::default();
+            self.turn(&mut round).await;
+            tokio::time::sleep(pace.next(&round, started.elapsed())).await;
         }
     }
 
     /// One round of reads; each keeps its last truth if it fails.
-    async fn turn(&mut self) -> pace::Outcome {
-        let groups_are_read = self.read_groups().await;
-        if self.snapshot.users.is_none() {
+    ///
+    /// Users are read before groups, and shown only once the groups were read after them: who is
+    /// in the user list and in no group would otherwise be somebody whose groups are not known
+    /// yet, and a member of a hidden group would be shown as being in none.
+    async fn turn(&mut self, round: &mut Round) {
+        if self.walked.is_none() {
             // The first walk through a large hub's users takes a while; groups are known now.
+            self.read_groups(round).await;
             self.publish().await;
         }
-        let users_are_read = self.read_users().await;
-        let servers_are_read = self.read_servers().await;
-        self.publish().await;
-        if groups_are_read && users_are_read && servers_are_read {
-            pace::Outcome::Complete
-        } else {
-            pace::Outcome::Failed
+        self.read_users(round).await;
+        // If nobody is known and the groups were just read, they would be read in vain.
+        if self.walked.is_some() {
+            self.read_groups(round).await;
         }
+        self.read_servers(round).await;
+        self.publish().await;
     }
 
-    async fn read_groups(&mut self) -> bool {
+    async fn read_groups(&mut self, round: &mut Round) {
+        let users_before = self.walked.clone();
         let started = Instant::now();
-        match self.groups.read(&self.hub).await {
+        let outcome = self.groups.read(&self.hub).await;
+        round.hub_time += started.elapsed();
+        match outcome {
             Ok(groups) => {
                 let n_groups = groups.len();
-                let is_news = self
-                    .snapshot
-                    .groups
-                    .as_ref()
-                    .is_none_or(|known| known.value != groups);
+                let known = self.snapshot.groups.as_ref();
+                let is_news = known.is_none_or(|known| known.value != groups);
                 self.snapshot.groups = Some(Dated {
                     value: groups,
                     at: now(),
                 });
+                self.snapshot.users = users_before;
                 self.complete(Data::Groups, started);
                 let duration_ms = started.elapsed().as_millis();
                 if is_news {
@@ -116,15 +130,14 @@ impl Poller {
                         duration_ms, "Read {n_groups} groups: nothing changed."
                     );
                 }
-                true
             }
-            Err(error) => self.fail(Data::Groups, started, &error),
+            Err(error) => self.fail(Data::Groups, started, &error, round),
         }
     }
 
     /// Walks on through the users, a page at a time with pauses, until the list is complete or
     /// the time for the next round has come.
-    async fn read_users(&mut self) -> bool {
+    async fn read_users(&mut self, round: &mut Round) {
         let is_stale = self
             .users_walked
             .is_some_and(|at| at.elapsed() >= self.users_interval);
@@ -135,36 +148,39 @@ impl Poller {
         let round_ends = Instant::now() + self.interval;
         loop {
             let started = Instant::now();
-            match self.users.step(&self.hub).await {
+            let outcome = self.users.step(&self.hub).await;
+            let hub_time = started.elapsed();
+            round.hub_time += hub_time;
+            match outcome {
                 Ok(WalkStep::Underway) if Instant::now() < round_ends => {
                     // At most a fifth of the hub's time.
-                    let pause = (started.elapsed() * 4).max(Duration::from_millis(20));
-                    tokio::time::sleep(pause).await;
+                    tokio::time::sleep((hub_time * 4).max(SHORTEST_REST)).await;
                 }
-                Ok(WalkStep::Underway) => return true,
+                Ok(WalkStep::Underway) => return,
                 Ok(step) => {
                     if let WalkStep::Complete(users) = step {
                         let n_users = users.len();
                         info!(n_users, "Know all {n_users} users of the hub.");
-                        self.snapshot.users = Some(Dated {
+                        self.walked = Some(Dated {
                             value: users,
                             at: now(),
                         });
-                    } else if let Some(users) = &mut self.snapshot.users {
+                    } else if let Some(users) = &mut self.walked {
                         users.at = now();
                     }
                     self.users_walked.get_or_insert(started);
-                    self.complete(Data::Users, started);
-                    return true;
+                    return self.complete(Data::Users, started);
                 }
-                Err(error) => return self.fail(Data::Users, started, &error),
+                Err(error) => return self.fail(Data::Users, started, &error, round),
             }
         }
     }
 
-    async fn read_servers(&mut self) -> bool {
+    async fn read_servers(&mut self, round: &mut Round) {
         let started = Instant::now();
-        match self.hub.active_servers(&mut self.servers_size).await {
+        let outcome = self.hub.active_servers(&mut self.servers_size).await;
+        round.hub_time += started.elapsed();
+        match outcome {
             Ok(servers) => {
                 let n_servers = servers.len();
                 self.snapshot.servers = Some(Dated {
@@ -173,9 +189,8 @@ impl Poller {
                 });
                 self.complete(Data::Servers, started);
                 debug!(n_servers, "Read {n_servers} active servers.");
-                true
             }
-            Err(error) => self.fail(Data::Servers, started, &error),
+            Err(error) => self.fail(Data::Servers, started, &error, round),
         }
     }
 
@@ -184,10 +199,10 @@ impl Poller {
         self.journal.complete(data);
     }
 
-    fn fail(&mut self, data: Data, started: Instant, error: &HubError) -> bool {
+    fn fail(&mut self, data: Data, started: Instant, error: &HubError, round: &mut Round) {
         self.own.record_failure(data, started.elapsed(), error);
         self.journal.failed(data, error);
-        false
+        round.failed(data, error);
     }
 
     /// Writes the metrics on a thread where that may take its time.

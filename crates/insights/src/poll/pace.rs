@@ -1,5 +1,7 @@
 //! How long to wait before the hub is asked again.
 
+use crate::hub::{ErrorKind, HubError};
+use crate::metrics::own::Data;
 use rand::RngExt as _;
 use std::time::Duration;
 
@@ -7,12 +9,31 @@ use std::time::Duration;
 const REST_FACTOR: u32 = 10;
 /// While the hub fails it is asked at least this often, so that recovery shows soon.
 const LONGEST_BACKOFF: Duration = Duration::from_mins(1);
+/// A hub that asks to be left alone for longer is asked again after this.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 
-/// How a round went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    Complete,
-    Failed,
+/// How a round of reads went.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    /// Time in which the hub was working for us or we were waiting for it; our own rests left out.
+    pub(super) hub_time: Duration,
+    has_failed: bool,
+    /// How long the hub asked to be left alone.
+    retry_after: Duration,
+}
+
+impl Round {
+    /// Notes a failed read.
+    ///
+    /// That the role lacks the scope for users or servers is a reason, not a failure: it will not
+    /// go away by asking again soon.
+    pub(super) fn failed(&mut self, data: Data, error: &HubError) {
+        let is_optional = data != Data::Groups;
+        self.has_failed |= !(is_optional && error.kind() == ErrorKind::MissingScope);
+        self.retry_after = self
+            .retry_after
+            .max(error.retry_after().unwrap_or_default());
+    }
 }
 
 /// Waits between rounds.
@@ -30,32 +51,33 @@ impl Pace {
         }
     }
 
-    /// The wait after a round that took `elapsed`, with a little chance in it so that several
-    /// services do not ask in step.
-    pub(super) fn next(&mut self, outcome: Outcome, elapsed: Duration) -> Duration {
+    /// The wait after a round that took `elapsed` in all, with a little chance in it so that
+    /// several services do not ask in step.
+    pub(super) fn next(&mut self, round: &Round, elapsed: Duration) -> Duration {
         let chance = rand::rng().random_range(0.95..1.05);
-        self.wait(outcome, elapsed).mul_f64(chance)
+        self.wait(round, elapsed).mul_f64(chance)
     }
 
-    fn wait(&mut self, outcome: Outcome, elapsed: Duration) -> Duration {
-        let rest = self
-            .interval
-            .saturating_sub(elapsed)
-            .max(elapsed * REST_FACTOR);
-        match outcome {
-            Outcome::Complete => {
-                self.n_failures = 0;
-                rest
-            }
-            Outcome::Failed => {
-                self.n_failures = (self.n_failures + 1).min(10);
-                // From a second on, doubling: a hub that is just starting is soon read.
-                let backoff = Duration::from_secs(1) * 2_u32.pow(self.n_failures - 1);
-                backoff
-                    .min(LONGEST_BACKOFF)
-                    .min(self.interval.max(elapsed * REST_FACTOR))
-            }
+    fn wait(&mut self, round: &Round, elapsed: Duration) -> Duration {
+        let asked_for = round.retry_after.min(LONGEST_RETRY_AFTER);
+        if !round.has_failed {
+            self.n_failures = 0;
+            let rest = round.hub_time * REST_FACTOR;
+            return self
+                .interval
+                .saturating_sub(elapsed)
+                .max(rest)
+                .max(asked_for);
         }
+        self.n_failures = (self.n_failures + 1).min(10);
+        // From a second on, doubling: a hub that is just starting is soon read. One that hangs
+        // gets as long a rest as it had work.
+        let backoff = Duration::from_secs(1) * 2_u32.pow(self.n_failures - 1);
+        backoff
+            .min(self.interval)
+            .max(round.hub_time)
+            .min(LONGEST_BACKOFF)
+            .max(asked_for)
     }
 }
 
@@ -63,38 +85,84 @@ impl Pace {
 mod tests {
     use super::*;
 
-    const MINUTE: Duration = Duration::from_mins(1);
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn complete(hub_seconds: u64) -> Round {
+        Round {
+            hub_time: seconds(hub_seconds),
+            ..Round::default()
+        }
+    }
+
+    fn failed(hub_seconds: u64) -> Round {
+        Round {
+            has_failed: true,
+            ..complete(hub_seconds)
+        }
+    }
+
+    /// The waits after these many failures in a row of a hub that takes `hub_seconds` to fail.
+    fn waits(pace: &mut Pace, n_failures: usize, hub_seconds: u64) -> Vec<u64> {
+        let wait = |_| {
+            pace.wait(&failed(hub_seconds), seconds(hub_seconds))
+                .as_secs()
+        };
+        (0..n_failures).map(wait).collect()
+    }
 
     #[test]
     fn a_fast_hub_is_read_at_the_interval_and_a_slow_one_less_often() {
-        let mut pace = Pace::new(MINUTE);
-        let wait = pace.wait(Outcome::Complete, Duration::from_secs(1));
-        assert_eq!(wait, Duration::from_secs(59));
-        let wait = pace.wait(Outcome::Complete, Duration::from_secs(20));
-        assert_eq!(wait, Duration::from_secs(200));
+        let mut pace = Pace::new(seconds(60));
+        assert_eq!(pace.wait(&complete(1), seconds(1)), seconds(59));
+        assert_eq!(pace.wait(&complete(20), seconds(20)), seconds(200));
+    }
+
+    #[test]
+    fn our_own_rests_do_not_make_the_hub_slow() {
+        let mut pace = Pace::new(seconds(60));
+        assert_eq!(pace.wait(&complete(2), seconds(50)), seconds(20));
     }
 
     #[test]
     fn a_failing_hub_is_asked_soon_then_once_a_minute_whatever_the_interval() {
-        let mut pace = Pace::new(Duration::from_hours(1));
-        let waits: Vec<u64> = (0..9)
-            .map(|_| pace.wait(Outcome::Failed, Duration::ZERO).as_secs())
-            .collect();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
-        let wait = pace.wait(Outcome::Complete, Duration::ZERO);
-        assert_eq!(wait, Duration::from_hours(1));
+        let mut pace = Pace::new(seconds(3600));
+        assert_eq!(waits(&mut pace, 9, 0), [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(pace.wait(&complete(0), seconds(0)), seconds(3600));
+        assert_eq!(waits(&mut pace, 1, 0), [1]);
+        assert_eq!(waits(&mut Pace::new(seconds(5)), 5, 0), [1, 2, 4, 5, 5]);
+    }
+
+    #[test]
+    fn a_hub_that_hangs_rests_as_long_as_it_hung() {
+        assert_eq!(waits(&mut Pace::new(seconds(60)), 3, 30), [30, 30, 30]);
+        assert_eq!(waits(&mut Pace::new(seconds(60)), 2, 90), [60, 60]);
+    }
+
+    #[test]
+    fn a_hub_that_asks_to_be_left_alone_is() {
+        let round = Round {
+            retry_after: seconds(300),
+            ..failed(0)
+        };
         assert_eq!(
-            pace.wait(Outcome::Failed, Duration::ZERO),
-            Duration::from_secs(1)
+            Pace::new(seconds(60)).wait(&round, seconds(0)),
+            seconds(300)
         );
     }
 
     #[test]
-    fn a_failing_hub_is_never_asked_more_often_than_a_well_one_would_be() {
-        let mut pace = Pace::new(Duration::from_secs(5));
-        let waits: Vec<u64> = (0..5)
-            .map(|_| pace.wait(Outcome::Failed, Duration::ZERO).as_secs())
-            .collect();
-        assert_eq!(waits, [1, 2, 4, 5, 5]);
+    fn a_missing_scope_for_users_or_servers_is_no_failure() {
+        let missing = |path: &'static str| HubError::HiddenField {
+            path,
+            field: "x",
+            scope: "y",
+        };
+        let mut round = Round::default();
+        round.failed(Data::Servers, &missing("/users?state=active"));
+        assert!(!round.has_failed);
+        round.failed(Data::Groups, &missing("/groups"));
+        assert!(round.has_failed);
     }
 }

@@ -9,10 +9,11 @@ pub mod tasks;
 use crate::config::Config;
 use crate::hub::{self, HubClient, TlsFileError};
 use crate::metrics::Published;
-use crate::metrics::own::Own;
+use crate::metrics::own::{Own, Readiness};
 use crate::poll::Poller;
 use crate::web::{self, Access, Site};
 use anyhow::Context as _;
+pub use parent::Parent;
 use port::PortError;
 use rustls::ServerConfig;
 use std::net::TcpListener;
@@ -30,7 +31,7 @@ const GRACE: Duration = Duration::from_millis(4500);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Starter {
     /// A hub, as its managed service: we end when it is gone.
-    Hub,
+    Hub(Parent),
     /// Anybody else.
     Other,
 }
@@ -60,6 +61,13 @@ pub enum StartError {
     Port(#[from] PortError),
 }
 
+impl Starter {
+    /// Whether nobody needs us any more.
+    fn is_gone(self) -> bool {
+        matches!(self, Self::Hub(parent) if parent.is_gone())
+    }
+}
+
 impl Service {
     /// Binds the ports. Blocks for some seconds if a predecessor is about to leave them.
     ///
@@ -72,7 +80,7 @@ impl Service {
         if let Some(address) = &config.web.listen {
             listeners.push(Listener {
                 task_name: "web",
-                socket: port::bind("web.listen", address)?,
+                socket: port::bind("web.listen", address, starter)?,
                 tls,
                 access: Access::Proxied,
             });
@@ -80,7 +88,7 @@ impl Service {
         if let Some(address) = config.metrics_listen() {
             listeners.push(Listener {
                 task_name: "metrics",
-                socket: port::bind("metrics.listen", address)?,
+                socket: port::bind("metrics.listen", address, starter)?,
                 tls: None,
                 access: Access::OwnPort,
             });
@@ -122,7 +130,7 @@ impl Service {
         let (own, stopping) = (self.site.own.clone(), self.stopping.clone());
         self.tell();
         let tasks = self.tasks();
-        own.set_ready(true);
+        own.set_readiness(Readiness::Ready);
         tasks::supervise(tasks, own, stopping, GRACE).await
     }
 
@@ -134,10 +142,11 @@ impl Service {
             listeners,
             stopping,
         } = self;
+        let own = Arc::clone(&site.own);
         let mut tasks = vec![poll_task(&site), signal_task(&stopping)];
-        if starter == Starter::Hub {
-            tasks.push(Task::new("parent", OnPanic::Restart, || async {
-                parent::gone().await;
+        if let Starter::Hub(parent) = starter {
+            tasks.push(Task::new("parent", OnPanic::Restart, move || async move {
+                parent.gone().await;
                 Ok(Wish::Stop {
                     reason: "the hub that started this service is gone",
                 })
@@ -145,6 +154,9 @@ impl Service {
         }
         for listener in listeners {
             tasks.push(listener_task(&site, listener, &stopping));
+        }
+        for task in &tasks {
+            own.expect_panics_of(task.name);
         }
         tasks
     }

@@ -7,12 +7,32 @@ use std::time::Duration;
 
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Waits until the process that started us is gone.
+/// The process that started us.
 ///
 /// A wrapper script that starts us should do so with `exec`, or its own death is what is noticed.
-pub(super) async fn gone() {
-    let parent = std::os::unix::process::parent_id();
-    while std::os::unix::process::parent_id() == parent {
-        tokio::time::sleep(PAUSE).await;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parent {
+    pid: u32,
+}
+
+impl Parent {
+    /// To be asked first thing, before anything that takes time: a parent that died before this is
+    /// not missed.
+    pub fn now() -> Self {
+        Self {
+            pid: std::os::unix::process::parent_id(),
+        }
+    }
+
+    /// Whether it has died since.
+    pub fn is_gone(self) -> bool {
+        std::os::unix::process::parent_id() != self.pid
+    }
+
+    /// Waits until it has died.
+    pub(super) async fn gone(self) {
+        while !self.is_gone() {
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }

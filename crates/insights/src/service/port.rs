@@ -3,6 +3,7 @@
 //! A hub that was killed leaves its service running for some seconds; the next hub's service
 //! waits for that one, and for nobody else.
 
+use super::Starter;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
@@ -24,6 +25,8 @@ pub enum PortError {
         address: String,
         holder: Holder,
     },
+    #[error("the hub that started this service is gone; not waiting for `{address}` (`{key}`)")]
+    Abandoned { key: &'static str, address: String },
     #[error("could not listen on `{address}` (`{key}`)")]
     Refused {
         key: &'static str,
@@ -58,15 +61,16 @@ impl fmt::Display for Holder {
 
 /// Binds `address`, which the configuration key `key` says.
 ///
-/// Blocks for up to ten seconds while another process of this program holds the port.
-pub fn bind(key: &'static str, address: &str) -> Result<TcpListener, PortError> {
+/// Blocks for up to ten seconds while another process of this program holds the port, unless
+/// whoever started us is gone by then.
+pub fn bind(key: &'static str, address: &str, starter: Starter) -> Result<TcpListener, PortError> {
     let refused = |source| PortError::Refused {
         key,
         address: address.to_owned(),
         source,
     };
     let addresses: Vec<SocketAddr> = address.to_socket_addrs().map_err(refused)?.collect();
-    let started = Instant::now();
+    let begin = Instant::now();
     let mut is_told = false;
     loop {
         let source = match TcpListener::bind(addresses.as_slice()) {
@@ -77,19 +81,23 @@ pub fn bind(key: &'static str, address: &str) -> Result<TcpListener, PortError> 
             Err(source) if source.kind() == ErrorKind::AddrInUse => source,
             Err(source) => return Err(refused(source)),
         };
-        let holder = addresses
-            .iter()
-            .find_map(|address| holder_of(address.port()));
+        let holder = addresses.iter().find_map(|address| holder_of(*address));
         // Gone between the two questions: try again.
-        let is_free = holder.is_none() && started.elapsed() < PAUSE * 5;
+        let is_free = holder.is_none() && begin.elapsed() < PAUSE * 5;
         let is_ours = holder.as_ref().is_some_and(is_our_kind);
-        if !(is_free || is_ours && started.elapsed() < PATIENCE) {
+        if !(is_free || is_ours && begin.elapsed() < PATIENCE) {
             debug!(%source, "The port is taken.");
             let holder = holder.unwrap_or(Holder::Unknown);
             return Err(PortError::Held {
                 key,
                 address: address.to_owned(),
                 holder,
+            });
+        }
+        if starter.is_gone() {
+            return Err(PortError::Abandoned {
+                key,
+                address: address.to_owned(),
             });
         }
         if let (Some(holder), false) = (&holder, is_told) {
@@ -100,10 +108,17 @@ pub fn bind(key: &'static str, address: &str) -> Result<TcpListener, PortError> 
     }
 }
 
-fn holder_of(port: u16) -> Option<Holder> {
+/// Who listens on the address, or on all addresses with its port.
+fn holder_of(address: SocketAddr) -> Option<Holder> {
     let sockets = listeners::get_all().ok()?;
     let mut listening = sockets.into_iter().filter(|listener| {
-        listener.socket.port() == port && listener.state == listeners::SocketState::Listen
+        let other = listener.socket;
+        let overlaps = other.ip() == address.ip()
+            || other.ip().is_unspecified()
+            || address.ip().is_unspecified();
+        overlaps
+            && other.port() == address.port()
+            && listener.state == listeners::SocketState::Listen
     });
     let process = listening.next()?.process;
     let file = Path::new(&process.path)
@@ -130,7 +145,9 @@ mod tests {
     fn a_port_held_by_anything_else_gives_an_error_that_names_it() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap().to_string();
-        let message = bind("web.listen", &address).unwrap_err().to_string();
+        let message = bind("web.listen", &address, Starter::Other)
+            .unwrap_err()
+            .to_string();
         let name = std::env::current_exe().unwrap();
         let name = name.file_name().unwrap().to_str().unwrap();
         let pid = std::process::id();
@@ -145,7 +162,7 @@ mod tests {
 
     #[test]
     fn an_address_of_another_machine_is_refused_with_the_reason() {
-        let error = bind("metrics.listen", "192.0.2.1:1").unwrap_err();
+        let error = bind("metrics.listen", "192.0.2.1:1", Starter::Other).unwrap_err();
         assert!(
             matches!(
                 error,

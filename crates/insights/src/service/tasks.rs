@@ -3,7 +3,7 @@
 //! A poller's panic is counted and the poller restarted; a task that the service is nothing
 //! without ends the process with code 70, so that whoever started it starts it anew.
 
-use crate::metrics::own::Own;
+use crate::metrics::own::{Own, Readiness};
 use futures::future::BoxFuture;
 use std::future::Future;
 use std::process::ExitCode;
@@ -128,7 +128,7 @@ pub async fn supervise(
         }
         break;
     }
-    own.set_ready(false);
+    own.set_readiness(Readiness::Stopping);
     stopping.cancel();
     droppable.iter().for_each(AbortHandle::abort);
     let drained = async { while running.join_next().await.is_some() {} };

@@ -21,8 +21,12 @@ pub enum Access {
     OwnPort,
 }
 
-/// How long an answer about a token is believed. A revoked token works for at most this long.
+/// How long an answer about a token is believed. A revoked token works for at most this long while
+/// the hub answers.
 const BELIEVED: Duration = Duration::from_mins(1);
+/// How long a token that was good stays good while the hub cannot be asked: just when the hub is
+/// down, its metrics must not be.
+const TRUSTED_WITHOUT_THE_HUB: Duration = Duration::from_hours(1);
 /// Tokens that are remembered.
 const REMEMBERED: usize = 1000;
 /// Unknown tokens that the hub is asked about: this many at once, then as many a second. Without
@@ -81,8 +85,14 @@ struct State {
 
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    may_read_names: bool,
+    verdict: Verdict,
     asked: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    MayReadNames,
+    MayNot,
 }
 
 impl Default for ClientTokens {
@@ -101,42 +111,50 @@ impl Default for ClientTokens {
 impl ClientTokens {
     async fn may_read_names(&self, site: &Site, token: &Secret) -> Result<(), Refusal> {
         let digest: [u8; 32] = Sha256::digest(token.expose().as_bytes()).into();
-        let may_read_names = if let Some(known) = self.known(&digest) {
-            known
-        } else {
-            self.take_question()?;
-            let answer = ask(site, token).await?;
-            self.remember(digest, answer);
-            answer
+        let known = self.known(&digest);
+        let was_good = known.filter(|known| known.verdict == Verdict::MayReadNames);
+        let verdict = match known {
+            Some(known) if known.asked.elapsed() < BELIEVED => known.verdict,
+            _ => {
+                // Visitors who make up tokens cannot use up the questions of those who have one.
+                if was_good.is_none() {
+                    self.take_question()?;
+                }
+                match ask(site, token).await {
+                    Ok(verdict) => self.remember(digest, verdict),
+                    Err(_) if was_good.is_some() => Verdict::MayReadNames,
+                    Err(refusal) => return Err(refusal),
+                }
+            }
         };
-        if may_read_names {
-            Ok(())
-        } else {
-            Err(Refusal::Forbidden)
+        match verdict {
+            Verdict::MayReadNames => Ok(()),
+            Verdict::MayNot => Err(Refusal::Forbidden),
         }
     }
 
-    fn known(&self, digest: &[u8; 32]) -> Option<bool> {
-        let known = self.state().known.get(digest).copied()?;
-        (known.asked.elapsed() < BELIEVED).then_some(known.may_read_names)
+    /// What is known of a token and not too old to matter.
+    fn known(&self, digest: &[u8; 32]) -> Option<Known> {
+        self.state()
+            .known
+            .get(digest)
+            .copied()
+            .filter(Known::is_of_use)
     }
 
-    fn remember(&self, digest: [u8; 32], may_read_names: bool) {
+    fn remember(&self, digest: [u8; 32], verdict: Verdict) -> Verdict {
         let mut state = self.state();
         if state.known.len() >= REMEMBERED {
-            state
-                .known
-                .retain(|_, known| known.asked.elapsed() < BELIEVED);
+            state.known.retain(|_, known| known.is_of_use());
         }
         if state.known.len() < REMEMBERED {
-            state.known.insert(
-                digest,
-                Known {
-                    may_read_names,
-                    asked: Instant::now(),
-                },
-            );
+            let known = Known {
+                verdict,
+                asked: Instant::now(),
+            };
+            state.known.insert(digest, known);
         }
+        verdict
     }
 
     fn take_question(&self) -> Result<(), Refusal> {
@@ -159,10 +177,21 @@ impl ClientTokens {
     }
 }
 
-async fn ask(site: &Site, token: &Secret) -> Result<bool, Refusal> {
+impl Known {
+    fn is_of_use(&self) -> bool {
+        let limit = match self.verdict {
+            Verdict::MayReadNames => TRUSTED_WITHOUT_THE_HUB,
+            Verdict::MayNot => BELIEVED,
+        };
+        self.asked.elapsed() < limit
+    }
+}
+
+async fn ask(site: &Site, token: &Secret) -> Result<Verdict, Refusal> {
     match site.hub.whoami_with(token).await {
-        Ok(identity) => Ok(could_read_the_same(&identity)),
-        Err(error) if error.kind() == ErrorKind::BadToken => Ok(false),
+        Ok(identity) if could_read_the_same(&identity) => Ok(Verdict::MayReadNames),
+        Ok(_) => Ok(Verdict::MayNot),
+        Err(error) if error.kind() == ErrorKind::BadToken => Ok(Verdict::MayNot),
         Err(error) => {
             tracing::debug!(
                 error.kind = error.kind().as_str(),

@@ -6,7 +6,7 @@ use crate::metrics::exposition::Encoding;
 use crate::poll::clock::now;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use std::convert::Infallible;
@@ -23,8 +23,15 @@ pub(super) async fn show(
     // The first gzip scrape compresses, which takes a while for a million series.
     let reply =
         tokio::task::spawn_blocking(move || published.reply(&own, now(), dialect, encoding));
-    let Ok(reply) = reply.await else {
-        return Ok((StatusCode::INTERNAL_SERVER_ERROR, "internal error\n").into_response());
+    let reply = match reply.await {
+        Ok(reply) => reply,
+        // Goes on as the handler's own: counted, and a 500.
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => {
+            return Err(Refusal::TryLater {
+                reason: "the service is stopping",
+            });
+        }
     };
     let chunks = stream::iter(reply.chunks.into_iter().map(Ok::<_, Infallible>));
     let mut response = Body::from_stream(chunks).into_response();

@@ -41,8 +41,13 @@ pub struct Site {
 
 /// Everything below the service prefix.
 pub fn router(site: Site) -> Router {
-    let prefix = site.config.web.prefix.clone();
     let own = Arc::clone(&site.own);
+    catching_panics(routes(site), own)
+}
+
+/// The same without what keeps a handler's panic from its client.
+pub fn routes(site: Site) -> Router {
+    let prefix = site.config.web.prefix.clone();
     let below = |path: &str| format!("{prefix}{path}");
     let mut router = Router::new()
         .route(&prefix, get(root::show))
@@ -55,16 +60,14 @@ pub fn router(site: Site) -> Router {
         router = router.route(prefix.trim_end_matches('/'), get(root::show));
     }
     let not_found = format!("nothing here; this service answers below {prefix}\n");
-    catching_panics(
-        router
-            .fallback((StatusCode::NOT_FOUND, not_found))
-            .with_state(site),
-        own,
-    )
+    router
+        .fallback((StatusCode::NOT_FOUND, not_found))
+        .with_state(site)
 }
 
 /// Turns a handler's panic into a 500 and counts it.
 pub fn catching_panics(router: Router, own: Arc<Own>) -> Router {
+    own.expect_panics_of("request");
     router.layer(CatchPanicLayer::custom(
         move |_: Box<dyn Any + Send>| -> Response {
             own.record_panic("request");

@@ -1,9 +1,10 @@
 //! Who may read metrics that name people: behind the hub's proxy, and on an own port.
 
 use crate::support::{
-    ADMIN_TOKEN, METRICS_TOKEN, NAMES_TOKEN, READER_TOKEN, RealHub, Scrape, Service, block_on,
-    http, newest_hub, scrape, until,
+    ADMIN_TOKEN, METRICS_TOKEN, NAMES_TOKEN, READER_TOKEN, RealHub, Scrape, Service, SimServer,
+    block_on, http, newest_hub, scrape, until,
 };
+use insights::sim::DEMO_TOKEN;
 use std::sync::Arc;
 
 pub(crate) const TESTS: &[crate::Test] = &[
@@ -22,6 +23,10 @@ pub(crate) const TESTS: &[crate::Test] = &[
     (
         "a_scrape_token_opens_and_metrics_open_lifts_it_with_a_warning",
         scrape_token_and_open,
+    ),
+    (
+        "a_good_token_works_while_others_make_up_tokens_and_while_the_hub_is_down",
+        good_token_under_fire,
     ),
     ("made_up_tokens_do_not_reach_the_hub_in_a_flood", flood),
 ];
@@ -193,4 +198,32 @@ fn flood() {
         &["endpoint=\"user\"", "status=\"403\""],
     );
     assert!(asked.unwrap() < 55.0, "the hub was asked {asked:?} times");
+}
+
+fn good_token_under_fire() {
+    let sim = SimServer::start(|world| {
+        world.add_user("ana");
+        world.add_token("scraper", "prometheus", &["read:metrics"]);
+    });
+    let service = Service::start(&sim.url, DEMO_TOKEN, &[]);
+    service.until("a user", |scrape| scrape.memberships() == ["ana@none"]);
+    let url = format!("{}metrics", service.url);
+    let ask = |token: &str| {
+        let bearer = format!("Bearer {token}");
+        let headers = [
+            ("X-Forwarded-For", "203.0.113.9"),
+            ("Authorization", &*bearer),
+        ];
+        with_headers(&url, &headers).status
+    };
+    assert_eq!(ask("scraper"), 200);
+    let flood: Vec<u16> = (0..60).map(|n| ask(&format!("made-up-{n}"))).collect();
+    assert!(flood.contains(&503), "{flood:?}");
+    assert_eq!(ask("scraper"), 200);
+    drop(sim);
+    service.until("the hub is down", |scrape| {
+        scrape.value("jupyterhub_insights_hub_up", &[]) == Some(0.0)
+    });
+    assert_eq!(ask("scraper"), 200);
+    assert_ne!(ask("another"), 200);
 }

@@ -57,6 +57,10 @@ pub(crate) const TESTS: &[crate::Test] = &[
     ("names_that_are_not_unicode", || {
         check("name that is not Unicode");
     }),
+    (
+        "a_hidden_persons_name_is_not_shown_while_groups_fail",
+        hidden_while_groups_fail,
+    ),
     ("the_token_is_never_sent_to_another_host", other_host),
     (
         "a_list_that_breaks_in_the_middle_is_thrown_away_whole",
@@ -622,4 +626,49 @@ fn renamed_pseudo_groups() {
             format!("`{taken}`, so the pseudo group of that name is exported as `{instead}`");
         assert_eq!(log.matches(&line).count(), 1, "{log}");
     }
+}
+
+/// Somebody new whose only group is hidden must not be taken for somebody in no group, also while
+/// the groups cannot be read.
+fn hidden_while_groups_fail() {
+    let sim = SimServer::start(|world| {
+        fill(world);
+        world.add_group("hr");
+    });
+    let arguments = ["--set", "groups.denied=[\"hr\"]"];
+    let service = Service::start(&sim.url, DEMO_TOKEN, &arguments);
+    service.until("memberships", |scrape| scrape.memberships() == MEMBERSHIPS);
+    sim.spoil(respond_with(|request: Request, next: Next| {
+        Box::pin(async move {
+            if request.uri().path().ends_with("/groups") {
+                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            }
+            next.run(request).await
+        })
+    }));
+    service.until("an error", |scrape| {
+        n_errors(scrape, ErrorKind::Status) >= 1.0
+    });
+    {
+        let mut world = sim.hub.world_mut();
+        world.add_user("xenia");
+        world.add_member("hr", "xenia");
+    }
+    let n_users_read = |scrape: &Scrape| {
+        let labels = ["data=\"users\"", "result=\"ok\""];
+        scrape
+            .value("jupyterhub_insights_polls_total", &labels)
+            .unwrap()
+    };
+    let before = n_users_read(&service.scrape());
+    let seen = service.until("users read twice more", |scrape| {
+        n_users_read(scrape) >= before + 2.0
+    });
+    assert!(!seen.text.contains("xenia"), "{}", seen.text);
+    sim.stop_spoiling();
+    sim.hub.world_mut().add_user("new");
+    let seen = service.until("somebody else who is new", |scrape| {
+        scrape.text.contains("\"new\"")
+    });
+    assert!(!seen.text.contains("xenia"), "{}", seen.text);
 }

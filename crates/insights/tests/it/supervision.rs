@@ -6,9 +6,11 @@ use axum::body::Body;
 use axum::http::Request;
 use axum::routing::get;
 use insights::config::{Config, Secret};
+use insights::metrics::exposition::{Dialect, Encoding, compose};
+use insights::metrics::own::Own;
 use insights::poll::clock::now;
 use insights::service::tasks::{Ending, OnPanic, Task, Wish, supervise};
-use insights::service::{Service, Starter};
+use insights::service::{Parent, Service, Starter};
 use insights::sim::DEMO_TOKEN;
 use insights::web;
 use std::sync::Arc;
@@ -52,13 +54,13 @@ fn each_task() {
     let sim = SimServer::start(|world| {
         world.add_user("ana");
     });
-    let n_tasks = Service::bind(config(&sim.url), Starter::Hub)
+    let n_tasks = Service::bind(config(&sim.url), Starter::Hub(Parent::now()))
         .unwrap()
         .tasks()
         .len();
     let mut seen = Vec::new();
     for index in 0..n_tasks {
-        let service = Service::bind(config(&sim.url), Starter::Hub).unwrap();
+        let service = Service::bind(config(&sim.url), Starter::Hub(Parent::now())).unwrap();
         let (site, stopping) = (service.site().clone(), service.stopping());
         let mut tasks = service.tasks();
         let chosen = tasks.remove(index);
@@ -107,19 +109,25 @@ fn request() {
     let service = Service::bind(config(&sim.url), Starter::Other).unwrap();
     let site = service.site().clone();
     let clumsy = Router::new().route("/clumsy", get(|| async { panic!("a bug") as () }));
-    let router = web::catching_panics(clumsy, Arc::clone(&site.own));
-    let reply = block_on(router.oneshot(Request::get("/clumsy").body(Body::empty()).unwrap()));
-    assert_eq!(reply.unwrap().status(), 500);
-    assert_eq!(site.own.n_panics("request"), 1);
-    let own = site.own.collect(now());
-    assert!(!own.is_empty());
-    // The real router is wrapped the same way.
-    let reply = block_on(
-        web::router(site).oneshot(
-            Request::get("/services/insights/health/live")
-                .body(Body::empty())
-                .unwrap(),
-        ),
+    let own = Arc::clone(&site.own);
+    let router = web::catching_panics(web::routes(site).merge(clumsy), Arc::clone(&own));
+    let ask = |path: &str| {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        block_on(router.clone().oneshot(request)).unwrap().status()
+    };
+    assert_eq!(own.n_panics("request"), 0);
+    assert_eq!(ask("/clumsy"), 500);
+    assert_eq!(own.n_panics("request"), 1);
+    assert_eq!(ask("/services/insights/health/live"), 200);
+    let reply = site_metrics(&own);
+    assert!(
+        reply.contains("task_panics_total{hub=\"jupyterhub\",task=\"request\"} 1"),
+        "{reply}"
     );
-    assert_eq!(reply.unwrap().status(), 200);
+}
+
+fn site_metrics(own: &Own) -> String {
+    let blocks = own.collect(now());
+    let reply = compose(blocks.iter(), Dialect::Text, Encoding::Identity);
+    String::from_utf8(reply.chunks.concat()).unwrap()
 }
