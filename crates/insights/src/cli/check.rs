@@ -116,7 +116,10 @@ fn finding<T>(
 ) -> Finding {
     let (verdict, detail) = match outcome {
         Ok(value) => (Verdict::Good, detail(value)),
-        Err(error) => (Verdict::Missing, format!("{error}; {}", error.remedy())),
+        Err(error) => (
+            Verdict::Missing,
+            format!("{}; {}", error.with_causes(), error.remedy()),
+        ),
     };
     Finding {
         check: check.to_owned(),

@@ -294,7 +294,8 @@ fn complete(config: &mut Config, environment: &Environment) {
         let path = url
             .path()
             .trim_end_matches('/')
-            .trim_end_matches("/hub/api")
+            .trim_end_matches("/api")
+            .trim_end_matches("/hub")
             .to_owned();
         url.set_path(&format!("{path}/"));
     }

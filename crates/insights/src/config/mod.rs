@@ -172,7 +172,8 @@ pub struct MetricsConfig {
     /// File that holds the scrape token; read at start.
     pub scrape_token_file: Option<PathBuf>,
     /// Add the row `usergroup="multiple"` for users in several groups, for dashboards that were
-    /// made for the Python exporter. Only with `groups.multiple = "in-each"`.
+    /// made for the Python exporter. With `groups.multiple = "in-each"`; with `"bucket"` the row is
+    /// there anyway.
     pub compat: bool,
 }
 

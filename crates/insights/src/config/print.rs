@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 
 /// TOML that could be used as a configuration file, secrets hidden.
 pub fn effective_toml(effective: &Effective) -> String {
-    let values = toml::Table::try_from(&effective.config).unwrap_or_default();
+    let mut config = effective.config.clone();
+    config.metrics.listen = config.metrics_listen().map(str::to_owned);
+    let values = toml::Table::try_from(&config).unwrap_or_default();
     let mut text = String::new();
     for section in schema::sections() {
         let _ = writeln!(text, "[{}]", section.name);

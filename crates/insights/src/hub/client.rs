@@ -98,7 +98,7 @@ impl HubClient {
 
     /// The hub's version, which it tells anybody.
     pub async fn version(&self) -> Result<String, HubError> {
-        let reply: VersionReply = self.json("root", "").await?;
+        let reply: VersionReply = self.json("root", "./").await?;
         Ok(reply.version)
     }
 

@@ -1,6 +1,7 @@
 //! What can go wrong with the hub, told by what the reader can do about it.
 
 use serde::Serialize;
+use std::error::Error as _;
 use std::time::Duration;
 
 /// A question to the hub that brought no usable answer.
@@ -117,6 +118,21 @@ impl ErrorKind {
 }
 
 impl HubError {
+    /// The message and what caused it, each once.
+    pub fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            let cause_text = cause.to_string();
+            if !text.contains(&cause_text) {
+                text = format!("{text}: {cause_text}");
+            }
+            source = cause.source();
+        }
+        text.truncate(text.trim_end_matches('.').len());
+        text
+    }
+
     /// The kind it is counted under.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -153,8 +169,8 @@ impl HubError {
                  hub"
             }
             Self::Throttled { .. } => "nothing to do: it is asked again later",
-            Self::Status { .. } => "see the hub's log for the reason",
-            Self::Redirected { .. } | Self::NotJson { .. } => {
+            Self::Status { status, .. } if *status != 404 => "see the hub's log for the reason",
+            Self::Status { .. } | Self::Redirected { .. } | Self::NotJson { .. } => {
                 "check that `hub.url` is the hub's address with its base URL, not that of a login \
                  page or another proxy"
             }

@@ -7,12 +7,15 @@
 //! Which families exist and what their values are does not belong here.
 
 use bytes::Bytes;
+use flate2::bufread::DeflateDecoder;
 use flate2::{Compress, Compression, FlushCompress, Status};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::sync::OnceLock;
 
 /// Label values repeat on every line, so the fastest level already shrinks them twentyfold.
 const COMPRESSION: Compression = Compression::fast();
+/// Lines are compressed in runs of this length; longer ones would shrink no further.
+const SQUEEZED_AT_ONCE_BYTES: usize = 512 * 1024;
 const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 /// A last deflate block without content.
 const DEFLATE_END: [u8; 2] = [0x03, 0x00];
@@ -74,15 +77,21 @@ pub struct Samples {
     head: Head,
     lines: Vec<u8>,
     n_lines: usize,
+    wanted: Wanted,
+    /// What was compressed already, if nothing else is wanted.
+    squeezed: Option<Squeezed>,
 }
 
 impl Samples {
-    /// No samples yet.
-    pub fn new(head: Head) -> Self {
+    /// No samples yet; to be written in the encodings that are wanted.
+    pub fn new(head: Head, wanted: Wanted) -> Self {
+        let only_gzip = wanted.gzip && !wanted.plain;
         Self {
             head,
             lines: Vec::new(),
             n_lines: 0,
+            wanted,
+            squeezed: only_gzip.then(Squeezed::default),
         }
     }
 
@@ -110,17 +119,48 @@ impl Samples {
         push_value(lines, value);
         lines.push(b'\n');
         self.n_lines += 1;
+        if let Some(squeezed) = &mut self.squeezed
+            && self.lines.len() >= SQUEEZED_AT_ONCE_BYTES
+        {
+            squeezed.add(&self.lines);
+            self.lines.clear();
+        }
     }
 
     /// The finished family.
     pub fn finish(mut self) -> Block {
-        self.lines.shrink_to_fit();
-        Block {
+        let samples = if let Some(mut squeezed) = self.squeezed {
+            squeezed.add(&self.lines);
+            Piece::of_deflated(squeezed)
+        } else {
+            self.lines.shrink_to_fit();
+            Piece::new(self.lines)
+        };
+        let mut block = Block {
             text_head: Piece::new(self.head.written(Dialect::Text)),
             open_metrics_head: Piece::new(self.head.written(Dialect::OpenMetrics)),
-            samples: Piece::new(self.lines),
+            samples,
             n_samples: self.n_lines,
-        }
+        };
+        block.prepare(self.wanted);
+        block
+    }
+}
+
+/// Lines that were compressed as they came, so that the plain text, ten times as large, is never in
+/// memory as a whole.
+#[derive(Default)]
+struct Squeezed {
+    blocks: Vec<u8>,
+    checksum: crc32fast::Hasher,
+    plain_length: usize,
+}
+
+impl Squeezed {
+    fn add(&mut self, lines: &[u8]) {
+        self.blocks.extend_from_slice(&deflate(lines));
+        self.checksum.update(lines);
+        self.plain_length += lines.len();
     }
 }
 
@@ -193,11 +233,16 @@ impl Block {
         self.n_samples
     }
 
-    /// Compresses what a gzip scrape will want, so that no scrape waits for it.
-    pub fn compress(&self) {
-        self.text_head.deflated();
-        self.open_metrics_head.deflated();
-        self.samples.deflated();
+    /// Makes what scrapes will want, so that none waits for it, and gives up the rest: Prometheus
+    /// asks for gzip, and the plain text is ten times as large.
+    fn prepare(&mut self, wanted: Wanted) {
+        for piece in [
+            &mut self.text_head,
+            &mut self.open_metrics_head,
+            &mut self.samples,
+        ] {
+            piece.prepare(wanted);
+        }
     }
 
     fn pieces(&self, dialect: Dialect) -> [&Piece; 2] {
@@ -209,10 +254,19 @@ impl Block {
     }
 }
 
-/// Bytes and, once somebody asks, their compressed form.
+/// The encodings that scrapers asked for lately.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// As it is.
+    pub plain: bool,
+    /// One gzip member.
+    pub gzip: bool,
+}
+
+/// Bytes, their compressed form, or both; the one is made of the other when somebody asks.
 #[derive(Debug)]
 struct Piece {
-    plain: Bytes,
+    plain: OnceLock<Bytes>,
     deflated: OnceLock<Deflated>,
 }
 
@@ -221,27 +275,79 @@ struct Deflated {
     /// Whole deflate blocks, none of them the last, ending at a full byte: such runs can follow
     /// each other in one stream.
     blocks: Bytes,
+    /// Of the plain bytes, and their number.
     checksum: crc32fast::Hasher,
+    plain_length: usize,
 }
 
 impl Piece {
     fn new(plain: Vec<u8>) -> Self {
         Self {
-            plain: plain.into(),
+            plain: OnceLock::from(Bytes::from(plain)),
             deflated: OnceLock::new(),
         }
     }
 
+    fn of_deflated(squeezed: Squeezed) -> Self {
+        let Squeezed {
+            mut blocks,
+            checksum,
+            plain_length,
+        } = squeezed;
+        blocks.shrink_to_fit();
+        let deflated = Deflated {
+            blocks: blocks.into(),
+            checksum,
+            plain_length,
+        };
+        Self {
+            plain: OnceLock::new(),
+            deflated: OnceLock::from(deflated),
+        }
+    }
+
+    fn prepare(&mut self, wanted: Wanted) {
+        if wanted.gzip {
+            self.deflated();
+            if !wanted.plain {
+                self.plain.take();
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.plain
+            .get()
+            .map_or_else(|| self.deflated().plain_length == 0, Bytes::is_empty)
+    }
+
+    fn plain(&self) -> &Bytes {
+        self.plain
+            .get_or_init(|| self.deflated.get().map(inflate).unwrap_or_default())
+    }
+
     fn deflated(&self) -> &Deflated {
         self.deflated.get_or_init(|| {
+            let plain = self.plain.get().cloned().unwrap_or_default();
             let mut checksum = crc32fast::Hasher::new();
-            checksum.update(&self.plain);
+            checksum.update(&plain);
+            let blocks = deflate(&plain).into();
             Deflated {
-                blocks: deflate(&self.plain).into(),
+                blocks,
                 checksum,
+                plain_length: plain.len(),
             }
         })
     }
+}
+
+/// Undoes [`deflate`].
+fn inflate(deflated: &Deflated) -> Bytes {
+    let mut plain = Vec::with_capacity(deflated.plain_length);
+    let mut blocks = deflated.blocks.chain(&DEFLATE_END[..]);
+    // Our own blocks are whole; a bug would show as a short reply, which scrapers refuse.
+    let _ = DeflateDecoder::new(&mut blocks).read_to_end(&mut plain);
+    plain.into()
 }
 
 /// Deflates without a last block.
@@ -291,9 +397,9 @@ pub fn compose<'a>(
         .iter()
         .flat_map(|block| block.pieces(dialect))
         .chain([&end]);
-    let pieces = pieces.filter(|piece| !piece.plain.is_empty());
+    let pieces = pieces.filter(|piece| !piece.is_empty());
     let chunks: Vec<Bytes> = match encoding {
-        Encoding::Identity => pieces.map(|piece| piece.plain.clone()).collect(),
+        Encoding::Identity => pieces.map(|piece| piece.plain().clone()).collect(),
         Encoding::Gzip => gzip_chunks(pieces),
     };
     Reply {
@@ -311,7 +417,7 @@ fn gzip_chunks<'a>(pieces: impl Iterator<Item = &'a Piece>) -> Vec<Bytes> {
         let deflated = piece.deflated();
         checksum.combine(&deflated.checksum);
         // The format wants the length modulo 2^32.
-        length = length.wrapping_add(u32::try_from(piece.plain.len() % (1 << 32)).unwrap_or(0));
+        length = length.wrapping_add(u32::try_from(deflated.plain_length % (1 << 32)).unwrap_or(0));
         chunks.push(deflated.blocks.clone());
     }
     let mut tail = DEFLATE_END.to_vec();
@@ -325,7 +431,6 @@ fn gzip_chunks<'a>(pieces: impl Iterator<Item = &'a Piece>) -> Vec<Bytes> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::io::Read as _;
 
     const LABELS: &[&str] = &["usergroup", "username"];
 
@@ -341,7 +446,7 @@ mod tests {
             kind,
             labels,
         };
-        let mut samples = Samples::new(head);
+        let mut samples = Samples::new(head, Wanted::default());
         for (labels, value) in rows {
             samples.push(labels, *value);
         }
@@ -408,6 +513,39 @@ mod tests {
     }
 
     #[test]
+    fn a_family_that_is_compressed_as_it_comes_holds_the_same_text() {
+        let head = |name: &str| Head {
+            name: name.to_owned(),
+            help: "Help.",
+            kind: Kind::Gauge,
+            labels: LABELS,
+        };
+        let mut squeezed = Samples::new(
+            head("m"),
+            Wanted {
+                plain: false,
+                gzip: true,
+            },
+        );
+        let mut plain = Samples::new(head("m"), Wanted::default());
+        for n in 0..50_000_u64 {
+            let user = format!("user-{}", n * n % 7919);
+            squeezed.push(&["physics", &user], 1.0);
+            plain.push(&["physics", &user], 1.0);
+        }
+        let (squeezed, plain) = ([squeezed.finish()], [plain.finish()]);
+        assert!(
+            squeezed[0].samples.plain.get().is_none(),
+            "the plain text is kept"
+        );
+        for encoding in [Encoding::Gzip, Encoding::Identity] {
+            let expected = written(&plain, Dialect::Text, Encoding::Identity);
+            assert!(expected.len() > 3 * SQUEEZED_AT_ONCE_BYTES);
+            assert!(written(&squeezed, Dialect::Text, encoding) == expected);
+        }
+    }
+
+    #[test]
     fn an_incompressible_family_survives_compression() {
         let noise: String = (0..200_000_u64)
             .map(|n| char::from(u8::try_from(n * n % 7919 % 93 + 33).unwrap()))
@@ -419,21 +557,27 @@ mod tests {
 
     proptest! {
         #[test]
-        fn gzip_holds_the_same_text(
+        fn whatever_is_kept_every_encoding_holds_the_same_text(
             rows in proptest::collection::vec((any::<String>(), any::<String>(), any::<f64>()), 0..60),
         ) {
-            let mut samples = Samples::new(Head {
-                name: "m".to_owned(), help: "Help.", kind: Kind::Gauge, labels: LABELS,
-            });
-            for (group, user, value) in &rows {
-                samples.push(&[group, user], *value);
-            }
-            let blocks = [samples.finish()];
-            for dialect in [Dialect::Text, Dialect::OpenMetrics] {
-                prop_assert_eq!(
-                    written(&blocks, dialect, Encoding::Gzip),
-                    written(&blocks, dialect, Encoding::Identity)
-                );
+            let family = |wanted: Wanted| {
+                let head = Head {
+                    name: "m".to_owned(), help: "Help.", kind: Kind::Gauge, labels: LABELS,
+                };
+                let mut samples = Samples::new(head, wanted);
+                for (group, user, value) in &rows {
+                    samples.push(&[group, user], *value);
+                }
+                [samples.finish()]
+            };
+            let plain = family(Wanted::default());
+            for (plain_wanted, gzip) in [(false, false), (false, true), (true, false), (true, true)] {
+                let blocks = family(Wanted { plain: plain_wanted, gzip });
+                for dialect in [Dialect::Text, Dialect::OpenMetrics] {
+                    let expected = written(&plain, dialect, Encoding::Identity);
+                    prop_assert_eq!(&written(&blocks, dialect, Encoding::Gzip), &expected);
+                    prop_assert_eq!(&written(&blocks, dialect, Encoding::Identity), &expected);
+                }
             }
         }
     }

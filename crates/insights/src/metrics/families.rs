@@ -3,7 +3,7 @@
 //!
 //! Metrics about ourselves are a second set, in [`super::own`].
 
-use super::exposition::{Block, Head, Kind, Samples};
+use super::exposition::{Block, Head, Kind, Samples, Wanted};
 use model::attribution::{Attribution, Memberships, MultiGroupRule};
 use model::names::{GroupName, UserName};
 use model::slug;
@@ -131,17 +131,18 @@ pub static FAMILIES: &[Family] = &[
     },
 ];
 
-/// Writes the families of one part.
-pub fn collect(view: &View<'_>, prefix: &str, part: Part) -> Vec<Block> {
+/// Writes the families of one part, in the encodings that are wanted.
+pub fn collect(view: &View<'_>, prefix: &str, part: Part, wanted: Wanted) -> Vec<Block> {
     let families = FAMILIES.iter().filter(|family| family.part == part);
     families
         .map(|family| {
-            let mut samples = Samples::new(Head {
+            let head = Head {
                 name: format!("{prefix}_{}", family.name),
                 help: family.help,
                 kind: family.kind,
                 labels: family.labels,
-            });
+            };
+            let mut samples = Samples::new(head, wanted);
             (family.collect)(view, &mut samples);
             samples.finish()
         })

@@ -3,7 +3,7 @@
 //! Values are set where things happen and written only at a scrape, so that the large families
 //! need not be written again for them. They name nobody.
 
-use super::exposition::{Block, Head, Kind, Samples};
+use super::exposition::{Block, Head, Kind, Samples, Wanted};
 use crate::hub::{ErrorKind, HubError, RequestLog};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -66,8 +66,18 @@ struct Polls {
     n_ok: u64,
     n_failed: u64,
     last_failed: bool,
+    last_error: Option<ReadError>,
     last_duration: Option<Duration>,
     last_complete: Option<Timestamp>,
+}
+
+/// Why the last read failed; names nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadError {
+    /// What it is counted under.
+    pub kind: ErrorKind,
+    /// What the administrator can do.
+    pub remedy: &'static str,
 }
 
 /// One metric about ourselves.
@@ -223,6 +233,7 @@ impl Own {
         let polls = values.polls.entry(data).or_default();
         polls.n_ok += 1;
         polls.last_failed = false;
+        polls.last_error = None;
         polls.last_duration = Some(duration);
         polls.last_complete = Some(at);
     }
@@ -237,6 +248,10 @@ impl Own {
         let polls = values.polls.entry(data).or_default();
         polls.n_failed += 1;
         polls.last_failed = true;
+        polls.last_error = Some(ReadError {
+            kind: error.kind(),
+            remedy: error.remedy(),
+        });
         polls.last_duration = Some(duration);
     }
 
@@ -276,18 +291,24 @@ impl Own {
         self.values().polls.get(&data)?.last_complete
     }
 
+    /// Why the last read failed, if it did.
+    pub fn last_error(&self, data: Data) -> Option<ReadError> {
+        self.values().polls.get(&data)?.last_error
+    }
+
     /// Writes all of them.
     pub fn collect(&self, now: Timestamp) -> Vec<Block> {
         let values = self.values();
         let families = OWN_FAMILIES.iter();
         families
             .map(|family| {
-                let mut samples = Samples::new(Head {
+                let head = Head {
                     name: family.name.to_owned(),
                     help: family.help,
                     kind: family.kind,
                     labels: family.labels,
-                });
+                };
+                let mut samples = Samples::new(head, Wanted::default());
                 (family.collect)(&values, &self.hub_name, now, &mut samples);
                 samples.finish()
             })

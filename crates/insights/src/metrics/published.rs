@@ -1,6 +1,6 @@
 //! What a scrape gets: replaced whole, so that no scrape sees half of a change.
 
-use super::exposition::{Block, Dialect, Encoding, Reply, compose};
+use super::exposition::{Block, Dialect, Encoding, Reply, Wanted, compose};
 use super::families::{self, Part, View};
 use super::own::Own;
 use jiff::Timestamp;
@@ -15,7 +15,8 @@ pub struct Published {
     namespace: String,
     prefix: String,
     written: RwLock<Arc<Written>>,
-    /// Whether anybody ever asked for gzip; if so it is made before it is asked for again.
+    /// What scrapers asked for since the families were last written.
+    plain_wanted: AtomicBool,
     gzip_wanted: AtomicBool,
 }
 
@@ -34,7 +35,9 @@ impl Published {
             namespace: namespace.to_owned(),
             prefix: prefix.to_owned(),
             written: RwLock::default(),
-            gzip_wanted: AtomicBool::new(false),
+            plain_wanted: AtomicBool::new(false),
+            // As Prometheus asks; whoever asks otherwise is served too, and remembered.
+            gzip_wanted: AtomicBool::new(true),
         };
         published.publish(&Snapshot::default());
         published
@@ -50,22 +53,25 @@ impl Published {
         let is_same = !is_first
             && same(before.snapshot.groups.as_ref(), snapshot.groups.as_ref())
             && same(before.snapshot.users.as_ref(), snapshot.users.as_ref());
+        let wanted = Wanted {
+            plain: self.plain_wanted.load(Ordering::Relaxed),
+            gzip: self.gzip_wanted.load(Ordering::Relaxed),
+        };
         let (membership, renamed) = if is_same {
             (before.membership.clone(), Vec::new())
         } else {
+            // Whoever wants it still will say so again.
+            self.plain_wanted.store(false, Ordering::Relaxed);
             let memberships = self.memberships(snapshot);
-            let blocks = self.collect(snapshot, &memberships, Part::Membership);
+            let blocks = self.collect(snapshot, &memberships, Part::Membership, wanted);
             (Arc::new(blocks), memberships.renamed)
         };
-        let presence = self.collect(snapshot, &Memberships::default(), Part::Presence);
+        let presence = self.collect(snapshot, &Memberships::default(), Part::Presence, wanted);
         let written = Written {
             snapshot: snapshot.clone(),
             membership,
             presence,
         };
-        if self.gzip_wanted.load(Ordering::Relaxed) {
-            written.blocks().for_each(Block::compress);
-        }
         *self.written.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(written);
         renamed
     }
@@ -82,9 +88,11 @@ impl Published {
 
     /// A scrape's reply.
     pub fn reply(&self, own: &Own, now: Timestamp, dialect: Dialect, encoding: Encoding) -> Reply {
-        if encoding == Encoding::Gzip {
-            self.gzip_wanted.store(true, Ordering::Relaxed);
-        }
+        let wanted = match encoding {
+            Encoding::Identity => &self.plain_wanted,
+            Encoding::Gzip => &self.gzip_wanted,
+        };
+        wanted.store(true, Ordering::Relaxed);
         let written = self.written();
         let own = own.collect(now);
         compose(written.blocks().chain(&own), dialect, encoding)
@@ -98,14 +106,20 @@ impl Published {
         self.attribution.apply(&groups.value, users)
     }
 
-    fn collect(&self, snapshot: &Snapshot, memberships: &Memberships, part: Part) -> Vec<Block> {
+    fn collect(
+        &self,
+        snapshot: &Snapshot,
+        memberships: &Memberships,
+        part: Part,
+        wanted: Wanted,
+    ) -> Vec<Block> {
         let view = View {
             snapshot,
             attribution: &self.attribution,
             memberships,
             namespace: &self.namespace,
         };
-        families::collect(&view, &self.prefix, part)
+        families::collect(&view, &self.prefix, part, wanted)
     }
 
     fn written(&self) -> Arc<Written> {

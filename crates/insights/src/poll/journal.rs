@@ -3,7 +3,6 @@
 use crate::hub::{ErrorKind, HubError};
 use crate::metrics::own::Data;
 use std::collections::BTreeMap;
-use std::error::Error;
 use tracing::{info, warn};
 
 /// What the log has been told.
@@ -32,7 +31,7 @@ impl Journal {
         }
         self.failing.insert(data, Failing { kind, n_times: 1 });
         let data = data.as_str();
-        let cause = causes(error);
+        let cause = error.with_causes();
         warn!(
             data,
             error.kind = kind.as_str(),
@@ -51,18 +50,4 @@ impl Journal {
             );
         }
     }
-}
-
-/// The message and what caused it, each once.
-fn causes(error: &HubError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -118,7 +118,7 @@ impl Poller {
                 });
                 self.snapshot.users = users_before;
                 self.complete(Data::Groups, started);
-                let duration_ms = started.elapsed().as_millis();
+                let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
                 if is_news {
                     info!(
                         n_groups,

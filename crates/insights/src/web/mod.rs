@@ -92,7 +92,7 @@ impl IntoResponse for Refusal {
             Self::Forbidden => (
                 StatusCode::FORBIDDEN,
                 "these metrics name people: send the scrape token or a hub token with the scope \
-                 read:metrics (or list:users and read:groups) as Authorization: Bearer TOKEN\n",
+                 read:metrics (or list:users, list:groups and read:groups) as Authorization: Bearer TOKEN\n",
             )
                 .into_response(),
             Self::TryLater { reason } => {

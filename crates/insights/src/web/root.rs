@@ -3,7 +3,7 @@
 
 use super::negotiation::{Wanted, page_or_metrics};
 use super::{Refusal, Site, metrics, no_store};
-use crate::metrics::own::Data;
+use crate::metrics::own::{Data, Own, ReadError};
 use crate::poll::clock::now;
 use askama::Template;
 use axum::extract::State;
@@ -41,30 +41,32 @@ struct StatusPage<'a> {
     reads: Vec<ReadStatus>,
 }
 
-/// One kind of data and how old it is.
+/// One kind of data, how old it is, and why it is not newer.
 struct ReadStatus {
     what: &'static str,
     age: Option<String>,
+    error: Option<ReadError>,
+}
+
+impl ReadStatus {
+    fn of(own: &Own, data: Data) -> Self {
+        let seconds = |at| now().duration_since(at).as_secs().max(0);
+        Self {
+            what: data.as_str(),
+            age: own
+                .last_complete(data)
+                .map(|at| format!("{} s ago", seconds(at))),
+            error: own.last_error(data),
+        }
+    }
 }
 
 fn page(site: &Site) -> Response {
-    let age = |data: Data| {
-        let at = site.own.last_complete(data)?;
-        Some(format!(
-            "{} s ago",
-            now().duration_since(at).as_secs().max(0)
-        ))
-    };
     let page = StatusPage {
         hub_name: &site.config.hub.name,
         prefix: &site.config.web.prefix,
         version: env!("CARGO_PKG_VERSION"),
-        reads: Data::ALL
-            .map(|data| ReadStatus {
-                what: data.as_str(),
-                age: age(data),
-            })
-            .into(),
+        reads: Data::ALL.map(|data| ReadStatus::of(&site.own, data)).into(),
     };
     let mut response = match page.render() {
         Ok(html) => Html(html).into_response(),

@@ -106,6 +106,7 @@ pub(crate) struct RealHub {
     pub(crate) folder: Arc<tempfile::TempDir>,
     options: HubOptions,
     ports: Ports,
+    is_replaced: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -141,7 +142,7 @@ impl RealHub {
         self.process.stop();
         let again = Self::start_in(self.options.clone(), self.ports, self.folder.clone());
         // The old proxy is the new hub's to clean up, not ours.
-        std::mem::forget(self);
+        self.is_replaced = true;
         again
     }
 
@@ -157,6 +158,7 @@ impl RealHub {
             folder,
             options,
             ports,
+            is_replaced: false,
         };
         hub.wait_until_ready();
         hub
@@ -224,6 +226,9 @@ impl RealHub {
 impl Drop for RealHub {
     fn drop(&mut self) {
         self.process.stop();
+        if self.is_replaced {
+            return;
+        }
         // A hub that was killed leaves its proxy; a service of ours leaves by itself.
         let pid_file = self.folder.path().join("proxy.pid");
         let pid = std::fs::read_to_string(pid_file).unwrap_or_default();
