@@ -1,7 +1,7 @@
 //! What a hub that is down, slow, lying or half-answering does to the numbers: nothing but the
 //! age. The table `docs/failures.md` is made from the cases below.
 
-use crate::support::{Scrape, Service, SimServer, Spoiler, block_on};
+use crate::support::{Scrape, Service, SimServer, Spoiler, block_on, http};
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -438,18 +438,33 @@ fn down() {
     });
     assert_eq!(later.memberships(), MEMBERSHIPS);
     assert_eq!(later.value("jupyterhub_insights_hub_up", &[]), Some(0.0));
+    let page = status_page(&service);
+    assert!(
+        page.contains("the last read failed (unreachable)"),
+        "{page}"
+    );
+    assert!(page.contains("check that the hub runs"), "{page}");
 
     let _sim = SimServer::start_on(port, |world| {
         fill(world);
         world.add_user("new");
     });
     service.until("the new user", |scrape| scrape.text.contains("\"new\""));
+    assert!(!status_page(&service).contains("failed"));
     let log = service.process.output();
     let n_told = log
         .lines()
         .filter(|line| line.contains("Could not read the hub's groups"))
         .count();
     assert_eq!(n_told, 2, "once for each time it was down: {log}");
+}
+
+/// What a browser gets at the prefix.
+fn status_page(service: &Service) -> String {
+    block_on(async {
+        let request = http().get(&service.url).header("Accept", "text/html");
+        request.send().await.unwrap().text().await.unwrap()
+    })
 }
 
 /// An hour of a clock that runs as fast as it can.
