@@ -6,6 +6,7 @@ pub mod docs;
 pub mod exposition;
 pub mod families;
 pub mod own;
+mod piece;
 mod published;
 
 pub use published::Published;
