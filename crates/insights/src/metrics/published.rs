@@ -149,3 +149,46 @@ fn same<T: PartialEq + ?Sized>(
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::attribution::{ExtraMultipleRow, MultiGroupRule};
+    use model::filter::GroupFilter;
+    use model::snapshot::{Dated, Group};
+
+    fn snapshot(members: &[&str], second: i64) -> Snapshot {
+        let members = members.iter().map(|&name| name.into());
+        let groups = vec![Group::new("physics".into(), members)];
+        let at = Timestamp::from_second(second).unwrap();
+        Snapshot {
+            groups: Some(Dated {
+                value: groups.into(),
+                at,
+            }),
+            ..Snapshot::default()
+        }
+    }
+
+    #[test]
+    fn memberships_are_written_once_per_change_however_often_they_are_read() {
+        let rules = Attribution {
+            filter: GroupFilter::default(),
+            rule: MultiGroupRule::InEach,
+            extra_row: ExtraMultipleRow::Omit,
+        };
+        let published = Published::new(rules, "hub", "jupyterhub");
+        published.publish(&snapshot(&["ada"], 1));
+        let first = published.written();
+        published.publish(&snapshot(&["ada"], 2));
+        assert!(Arc::ptr_eq(
+            &first.membership,
+            &published.written().membership
+        ));
+        published.publish(&snapshot(&["ada", "grace"], 3));
+        assert!(!Arc::ptr_eq(
+            &first.membership,
+            &published.written().membership
+        ));
+    }
+}

@@ -141,19 +141,8 @@ pub(super) async fn add_members(
     Path(group): Path<String>,
     body: Bytes,
 ) -> Reply {
-    let scopes = may_change_members(&hub, &caller, &group)?;
-    let body = object(&body)?;
-    let users = names(&body, "users")?;
-    let users = users.ok_or_else(|| Refusal::bad_request("Must specify users to add"))?;
-    let mut world = hub.world_mut();
-    refuse_unknown_users(&world, &users)?;
-    for user in users {
-        world.add_member(&group, user);
-    }
-    Ok(JsonReply::of(&GroupReply::new(
-        groups::find(&world, &group)?,
-        scopes,
-    )))
+    let missing = "Must specify users to add";
+    change_members(&hub, &caller, &group, &body, missing, World::add_member)
 }
 
 /// `{"users": [...]}` leave the group.
@@ -163,17 +152,28 @@ pub(super) async fn remove_members(
     Path(group): Path<String>,
     body: Bytes,
 ) -> Reply {
-    let scopes = may_change_members(&hub, &caller, &group)?;
-    let body = object(&body)?;
-    let users = names(&body, "users")?;
-    let users = users.ok_or_else(|| Refusal::bad_request("Must specify users to delete"))?;
+    let missing = "Must specify users to delete";
+    change_members(&hub, &caller, &group, &body, missing, World::remove_member)
+}
+
+fn change_members(
+    hub: &SimHub,
+    caller: &Caller,
+    group: &str,
+    body: &Bytes,
+    missing: &'static str,
+    change: fn(&mut World, &str, &str) -> bool,
+) -> Reply {
+    let scopes = may_change_members(hub, caller, group)?;
+    let body = object(body)?;
+    let users = names(&body, "users")?.ok_or_else(|| Refusal::bad_request(missing))?;
     let mut world = hub.world_mut();
     refuse_unknown_users(&world, &users)?;
     for user in users {
-        world.remove_member(&group, user);
+        change(&mut world, group, user);
     }
     Ok(JsonReply::of(&GroupReply::new(
-        groups::find(&world, &group)?,
+        groups::find(&world, group)?,
         scopes,
     )))
 }
