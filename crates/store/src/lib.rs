@@ -4,5 +4,6 @@
 //! functions take and return `model` types, plain values, and the opaque [`Table`].
 
 mod table;
+pub mod tables;
 
 pub use table::{Column, Format, Table, TableError};
