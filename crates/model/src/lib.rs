@@ -8,6 +8,7 @@ pub mod days;
 pub mod fact;
 pub mod filter;
 pub mod names;
+pub mod session;
 pub mod slug;
 pub mod snapshot;
 pub mod tally;
