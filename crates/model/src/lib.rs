@@ -5,6 +5,7 @@
 
 pub mod attribution;
 pub mod days;
+pub mod diff;
 pub mod fact;
 pub mod filter;
 pub mod names;
