@@ -39,7 +39,7 @@ pub struct SessionSpan<'a> {
     pub started: Timestamp,
     /// Its end, or now while it is running. Before `started` means no time at all.
     pub until: Timestamp,
-    /// `None` when its activity is not known, which is not the same as none.
+    /// Sorted; `None` when its activity is not known, which is not the same as none.
     pub active_hours: Option<&'a [ActiveHour]>,
 }
 
@@ -72,8 +72,9 @@ pub fn user_days<'a>(
     let calendar = Calendar::new(zone, days);
     let mut sums: BTreeMap<(Day, &UserName), DaySum> = BTreeMap::new();
     for session in sessions {
-        for (day, part) in calendar.parts(&session) {
-            sums.entry((day, session.user)).or_default().add(&part);
+        for (day, span) in calendar.days_of(&session) {
+            let sum = sums.entry((day, session.user));
+            sum.or_insert(DaySum::NOTHING).add(&session, span);
         }
     }
     let rows = sums.into_iter().map(|((day, user), sum)| UserDay {
@@ -81,7 +82,7 @@ pub fn user_days<'a>(
         user: user.clone(),
         sessions: sum.sessions,
         hours: hours(sum.microseconds),
-        active_seconds: sum.active.seconds(),
+        active_seconds: sum.active_seconds,
     });
     rows.collect()
 }
@@ -162,86 +163,37 @@ impl fmt::Display for Day {
     }
 }
 
-/// The days that were asked for, with their spans: a year is looked up in the zone once and not
-/// for each session.
-struct Calendar {
-    days: Vec<(Day, DaySpan)>,
-}
+/// The days that were asked for, in order, with their spans: a year is looked up in the zone once
+/// and not for each session. Skipped days are left out.
+struct Calendar(Vec<(Day, DaySpan)>);
 
-/// What a session gives to one day.
-struct DayPart {
-    microseconds: i64,
-    active: Active,
-}
-
-#[derive(Default)]
+/// What the sessions of one user and day add up to.
 struct DaySum {
     sessions: u32,
     microseconds: i64,
-    active: Active,
-}
-
-/// Seconds, or that they are not known.
-enum Active {
-    Seconds(u64),
-    Unknown,
+    active_seconds: Option<u64>,
 }
 
 impl Calendar {
     fn new(zone: &TimeZone, days: RangeInclusive<Day>) -> Self {
-        let mut spans = Vec::new();
-        let mut day = *days.start();
-        while day <= *days.end() {
-            spans.push((day, day.span(zone)));
-            if day.next() == day {
-                break;
-            }
-            day = day.next();
-        }
-        // A skipped day has no time that something could have happened in.
-        spans.retain(|(_, span)| span.start < span.end);
-        Self { days: spans }
+        let all = std::iter::successors(Some(*days.start()), |day| {
+            Some(day.next()).filter(|next| next > day)
+        });
+        let spans = all
+            .take_while(|day| day <= days.end())
+            .map(|day| (day, day.span(zone)))
+            .filter(|(_, span)| span.start < span.end);
+        Self(spans.collect())
     }
 
-    fn parts(&self, session: &SessionSpan<'_>) -> Vec<(Day, DayPart)> {
+    /// Days that the session ran a moment of.
+    fn days_of(&self, session: &SessionSpan<'_>) -> impl Iterator<Item = (Day, DaySpan)> {
         let last_moment = session.last_moment();
-        let first = self.index_of(session.started);
-        let touched = self.days[first..]
-            .iter()
-            .take_while(|(_, span)| span.start <= last_moment);
-        let part = |(day, span): &(Day, DaySpan)| {
-            let active = match session.active_hours {
-                Some(_) => Active::Seconds(0),
-                None => Active::Unknown,
-            };
-            let microseconds = session.microseconds_in(*span);
-            (
-                *day,
-                DayPart {
-                    microseconds,
-                    active,
-                },
-            )
-        };
-        let mut parts: Vec<(Day, DayPart)> = touched.map(part).collect();
-        for active_hour in session.active_hours.unwrap_or_default() {
-            let moment = active_hour.hour.clamp(session.started, last_moment);
-            let is_before = self
-                .days
-                .first()
-                .is_some_and(|(_, span)| moment < span.start);
-            let index = self.index_of(moment) - first;
-            if let Some((_, part)) = parts.get_mut(index).filter(|_| !is_before) {
-                part.active
-                    .add(&Active::Seconds(active_hour.seconds.into()));
-            }
-        }
-        parts
-    }
-
-    /// Of the day that `at` lies in, or of the first one for an earlier `at`.
-    fn index_of(&self, at: Timestamp) -> usize {
-        self.days.partition_point(|(_, span)| span.end <= at)
+        let first = self
+            .0
+            .partition_point(|(_, span)| span.end <= session.started);
+        let days = self.0[first..].iter().copied();
+        days.take_while(move |(_, span)| span.start <= last_moment)
     }
 }
 
@@ -257,35 +209,31 @@ impl SessionSpan<'_> {
         let to = self.until.min(span.end);
         (to.as_microsecond() - from.as_microsecond()).max(0)
     }
+
+    fn active_seconds_in(&self, span: DaySpan) -> Option<u64> {
+        let hours = self.active_hours?;
+        let last_moment = self.last_moment();
+        let moment = |active: &ActiveHour| active.hour.clamp(self.started, last_moment);
+        let first = hours.partition_point(|active| moment(active) < span.start);
+        let of_day = hours[first..]
+            .iter()
+            .take_while(|active| moment(active) < span.end);
+        Some(of_day.map(|active| u64::from(active.seconds)).sum())
+    }
 }
 
 impl DaySum {
-    fn add(&mut self, part: &DayPart) {
+    const NOTHING: Self = Self {
+        sessions: 0,
+        microseconds: 0,
+        active_seconds: Some(0),
+    };
+
+    fn add(&mut self, session: &SessionSpan<'_>, span: DaySpan) {
+        let active_seconds = self.active_seconds.zip(session.active_seconds_in(span));
         self.sessions += 1;
-        self.microseconds += part.microseconds;
-        self.active.add(&part.active);
-    }
-}
-
-impl Active {
-    fn add(&mut self, more: &Active) {
-        *self = match (&*self, more) {
-            (Self::Seconds(seconds), Self::Seconds(more)) => Self::Seconds(seconds + more),
-            _ => Self::Unknown,
-        };
-    }
-
-    fn seconds(&self) -> Option<u64> {
-        match self {
-            Self::Seconds(seconds) => Some(*seconds),
-            Self::Unknown => None,
-        }
-    }
-}
-
-impl Default for Active {
-    fn default() -> Self {
-        Self::Seconds(0)
+        self.microseconds += session.microseconds_in(span);
+        self.active_seconds = active_seconds.map(|(sum, more)| sum + more);
     }
 }
 

@@ -191,7 +191,6 @@ fn days_outside_the_range_are_left_out() {
 #[test]
 fn a_range_that_ends_before_it_begins_has_no_days() {
     let given = given("ada 1T00:00..1T02:00 1T00:00=60", &TimeZone::UTC);
-    #[expect(clippy::reversed_empty_ranges, reason = "the point of the test")]
     let days = Day::of(Timestamp::MAX, &TimeZone::UTC)..=day("2026-05-01");
     assert_eq!(
         user_days([span(&given)].into_iter(), &TimeZone::UTC, days),

@@ -96,21 +96,16 @@ fn facts(text: &str) -> Vec<Fact> {
 /// `100-160 stopped`, `100- seen 150` while it runs; `event` where only events tell of it, `a60`
 /// for active seconds.
 fn render(session: &Session) -> String {
-    let mut text = format!("{}-", session.started.as_second());
-    match session.end {
-        Some(end) => text += &format!("{} {}", end.at.as_second(), end.reason.as_str()),
-        None => text += &format!(" seen {}", session.last_seen.as_second()),
-    }
-    if session.origin == Origin::EventsOnly {
-        text += " event";
-    }
-    if let Some(seconds) = session.active_seconds {
-        text += &format!(" a{seconds}");
-    }
-    if let Some(options) = &session.options {
-        text += &format!(" {options}");
-    }
-    text
+    let started = session.started.as_second();
+    let mut words = vec![match session.end {
+        Some(end) => format!("{started}-{} {}", end.at.as_second(), end.reason.as_str()),
+        None => format!("{started}- seen {}", session.last_seen.as_second()),
+    }];
+    let is_event = session.origin == Origin::EventsOnly;
+    words.extend(is_event.then(|| "event".to_owned()));
+    words.extend(session.active_seconds.map(|seconds| format!("a{seconds}")));
+    words.extend(session.options.as_ref().map(ToString::to_string));
+    words.join(" ")
 }
 
 #[track_caller]
