@@ -66,6 +66,15 @@ impl Draft {
         }
     }
 
+    /// Whether a start event of that time can be about this session. One that only events tell of
+    /// started when its start event says.
+    pub(super) fn may_have_started_at(&self, at: Timestamp) -> bool {
+        match self.origin {
+            Origin::Polled => self.started.duration_since(at) <= SLACK,
+            Origin::EventsOnly => at.duration_since(self.started) <= SLACK,
+        }
+    }
+
     /// Facts are added in the order of time, so what ended it so far came before `at`.
     pub(super) fn is_open_at(&self, at: Timestamp) -> bool {
         let gone = self.disappearance();
@@ -93,17 +102,14 @@ impl Draft {
             ..end
         });
         let last_seen = self.last_sign();
-        let active_seconds = self.active.as_ref();
+        let active_seconds = self.active_seconds();
+        let active_hours = self.active.into_iter().flatten();
         Session {
             started: self.started,
             end,
             last_seen: end.map_or(last_seen, |end| end.at.min(last_seen)),
-            active_seconds: active_seconds
-                .map(|hours| hours.values().map(|&seconds| u64::from(seconds)).sum()),
-            active_hours: self
-                .active
-                .unwrap_or_default()
-                .into_iter()
+            active_seconds,
+            active_hours: active_hours
                 .map(|(hour, seconds)| ActiveHour { hour, seconds })
                 .collect(),
             options: self.options,
@@ -178,6 +184,11 @@ impl Draft {
         gones
             .filter(|gone| last_polled <= gone.at)
             .min_by_key(Disappearance::precedence)
+    }
+
+    fn active_seconds(&self) -> Option<u64> {
+        let active = self.active.as_ref()?;
+        Some(active.values().map(|&seconds| u64::from(seconds)).sum())
     }
 
     fn last_polled(&self) -> Timestamp {

@@ -13,7 +13,8 @@
 //!   `started` are allowed for rounded times), unless polling missed it more than two seconds
 //!   earlier, or a stop or death had ended it. Every other start event opens a session that is
 //!   known from events only. A second start event within a polled session that nothing ended is a
-//!   repetition; one after its end is another session.
+//!   repetition, as is one within two seconds after a start that only events tell of; one after
+//!   the end of a session is another session.
 //! - A stop or death ends the latest session begun by then, if that one was still open. It is
 //!   ignored when polling saw the session more than two seconds later, or missed it more than two
 //!   seconds before. Of several, the earliest counts. Only a stop within two seconds after a death

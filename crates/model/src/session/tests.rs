@@ -339,6 +339,19 @@ fn a_second_start_event_is_a_repetition_unless_the_session_ended() {
 }
 
 #[test]
+fn a_start_event_told_twice_with_rounded_times_is_one() {
+    check("start 100; start 102; stop 130", "100-130 stopped event");
+    check(
+        "start 100; start 103; stop 130",
+        "100-100 unobserved event; 103-130 stopped event",
+    );
+    check(
+        "start 100; stop 101; start 102",
+        "100-101 stopped event; 102- seen 102 event",
+    );
+}
+
+#[test]
 fn a_server_that_no_poll_ever_saw_can_be_missed() {
     check(
         "start 100; gone ? 100..160",

@@ -62,8 +62,8 @@ impl Timeline {
     fn add_start(&mut self, at: Timestamp) {
         let rounded = at.checked_add(SLACK).unwrap_or(Timestamp::MAX);
         let mut begun = self.drafts.range_mut(..=rounded).rev();
-        let polled = begun.find(|(_, draft)| draft.origin == Origin::Polled);
-        if let Some((_, draft)) = polled.filter(|(_, draft)| draft.is_open_at(at)) {
+        let latest = begun.find(|(_, draft)| draft.may_have_started_at(at));
+        if let Some((_, draft)) = latest.filter(|(_, draft)| draft.is_open_at(at)) {
             draft.start_event = draft.start_event.max(Some(at));
             return;
         }

@@ -135,6 +135,19 @@ fn by_key(servers: &[Server]) -> BTreeMap<ServerKey, &Server> {
 }
 
 impl Running {
+    /// Its activity so far, unless it is unknown: what the next look of another day would tell.
+    ///
+    /// Put to the recorded facts it makes a running session's activity complete. Hours that were
+    /// told before may be missing in the tally alone.
+    pub fn activity(&self, now: Timestamp) -> Option<KeyedFact> {
+        self.tally.last_activity?;
+        let what = What::Activity {
+            started: self.started,
+            hours: self.tally.active_hours(),
+        };
+        Some(self.fact(now, what))
+    }
+
     fn new(key: ServerKey, started: Timestamp, server: &Server, look: &Look) -> Self {
         let seen_ready = look.at.max(started);
         let mut tally = Tally::default();
@@ -196,15 +209,6 @@ impl Running {
         };
         let gone = self.fact(now, what);
         self.activity(now).into_iter().chain([gone])
-    }
-
-    fn activity(&self, now: Timestamp) -> Option<KeyedFact> {
-        self.tally.last_activity?;
-        let what = What::Activity {
-            started: self.started,
-            hours: self.tally.active_hours(),
-        };
-        Some(self.fact(now, what))
     }
 
     fn fact(&self, at: Timestamp, what: What) -> KeyedFact {
