@@ -4,7 +4,12 @@
 //! no JSON: the `hub` module of the service converts the hub's replies into these types.
 
 pub mod attribution;
+pub mod days;
+pub mod diff;
+pub mod fact;
 pub mod filter;
 pub mod names;
+pub mod session;
 pub mod slug;
 pub mod snapshot;
+pub mod tally;

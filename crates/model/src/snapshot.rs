@@ -41,6 +41,11 @@ pub struct Server {
     pub last_activity: Option<Timestamp>,
     /// Whether it answers.
     pub ready: bool,
+    /// What the user chose when it was started (profile, image, ...): `user_options` as JSON text,
+    /// `None` when that is empty or hidden.
+    pub options: Option<Arc<str>>,
+    /// Image it runs, where the hub tells.
+    pub image: Option<Arc<str>>,
 }
 
 /// One complete answer of the hub and when it was complete.
