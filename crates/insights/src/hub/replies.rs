@@ -159,6 +159,8 @@ pub(super) fn active_user(reply: &UserReply<'_>) -> Result<ActiveUser, HubError>
         started: server.started,
         last_activity: server.last_activity,
         ready: server.ready,
+        options: None,
+        image: None,
     });
     Ok(ActiveUser {
         servers: servers.collect(),

@@ -297,22 +297,28 @@ fn start_in_utc(day: jiff::civil::Date) -> Timestamp {
 }
 
 /// Rows as one batch with the table's schema.
-pub(crate) fn batch_of<R: Row>(rows: &[R]) -> Result<RecordBatch, serde_arrow::Error> {
+pub(crate) fn batch_of<R: Row>(rows: &[R]) -> Result<RecordBatch, RowsError> {
     let schema = R::TABLE.schema();
     // The month is the last column and the only one that rows do not carry.
     let own = schema.fields().len() - 1;
-    let batch = serde_arrow::to_record_batch(&schema.fields()[..own], &rows)?;
+    let batch = serde_arrow::to_record_batch(&schema.fields()[..own], &rows)
+        .map_err(|error| RowsError(error.into()))?;
     let months: StringArray = rows.iter().map(|row| Some(month_of(row.time()))).collect();
     let mut columns = batch.columns().to_vec();
     columns.push(Arc::new(months));
     RecordBatch::try_new(schema, columns)
-        .map_err(|error| serde_arrow::Error::custom(error.to_string()))
+        .map_err(|error| RowsError(error.into()))
 }
 
 /// The rows of a batch that has at least the table's columns.
-pub(crate) fn rows_of<R: Row>(batch: &RecordBatch) -> Result<Vec<R>, serde_arrow::Error> {
-    serde_arrow::from_record_batch(batch)
+pub(crate) fn rows_of<R: Row>(batch: &RecordBatch) -> Result<Vec<R>, RowsError> {
+    serde_arrow::from_record_batch(batch).map_err(|error| RowsError(error.into()))
 }
+
+/// Rows and table do not fit each other: a bug, or a file that somebody else wrote.
+#[derive(Debug, thiserror::Error)]
+#[error("rows do not fit their table")]
+pub(crate) struct RowsError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 /// Times in rows: microseconds since 1970.
 pub(crate) mod micros {
