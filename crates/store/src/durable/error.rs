@@ -23,6 +23,13 @@ pub(crate) enum DurableError {
     /// A file of which parts were never written, or whose upload was aborted.
     #[error("could not publish `{}`: not all of its parts were written", path.display())]
     Incomplete { path: PathBuf },
+    /// deltalake addresses files by URL and decodes such a name once too often.
+    #[error(
+        "no table can be read in `{}`: its name has a `%` before two hexadecimal digits, choose \
+         another `store.path`",
+        path.display()
+    )]
+    PercentName { path: PathBuf },
     /// The store writes in its own folder only.
     #[error("`{}` is outside the folder `{}`", path.display(), root.display())]
     Outside { path: PathBuf, root: PathBuf },
@@ -70,9 +77,13 @@ pub(crate) fn disk_error<'error>(
     error: &'error (dyn Error + 'static),
 ) -> Option<&'error io::Error> {
     // The innermost: `BufWriter` wraps the error of a store into an `io::Error` of its own.
-    std::iter::successors(Some(error), |error| error.source())
-        .filter_map(|error| error.downcast_ref::<io::Error>())
-        .last()
+    let mut innermost = None;
+    let mut next = Some(error);
+    while let Some(error) = next {
+        innermost = error.downcast_ref::<io::Error>().or(innermost);
+        next = error.source();
+    }
+    innermost
 }
 
 /// Whether the disk, or our share of it, is full: waiting and room help, a retry at once does not.

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -53,7 +53,8 @@ impl Folder {
 
     /// The path, if it names something below the root.
     pub(super) fn inside(&self, path: PathBuf) -> Result<PathBuf> {
-        if path.starts_with(&self.root) && path != self.root {
+        let goes_up = path.components().any(|part| part == Component::ParentDir);
+        if path.starts_with(&self.root) && path != self.root && !goes_up {
             return Ok(path);
         }
         Err(DurableError::Outside {

@@ -44,8 +44,9 @@ use std::fmt;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Component, Path as FilePath, PathBuf};
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use url::Url;
 
@@ -71,6 +72,9 @@ impl DurableFolder {
         let root = create_all(root)
             .and_then(|()| root.canonicalize())
             .map_err(DurableError::disk("open", root))?;
+        if has_percent_code(&root) {
+            return Err(DurableError::PercentName { path: root });
+        }
         let prefix = Path::from_absolute_path(&root)
             .map_err(io::Error::other)
             .map_err(DurableError::disk("address", &root))?;
@@ -82,24 +86,17 @@ impl DurableFolder {
     }
 
     /// The way to create or open the Delta table in `table_folder`, a path below this folder.
+    ///
+    /// `load()` on a folder that does not exist is an error of the kernel, not `NotATable`.
     pub(crate) fn open_builder(
         self: &Arc<Self>,
         table_folder: impl AsRef<FilePath>,
     ) -> DeltaResult<DeltaTableBuilder> {
-        let table_folder = table_folder.as_ref();
-        let outside = || {
-            DeltaTableError::InvalidTableLocation(format!(
-                "`{}` is no folder below `{}`",
-                table_folder.display(),
-                self.folder.root().display()
-            ))
-        };
-        let is_plain = |part| !matches!(part, Component::ParentDir);
+        let invalid =
+            |error: DurableError| DeltaTableError::InvalidTableLocation(error.to_string());
         let path = self.folder.root().join(table_folder);
-        if !path.starts_with(self.folder.root()) || !path.components().all(is_plain) {
-            return Err(outside());
-        }
-        let url = Url::from_directory_path(&path).map_err(|()| outside())?;
+        let path = self.folder.inside(path).map_err(invalid)?;
+        let url = Url::from_directory_path(path).expect("a path below the root is absolute");
         let store: Arc<dyn ObjectStore> = Arc::<Self>::clone(self);
         Ok(DeltaTableBuilder::from_url(url.clone())?.with_storage_backend(store, url))
     }
@@ -246,7 +243,7 @@ fn delete(
     locations: Vec<Result<Path>>,
 ) -> Vec<Result<Path>> {
     let mut paths = Vec::new();
-    let locations: Vec<_> = locations
+    let locations: Vec<Result<Path>> = locations
         .into_iter()
         .map(|location| {
             let location = location?;
@@ -273,6 +270,11 @@ async fn blocking<T: Send + 'static>(
         Ok(runtime) => runtime.spawn_blocking(work).await?,
         Err(_) => work(),
     }
+}
+
+fn has_percent_code(path: &FilePath) -> bool {
+    let is_code = |bytes: &[u8]| bytes[0] == b'%' && bytes[1..].iter().all(u8::is_ascii_hexdigit);
+    path.as_os_str().as_bytes().windows(3).any(is_code)
 }
 
 /// The root and what leads to it, once and for all; not through [`Disk`], which begins below.

@@ -9,7 +9,6 @@ use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Something that a file system for the store must be able to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,11 +128,8 @@ struct Probe<'probe> {
 
 impl<'probe> Probe<'probe> {
     fn new(folder: &'probe Path, disk: &'probe dyn Disk) -> Result<Self, ProbeError> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let inner = folder.join(format!(".probe-{}-{number}", std::process::id()));
-        // Containers share a folder and a process id: what is there is of a process that died.
-        let _ = fs::remove_dir_all(&inner);
+        // Containers on one folder may all be process 1, so that a process id would not do.
+        let inner = folder.join(format!(".probe-{:016x}", rand::random::<u64>()));
         match disk.make_dir(&inner) {
             Ok(()) => Ok(Self {
                 folder,
@@ -203,7 +199,9 @@ impl<'probe> Probe<'probe> {
             self.disk.unlink(&self.inner.join("open")),
         )?;
         let mut bytes = Vec::new();
-        let read = file.rewind().and_then(|()| file.read_to_end(&mut bytes));
+        let read = file
+            .rewind()
+            .and_then(|()| file.read_to_end(&mut bytes).map(drop));
         self.can(Ability::OpenUnlinks, read)?;
         if bytes != b"bytes" {
             return Err(self.lacks(Ability::OpenUnlinks, None));
@@ -222,9 +220,9 @@ impl<'probe> Probe<'probe> {
     }
 
     /// A failure that is not about room or rights is about the ability.
-    fn can<T>(&self, ability: Ability, result: io::Result<T>) -> Result<(), ProbeError> {
+    fn can(&self, ability: Ability, result: io::Result<()>) -> Result<(), ProbeError> {
         match result {
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
             Err(source) => Err(match general(self.folder, source) {
                 ProbeError::Unusable { source, .. } => self.lacks(ability, Some(source)),
                 general => general,
