@@ -96,20 +96,33 @@ impl Flush<'_> {
         Ok(in_history)
     }
 
-    async fn waiting(&self, def: &'static TableDef, after: i64, limit: usize) -> Result<Waiting, FlushError> {
+    async fn waiting(
+        &self,
+        def: &'static TableDef,
+        after: i64,
+        limit: usize,
+    ) -> Result<Waiting, FlushError> {
         let hub = Arc::clone(self.hub);
-        let read = move |connection: &rusqlite::Connection| spool::waiting(connection, def, &hub, after, limit);
+        let read = move |connection: &rusqlite::Connection| {
+            spool::waiting(connection, def, &hub, after, limit)
+        };
         Ok(self.state.read(read).await?)
     }
 
     async fn forget(&self, def: &'static TableDef, upto: i64) -> Result<(), FlushError> {
         let hub = Arc::clone(self.hub);
-        let forget = move |connection: &rusqlite::Connection| spool::forget(connection, def, &hub, upto);
+        let forget =
+            move |connection: &rusqlite::Connection| spool::forget(connection, def, &hub, upto);
         Ok(self.writer.write(forget).await?)
     }
 
     /// The rows without those that the history has held for longer than ids are remembered.
-    async fn batch(&self, table: &HistoryTable, waiting: Waiting, now: Timestamp) -> Result<RecordBatch, FlushError> {
+    async fn batch(
+        &self,
+        table: &HistoryTable,
+        waiting: Waiting,
+        now: Timestamp,
+    ) -> Result<RecordBatch, FlushError> {
         let def = table.def();
         let batch = batch_of_lines(def, &waiting)?;
         if def.kind == RowKind::Revised {
@@ -117,8 +130,12 @@ impl Flush<'_> {
         }
         let recent = now.saturating_sub(RECENT).unwrap_or(Timestamp::MIN);
         let late = waiting.times.iter().filter(|time| **time < recent);
-        let months: BTreeSet<Partition> =
-            late.map(|time| Partition { hub: self.hub.to_string(), month: month_of(*time) }).collect();
+        let months: BTreeSet<Partition> = late
+            .map(|time| Partition {
+                hub: self.hub.to_string(),
+                month: month_of(*time),
+            })
+            .collect();
         if months.is_empty() {
             return Ok(batch);
         }
@@ -128,7 +145,10 @@ impl Flush<'_> {
 }
 
 /// The waiting rows with the table's columns.
-pub(crate) fn batch_of_lines(def: &TableDef, waiting: &Waiting) -> Result<RecordBatch, HistoryError> {
+pub(crate) fn batch_of_lines(
+    def: &TableDef,
+    waiting: &Waiting,
+) -> Result<RecordBatch, HistoryError> {
     let failed = |error: arrow::error::ArrowError| HistoryError::rows(def, error);
     let schema = def.schema();
     let own = schema.fields().len() - 1;
@@ -144,13 +164,20 @@ pub(crate) fn batch_of_lines(def: &TableDef, waiting: &Waiting) -> Result<Record
     let Some(batch) = decoder.flush().map_err(failed)? else {
         return Ok(RecordBatch::new_empty(schema));
     };
-    let months: StringArray = waiting.times.iter().map(|time| Some(month_of(*time))).collect();
+    let months: StringArray = waiting
+        .times
+        .iter()
+        .map(|time| Some(month_of(*time)))
+        .collect();
     let mut columns = batch.columns().to_vec();
     columns.push(Arc::new(months));
     RecordBatch::try_new(schema, columns).map_err(failed)
 }
 
-async fn known_ids(table: &HistoryTable, months: BTreeSet<Partition>) -> Result<HashSet<String>, FlushError> {
+async fn known_ids(
+    table: &HistoryTable,
+    months: BTreeSet<Partition>,
+) -> Result<HashSet<String>, FlushError> {
     let def = table.def();
     let mut known = HashSet::new();
     for file in table.files().await? {
@@ -175,10 +202,14 @@ pub(crate) async fn blocking<T: Send + 'static>(
     outcome.map_err(|error| HistoryError::rows(def, error))?
 }
 
-fn without(batch: &RecordBatch, known: &HashSet<String>) -> Result<RecordBatch, arrow::error::ArrowError> {
+fn without(
+    batch: &RecordBatch,
+    known: &HashSet<String>,
+) -> Result<RecordBatch, arrow::error::ArrowError> {
     let index = batch.schema().index_of("id")?;
     let ids = batch.column(index).as_string::<i32>();
-    let is_new: BooleanArray =
-        (0..ids.len()).map(|row| Some(!known.contains(ids.value(row)))).collect();
+    let is_new: BooleanArray = (0..ids.len())
+        .map(|row| Some(!known.contains(ids.value(row))))
+        .collect();
     filter_record_batch(batch, &is_new)
 }

@@ -48,15 +48,22 @@ pub(crate) struct Lock {
 impl Folder {
     /// Makes the folder, readable by its owner only, and tries its file system.
     pub fn prepare(root: &Path) -> Result<Self, FolderError> {
-        let unusable = |source| FolderError::Unusable { path: root.to_owned(), source };
+        let unusable = |source| FolderError::Unusable {
+            path: root.to_owned(),
+            source,
+        };
         if !root.is_dir() {
-            DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(|source| {
-                if source.kind() == io::ErrorKind::ReadOnlyFilesystem {
-                    read_only(root)
-                } else {
-                    unusable(source)
-                }
-            })?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(root)
+                .map_err(|source| {
+                    if source.kind() == io::ErrorKind::ReadOnlyFilesystem {
+                        read_only(root)
+                    } else {
+                        unusable(source)
+                    }
+                })?;
         }
         probe(root).map_err(|error| FolderError::Unfit {
             path: root.to_owned(),
@@ -64,20 +71,30 @@ impl Folder {
             reason: error.to_string(),
         })?;
         std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o700)).map_err(unusable)?;
-        let folder = Self { root: root.canonicalize().map_err(unusable)? };
+        let folder = Self {
+            root: root.canonicalize().map_err(unusable)?,
+        };
         let temporary = folder.temporary();
         if !temporary.is_dir() {
-            DirBuilder::new().mode(0o700).create(&temporary).map_err(unusable)?;
+            DirBuilder::new()
+                .mode(0o700)
+                .create(&temporary)
+                .map_err(unusable)?;
         }
         Ok(folder)
     }
 
     /// A folder that is there already, to be read only.
     pub fn existing(root: &Path) -> Result<Self, FolderError> {
-        let folder = Self { root: root.to_owned() };
+        let folder = Self {
+            root: root.to_owned(),
+        };
         match File::open(folder.state_db()) {
             Ok(_) => Ok(folder),
-            Err(source) => Err(FolderError::Unusable { path: folder.state_db(), source }),
+            Err(source) => Err(FolderError::Unusable {
+                path: folder.state_db(),
+                source,
+            }),
         }
     }
 
@@ -103,7 +120,10 @@ impl Folder {
 
     /// Takes the lock of the hub; `None` if another process has it.
     pub(crate) fn try_lock(&self, hub: &str) -> Result<Option<Lock>, FolderError> {
-        self.lock(&format!("lock-{}", crate::tables::RowId::of(&["lock", hub]).as_str()))
+        self.lock(&format!(
+            "lock-{}",
+            crate::tables::RowId::of(&["lock", hub]).as_str()
+        ))
     }
 
     /// Takes the lock for work on whole tables, whatever the hub.
@@ -113,7 +133,10 @@ impl Folder {
 
     fn lock(&self, name: &str) -> Result<Option<Lock>, FolderError> {
         let path = self.root.join(name);
-        let unusable = |source| FolderError::Unusable { path: path.clone(), source };
+        let unusable = |source| FolderError::Unusable {
+            path: path.clone(),
+            source,
+        };
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)

@@ -1,14 +1,17 @@
 //! Closing days, and correcting closed ones.
 
-use super::{Hub, KeyedRecord, PresentServers, begin, keep_last_closed, last_closed, recorded_since, user_day_row};
+use super::{
+    Hub, KeyedRecord, PresentServers, begin, keep_last_closed, last_closed, recorded_since,
+    user_day_row,
+};
 use crate::state::{StateError, facts, spool};
 use crate::tables;
+use jiff::Timestamp;
 use jiff::ToSpan as _;
 use model::days::{Day, SessionSpan, UserDay, user_days};
 use model::fact::ServerKey;
 use model::names::UserName;
 use model::session::{self, Session};
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::BTreeMap;
 
@@ -64,8 +67,18 @@ fn day_before(day: Day) -> Day {
     Day::new(day.date().saturating_sub(1.day()))
 }
 
-fn close(connection: &Connection, hub: &Hub, day: Day, present: &PresentServers) -> Result<(), StateError> {
-    let mut counted = ended(recorded_since(connection, &hub.name, day.span(&hub.zone).start, None)?);
+fn close(
+    connection: &Connection,
+    hub: &Hub,
+    day: Day,
+    present: &PresentServers,
+) -> Result<(), StateError> {
+    let mut counted = ended(recorded_since(
+        connection,
+        &hub.name,
+        day.span(&hub.zone).start,
+        None,
+    )?);
     for key in present.running.keys() {
         counted.extend(running(connection, hub, key, present)?);
     }
@@ -77,11 +90,13 @@ fn close(connection: &Connection, hub: &Hub, day: Day, present: &PresentServers)
 }
 
 fn ended(records: Vec<KeyedRecord>) -> Vec<Counted> {
-    let counted = records.into_iter().map(|KeyedRecord { key, session }| Counted {
-        until: session.end.map_or(session.last_seen, |end| end.at),
-        key,
-        session,
-    });
+    let counted = records
+        .into_iter()
+        .map(|KeyedRecord { key, session }| Counted {
+            until: session.end.map_or(session.last_seen, |end| end.at),
+            key,
+            session,
+        });
     counted.collect()
 }
 
@@ -96,7 +111,9 @@ fn running(
         return Ok(None);
     };
     let facts = facts::of_key(connection, &hub.name, key)?;
-    let open = session::sessions(&facts).pop().filter(|session| session.end.is_none());
+    let open = session::sessions(&facts)
+        .pop()
+        .filter(|session| session.end.is_none());
     Ok(open.map(|session| Counted {
         key: key.clone(),
         until: seen.last_seen.max(session.last_seen),
@@ -131,13 +148,20 @@ fn recompute_user(
         return Ok(());
     };
     let from = first.span(&hub.zone).start;
-    let mut counted = ended(recorded_since(connection, &hub.name, from, Some(user.as_str()))?);
+    let mut counted = ended(recorded_since(
+        connection,
+        &hub.name,
+        from,
+        Some(user.as_str()),
+    )?);
     for key in present.running.keys().filter(|key| key.user == *user) {
         counted.extend(running(connection, hub, key, present)?);
     }
     let spans = counted.iter().map(Counted::span);
-    let mut found: BTreeMap<Day, UserDay> =
-        user_days(spans, &hub.zone, *first..=*last).into_iter().map(|day| (day.day, day)).collect();
+    let mut found: BTreeMap<Day, UserDay> = user_days(spans, &hub.zone, *first..=*last)
+        .into_iter()
+        .map(|day| (day.day, day))
+        .collect();
     for day in days {
         let user_day = found.remove(day).unwrap_or_else(|| nothing(*day, user));
         write_if_changed(connection, hub, &user_day)?;
@@ -147,10 +171,19 @@ fn recompute_user(
 
 /// What stands in the table when later news took all sessions of a day away.
 pub(crate) fn nothing(day: Day, user: &UserName) -> UserDay {
-    UserDay { day, user: user.clone(), sessions: 0, hours: 0.0, active_seconds: None }
+    UserDay {
+        day,
+        user: user.clone(),
+        sessions: 0,
+        hours: 0.0,
+        active_seconds: None,
+    }
 }
 
-fn dirty_days(connection: &Connection, hub: &str) -> Result<BTreeMap<UserName, Vec<Day>>, StateError> {
+fn dirty_days(
+    connection: &Connection,
+    hub: &str,
+) -> Result<BTreeMap<UserName, Vec<Day>>, StateError> {
     let mut select = connection.prepare_cached(
         "select user, day from dirty_days where hub = ?1
          and user in (select distinct user from dirty_days where hub = ?1 order by user limit ?2)",
@@ -160,18 +193,32 @@ fn dirty_days(connection: &Connection, hub: &str) -> Result<BTreeMap<UserName, V
     let mut dirty: BTreeMap<UserName, Vec<Day>> = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let (user, day): (String, String) = (row.get(0)?, row.get(1)?);
-        let day = day.parse().map_err(|error: jiff::Error| StateError::Corrupt(error.to_string()))?;
-        dirty.entry(UserName::new(user)).or_default().push(Day::new(day));
+        let day = day
+            .parse()
+            .map_err(|error: jiff::Error| StateError::Corrupt(error.to_string()))?;
+        dirty
+            .entry(UserName::new(user))
+            .or_default()
+            .push(Day::new(day));
     }
     Ok(dirty)
 }
 
-fn write_if_changed(connection: &Connection, hub: &Hub, user_day: &UserDay) -> Result<(), StateError> {
+fn write_if_changed(
+    connection: &Connection,
+    hub: &Hub,
+    user_day: &UserDay,
+) -> Result<(), StateError> {
     let known = recorded_day(connection, &hub.name, user_day)?;
     let revision = known.as_ref().map_or(0, |known| known.revision);
     let row = user_day_row(&hub.name, user_day, revision + 1);
     let is_same = match &known {
-        Some(known) => tables::UserDay { revision: row.revision, ..known.clone() } == row,
+        Some(known) => {
+            tables::UserDay {
+                revision: row.revision,
+                ..known.clone()
+            } == row
+        }
         None => user_day.sessions == 0,
     };
     if is_same {
@@ -181,19 +228,38 @@ fn write_if_changed(connection: &Connection, hub: &Hub, user_day: &UserDay) -> R
     keep_day(connection, &hub.name, &row)
 }
 
-fn recorded_day(connection: &Connection, hub: &str, user_day: &UserDay) -> Result<Option<tables::UserDay>, StateError> {
-    let mut select =
-        connection.prepare_cached("select row from recorded_days where hub = ?1 and user = ?2 and day = ?3")?;
+fn recorded_day(
+    connection: &Connection,
+    hub: &str,
+    user_day: &UserDay,
+) -> Result<Option<tables::UserDay>, StateError> {
+    let mut select = connection.prepare_cached(
+        "select row from recorded_days where hub = ?1 and user = ?2 and day = ?3",
+    )?;
     let text: Option<String> = select
-        .query_row([hub, user_day.user.as_str(), &user_day.day.to_string()], |row| row.get(0))
+        .query_row(
+            [hub, user_day.user.as_str(), &user_day.day.to_string()],
+            |row| row.get(0),
+        )
         .optional()?;
     Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
 }
 
 /// Keeps the highest revision of a day at hand.
-pub(crate) fn keep_day(connection: &Connection, hub: &str, row: &tables::UserDay) -> Result<(), StateError> {
+pub(crate) fn keep_day(
+    connection: &Connection,
+    hub: &str,
+    row: &tables::UserDay,
+) -> Result<(), StateError> {
     connection
-        .prepare_cached("insert or replace into recorded_days (hub, user, day, row) values (?1, ?2, ?3, ?4)")?
-        .execute(params![hub, row.user.as_str(), row.day.to_string(), serde_json::to_string(row)?])?;
+        .prepare_cached(
+            "insert or replace into recorded_days (hub, user, day, row) values (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![
+            hub,
+            row.user.as_str(),
+            row.day.to_string(),
+            serde_json::to_string(row)?
+        ])?;
     Ok(())
 }

@@ -7,13 +7,13 @@
 mod days;
 mod rows;
 
-pub(crate) use days::{close_days, recompute_days};
+pub(crate) use days::{close_days, keep_day, nothing, recompute_days};
 pub(crate) use rows::{session_row, user_day_row};
 
-use crate::state::facts::{self, AT_HAND, Lateness};
+use crate::state::facts::{self, AT_HAND};
 use crate::state::{StateError, keep_setting, present, setting, spool, time};
-use jiff::{SignedDuration, Timestamp};
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use model::days::Day;
 use model::diff::Running;
 use model::fact::{Fact, KeyedFact, ServerKey, StopEvidence, Watch, What};
@@ -35,8 +35,12 @@ pub(crate) struct Hub {
 }
 
 /// Looks at servers with news; gives how many were looked at. Called within a transaction.
-pub(crate) fn derive(connection: &Connection, hub: &Hub, now: Timestamp) -> Result<usize, StateError> {
-    let keys = facts::dirty(connection, &hub.name, Lateness::Recent, KEYS_AT_ONCE)?;
+pub(crate) fn derive(
+    connection: &Connection,
+    hub: &Hub,
+    now: Timestamp,
+) -> Result<usize, StateError> {
+    let keys = facts::dirty(connection, &hub.name, KEYS_AT_ONCE)?;
     if keys.is_empty() {
         return Ok(0);
     }
@@ -58,7 +62,10 @@ impl PresentServers {
         let running = present::read_servers(connection, hub)?;
         Ok(Self {
             at: present::read_at_servers(connection, hub)?,
-            running: running.into_iter().map(|running| (running.key.clone(), running)).collect(),
+            running: running
+                .into_iter()
+                .map(|running| (running.key.clone(), running))
+                .collect(),
         })
     }
 }
@@ -84,7 +91,9 @@ fn look_at(
     let Some(unseen) = unseen else {
         return facts::clean(connection, &hub.name, key);
     };
-    let looked = present.at.filter(|at| at.duration_since(unseen.last_seen) > SEEN_WITHIN);
+    let looked = present
+        .at
+        .filter(|at| at.duration_since(unseen.last_seen) > SEEN_WITHIN);
     match looked {
         Some(at) => tell_never_seen(connection, hub, key, unseen, at, now)?,
         None => facts::wait(connection, &hub.name, key)?,
@@ -108,7 +117,10 @@ fn tell_never_seen(
         hub_restarted: None,
         stop_counted: StopEvidence::Unknown,
     };
-    let fact = KeyedFact { key: key.clone(), fact: Fact { at, what } };
+    let fact = KeyedFact {
+        key: key.clone(),
+        fact: Fact { at, what },
+    };
     let mut intake = spool::Intake::default();
     intake.event(&facts::event_of(&hub.name, &fact))?;
     intake.write(connection, &hub.name, now)?;
@@ -135,7 +147,10 @@ pub(crate) fn keep_recorded(
     key: &ServerKey,
     recorded: &Recorded,
 ) -> Result<(), StateError> {
-    let ended = recorded.session.end.map_or(recorded.session.last_seen, |end| end.at);
+    let ended = recorded
+        .session
+        .end
+        .map_or(recorded.session.last_seen, |end| end.at);
     connection
         .prepare_cached(
             "insert or replace into recorded (hub, user, server, started, ended, row) values (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -163,10 +178,14 @@ fn mark_days(
     let Some(last) = last_closed(connection, &hub.name)? else {
         return Ok(());
     };
-    let at_hand = Day::of(now.saturating_sub(AT_HAND).unwrap_or(Timestamp::MIN), &hub.zone).next();
+    let at_hand = Day::of(
+        now.saturating_sub(AT_HAND).unwrap_or(Timestamp::MIN),
+        &hub.zone,
+    )
+    .next();
     let mut day = Day::of(change.session.started, &hub.zone).max(at_hand);
-    let mut insert =
-        connection.prepare_cached("insert or ignore into dirty_days (hub, user, day) values (?1, ?2, ?3)")?;
+    let mut insert = connection
+        .prepare_cached("insert or ignore into dirty_days (hub, user, day) values (?1, ?2, ?3)")?;
     while day <= last {
         insert.execute(params![hub.name, key.user.as_str(), day.to_string()])?;
         day = day.next();
@@ -174,10 +193,16 @@ fn mark_days(
     Ok(())
 }
 
-fn recorded(connection: &Connection, hub: &str, key: &ServerKey) -> Result<Vec<Recorded>, StateError> {
+fn recorded(
+    connection: &Connection,
+    hub: &str,
+    key: &ServerKey,
+) -> Result<Vec<Recorded>, StateError> {
     let mut select = connection
         .prepare_cached("select row from recorded where hub = ?1 and user = ?2 and server = ?3")?;
-    let rows = select.query_map([hub, key.user.as_str(), &key.server], |row| row.get::<_, String>(0))?;
+    let rows = select.query_map([hub, key.user.as_str(), &key.server], |row| {
+        row.get::<_, String>(0)
+    })?;
     let mut recorded = Vec::new();
     for row in rows {
         recorded.push(serde_json::from_str(&row?)?);
@@ -196,18 +221,29 @@ pub(crate) fn last_closed(connection: &Connection, hub: &str) -> Result<Option<D
     day.map_err(|error: jiff::Error| StateError::Corrupt(error.to_string()))
 }
 
-pub(crate) fn keep_last_closed(connection: &Connection, hub: &str, day: Day) -> Result<(), StateError> {
+pub(crate) fn keep_last_closed(
+    connection: &Connection,
+    hub: &str,
+    day: Day,
+) -> Result<(), StateError> {
     keep_setting(connection, &closed_setting(hub), &day.to_string())
 }
 
 /// Forgets what is too old to change by ordinary news: sessions that ended before `AT_HAND` and
 /// before the last closed day, with their facts. Called within a transaction; gives how many
 /// servers were looked at.
-pub(crate) fn forget_old(connection: &Connection, hub: &Hub, now: Timestamp) -> Result<usize, StateError> {
+pub(crate) fn forget_old(
+    connection: &Connection,
+    hub: &Hub,
+    now: Timestamp,
+) -> Result<usize, StateError> {
     let Some(last) = last_closed(connection, &hub.name)? else {
         return Ok(0);
     };
-    let cutoff = now.saturating_sub(AT_HAND).unwrap_or(Timestamp::MIN).min(last.span(&hub.zone).start);
+    let cutoff = now
+        .saturating_sub(AT_HAND)
+        .unwrap_or(Timestamp::MIN)
+        .min(last.span(&hub.zone).start);
     let keys = facts::keys_older_than(connection, &hub.name, cutoff, KEYS_AT_ONCE)?;
     let mut n_forgotten = 0;
     for key in &keys {
@@ -220,10 +256,17 @@ pub(crate) fn forget_old(connection: &Connection, hub: &Hub, now: Timestamp) -> 
 }
 
 /// Everything before the first session that is still at hand goes; whether something went.
-fn forget_old_of(connection: &Connection, hub: &Hub, key: &ServerKey, cutoff: Timestamp) -> Result<bool, StateError> {
+fn forget_old_of(
+    connection: &Connection,
+    hub: &Hub,
+    key: &ServerKey,
+    cutoff: Timestamp,
+) -> Result<bool, StateError> {
     let facts = facts::of_key(connection, &hub.name, key)?;
     let newest = |session: &Session| {
-        let about = facts.iter().filter(|fact| started_of(fact) == Some(session.started));
+        let about = facts
+            .iter()
+            .filter(|fact| started_of(fact) == Some(session.started));
         about.map(|fact| fact.at).max()
     };
     let sessions = session::sessions(&facts);
@@ -232,19 +275,29 @@ fn forget_old_of(connection: &Connection, hub: &Hub, key: &ServerKey, cutoff: Ti
         end.is_none_or(|end| end >= cutoff) || newest(session).is_some_and(|at| at >= cutoff)
     });
     let boundary = first_kept.map_or(cutoff, |session| session.started.min(cutoff));
-    let old = |fact: &&Fact| fact.at < boundary || started_of(fact).is_some_and(|started| started < boundary);
+    let old = |fact: &&Fact| {
+        fact.at < boundary || started_of(fact).is_some_and(|started| started < boundary)
+    };
     let mut n_old = 0;
     for fact in facts.iter().filter(old) {
         facts::remove(connection, &hub.name, key, fact)?;
         n_old += 1;
     }
     connection
-        .prepare_cached("delete from recorded where hub = ?1 and user = ?2 and server = ?3 and started < ?4")?
-        .execute(params![hub.name, key.user.as_str(), &*key.server, boundary.as_microsecond()])?;
+        .prepare_cached(
+            "delete from recorded where hub = ?1 and user = ?2 and server = ?3 and started < ?4",
+        )?
+        .execute(params![
+            hub.name,
+            key.user.as_str(),
+            &*key.server,
+            boundary.as_microsecond()
+        ])?;
     Ok(n_old > 0)
 }
 
-fn started_of(fact: &Fact) -> Option<Timestamp> {
+/// The run of the server that the fact names.
+pub(crate) fn started_of(fact: &Fact) -> Option<Timestamp> {
     match &fact.what {
         What::Seen { started, .. } | What::Activity { started, .. } => Some(*started),
         What::Gone { started, .. } => *started,
@@ -266,11 +319,18 @@ pub(crate) fn recorded_since(
     let mut rows = select.query(params![hub, from.as_microsecond(), user])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let (user, server, text): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let (user, server, text): (String, String, String) =
+            (row.get(0)?, row.get(1)?, row.get(2)?);
         let recorded: Recorded = serde_json::from_str(&text)?;
         if recorded.standing == Standing::Valid {
-            let key = ServerKey { user: user.as_str().into(), server: server.into() };
-            found.push(KeyedRecord { key, session: recorded.session });
+            let key = ServerKey {
+                user: user.as_str().into(),
+                server: server.into(),
+            };
+            found.push(KeyedRecord {
+                key,
+                session: recorded.session,
+            });
         }
     }
     Ok(found)
@@ -286,5 +346,8 @@ pub(crate) struct KeyedRecord {
 pub(crate) fn begin(connection: &Connection, hub: &str) -> Result<Option<Timestamp>, StateError> {
     let text = setting(connection, &format!("begin/{hub}"))?;
     let micros = text.map(|text| text.parse::<i64>()).transpose();
-    micros.map_err(|error| StateError::Corrupt(error.to_string()))?.map(time).transpose()
+    micros
+        .map_err(|error| StateError::Corrupt(error.to_string()))?
+        .map(time)
+        .transpose()
 }

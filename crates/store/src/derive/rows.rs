@@ -25,7 +25,9 @@ pub(crate) fn session_row(hub: &Arc<str>, key: &ServerKey, recorded: &Recorded) 
         ended,
         last_seen: session.last_seen,
         end_reason: reason.as_str().into(),
-        active_seconds: session.active_seconds.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)),
+        active_seconds: session
+            .active_seconds
+            .map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)),
         options: session.options.clone(),
         image: session.image.clone(),
         withdrawn: recorded.standing == Standing::Withdrawn,
@@ -43,7 +45,9 @@ pub(crate) fn user_day_row(hub: &Arc<str>, day: &UserDay, revision: i64) -> tabl
         user: day.user.clone(),
         sessions: i64::from(day.sessions),
         hours: day.hours,
-        active_seconds: day.active_seconds.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)),
+        active_seconds: day
+            .active_seconds
+            .map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)),
         cpu_core_seconds: None,
         memory_byte_seconds: None,
         gpu_seconds: None,

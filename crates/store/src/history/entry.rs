@@ -26,8 +26,15 @@ pub(super) struct Recovered {
 pub(super) fn recover(table: &Path) -> Result<Recovered, HistoryError> {
     let log = table.join("_delta_log");
     let mut entries = entries(&log)?;
-    let mut recovered = Recovered { set_aside: None, to_sync: Vec::new() };
-    if let Some(last) = entries.last().filter(|last| !is_whole(last).unwrap_or(false)).cloned() {
+    let mut recovered = Recovered {
+        set_aside: None,
+        to_sync: Vec::new(),
+    };
+    if let Some(last) = entries
+        .last()
+        .filter(|last| !is_whole(last).unwrap_or(false))
+        .cloned()
+    {
         let aside = last.with_extension("json.cut-off");
         fs::rename(&last, &aside).map_err(|source| failed(&last, source))?;
         recovered.set_aside = Some(SetAside { path: aside });
@@ -46,10 +53,12 @@ pub(crate) fn entries(log: &Path) -> Result<Vec<PathBuf>, HistoryError> {
     let mut entries = Vec::new();
     for entry in listed {
         let path = entry.map_err(|source| failed(log, source))?.path();
-        let is_commit = path.extension().is_some_and(|extension| extension == "json")
-            && path
-                .file_stem()
-                .is_some_and(|stem| stem.len() == 20 && stem.as_encoded_bytes().iter().all(u8::is_ascii_digit));
+        let is_commit = path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+            && path.file_stem().is_some_and(|stem| {
+                stem.len() == 20 && stem.as_encoded_bytes().iter().all(u8::is_ascii_digit)
+            });
         if is_commit {
             entries.push(path);
         }
@@ -61,14 +70,21 @@ pub(crate) fn entries(log: &Path) -> Result<Vec<PathBuf>, HistoryError> {
 /// Whether every line of the entry is a JSON object and there is at least one.
 pub(crate) fn is_whole(entry: &Path) -> Result<bool, HistoryError> {
     let text = fs::read(entry).map_err(|source| failed(entry, source))?;
-    let mut lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).peekable();
+    let mut lines = text
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .peekable();
     Ok(lines.peek().is_some()
-        && lines.all(|line| serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line).is_ok()))
+        && lines.all(|line| {
+            serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line).is_ok()
+        }))
 }
 
 fn added_files(entry: &Path, table: &Path) -> Result<Vec<PathBuf>, HistoryError> {
     let text = fs::read_to_string(entry).map_err(|source| failed(entry, source))?;
-    let actions = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let actions = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let paths = actions.filter_map(|action| {
         let path = action.get("add")?.get("path")?.as_str()?;
         let decoded = object_store::path::Path::from_url_path(path).ok()?;
@@ -78,5 +94,8 @@ fn added_files(entry: &Path, table: &Path) -> Result<Vec<PathBuf>, HistoryError>
 }
 
 fn failed(path: &Path, source: std::io::Error) -> HistoryError {
-    HistoryError::File { path: path.to_owned(), source }
+    HistoryError::File {
+        path: path.to_owned(),
+        source,
+    }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Partition {
 }
 
 /// One active data file.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct DataFile {
     /// Where it is.
     pub(crate) path: PathBuf,
@@ -44,7 +44,10 @@ impl DataFile {
         let value = |name: &str| values.get(name).cloned().flatten().unwrap_or_default();
         Self {
             path: folder.join(view.object_store_path().as_ref()),
-            partition: Partition { hub: value(HUB), month: value(MONTH) },
+            partition: Partition {
+                hub: value(HUB),
+                month: value(MONTH),
+            },
             size: view.size().unsigned_abs(),
             n_rows: view.num_records().map(|n_rows| n_rows as u64),
             view,
@@ -65,7 +68,11 @@ impl DataFile {
     }
 
     /// Some of its columns, as text, numbers and times of the table.
-    pub(crate) fn read_columns(&self, def: &TableDef, names: &[&str]) -> Result<Vec<RecordBatch>, HistoryError> {
+    pub(crate) fn read_columns(
+        &self,
+        def: &TableDef,
+        names: &[&str],
+    ) -> Result<Vec<RecordBatch>, HistoryError> {
         let schema = def.schema();
         let batches = self.open(Some(names))?.map(|batch| {
             let batch = batch.map_err(|error| self.damaged(error))?;
@@ -94,11 +101,17 @@ impl DataFile {
             let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
             builder = builder.with_projection(mask);
         }
-        builder.with_batch_size(8192).build().map_err(|error| self.damaged(error))
+        builder
+            .with_batch_size(8192)
+            .build()
+            .map_err(|error| self.damaged(error))
     }
 
     fn damaged(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> HistoryError {
-        HistoryError::Damaged { path: self.path.clone(), source: source.into() }
+        HistoryError::Damaged {
+            path: self.path.clone(),
+            source: source.into(),
+        }
     }
 }
 
@@ -112,14 +125,17 @@ fn whole(
     let schema = def.schema();
     let n_rows = batch.num_rows();
     let constant = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value; n_rows])) };
-    let columns = schema.fields().iter().map(|field| match field.name().as_str() {
-        HUB => Ok(constant(&partition.hub)),
-        MONTH => Ok(constant(&partition.month)),
-        name => match batch.column_by_name(name) {
-            Some(column) => cast(column, field.data_type()),
-            None => Ok(new_null_array(field.data_type(), n_rows)),
-        },
-    });
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| match field.name().as_str() {
+            HUB => Ok(constant(&partition.hub)),
+            MONTH => Ok(constant(&partition.month)),
+            name => match batch.column_by_name(name) {
+                Some(column) => cast(column, field.data_type()),
+                None => Ok(new_null_array(field.data_type(), n_rows)),
+            },
+        });
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
     RecordBatch::try_new(schema, columns)
 }
@@ -133,9 +149,13 @@ impl HistoryTable {
             .try_collect()
             .await
             .map_err(|error| HistoryError::delta(self.def, error))?;
-        let mut files: Vec<DataFile> =
-            views.into_iter().map(|view| DataFile::of(view, &self.folder)).collect();
-        files.sort_by(|left, right| (&left.partition, &left.path).cmp(&(&right.partition, &right.path)));
+        let mut files: Vec<DataFile> = views
+            .into_iter()
+            .map(|view| DataFile::of(view, &self.folder))
+            .collect();
+        files.sort_by(|left, right| {
+            (&left.partition, &left.path).cmp(&(&right.partition, &right.path))
+        });
         Ok(files)
     }
 }

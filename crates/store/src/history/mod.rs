@@ -6,6 +6,7 @@
 
 mod entry;
 mod files;
+mod log;
 mod write;
 
 pub(crate) use entry::SetAside;
@@ -15,8 +16,8 @@ pub(crate) use write::{Change, Replacement};
 use crate::durable::DurableFolder;
 use crate::tables::{HUB, MONTH, TABLES, TableDef};
 use deltalake_core::DeltaTable;
-use deltalake_core::kernel::{StructField, StructType};
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel as _;
+use deltalake_core::kernel::{StructField, StructType};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::SaveMode;
 use std::collections::BTreeSet;
@@ -79,7 +80,10 @@ impl HistoryError {
             Delta::Transaction {
                 source: TransactionError::CommitConflict(_) | TransactionError::MaxCommitAttempts(_),
             } => Self::Conflict { table: name },
-            other => Self::Delta { table: name, source: Box::new(other) },
+            other => Self::Delta {
+                table: name,
+                source: Box::new(other),
+            },
         }
     }
 
@@ -87,7 +91,10 @@ impl HistoryError {
         table: &TableDef,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self::Rows { table: table.name, source: source.into() }
+        Self::Rows {
+            table: table.name,
+            source: source.into(),
+        }
     }
 }
 
@@ -109,7 +116,10 @@ pub(crate) struct HistoryTable {
 impl History {
     /// The tables in the folder that `durable` writes to.
     pub(crate) fn new(root: &Path, durable: Arc<DurableFolder>) -> Self {
-        Self { root: root.to_owned(), durable }
+        Self {
+            root: root.to_owned(),
+            durable,
+        }
     }
 
     /// Where it is.
@@ -123,7 +133,10 @@ impl History {
     }
 
     /// The table as it is now; `None` if no row was ever written.
-    pub(crate) async fn table(&self, def: &'static TableDef) -> Result<Option<HistoryTable>, HistoryError> {
+    pub(crate) async fn table(
+        &self,
+        def: &'static TableDef,
+    ) -> Result<Option<HistoryTable>, HistoryError> {
         let folder = self.folder(def);
         if !has_log(&folder) {
             return Ok(None);
@@ -139,7 +152,10 @@ impl History {
     }
 
     /// The table as it is now, made if it is not there, with all columns of this version.
-    pub(crate) async fn table_to_write(&self, def: &'static TableDef) -> Result<HistoryTable, HistoryError> {
+    pub(crate) async fn table_to_write(
+        &self,
+        def: &'static TableDef,
+    ) -> Result<HistoryTable, HistoryError> {
         if let Some(table) = self.table(def).await? {
             return table.with_all_columns().await;
         }
@@ -161,7 +177,10 @@ impl History {
             .and_then(deltalake_core::DeltaTableBuilder::build)
             .map_err(failed)?
             .log_store();
-        let columns = struct_type(def)?.fields().cloned().collect::<Vec<StructField>>();
+        let columns = struct_type(def)?
+            .fields()
+            .cloned()
+            .collect::<Vec<StructField>>();
         CreateBuilder::new()
             .with_log_store(log_store)
             .with_table_name(def.name)
@@ -187,9 +206,13 @@ impl History {
             let recovered = entry::recover(&folder)?;
             set_aside.extend(recovered.set_aside);
             let path = folder.clone();
-            self.durable.sync_existing(recovered.to_sync).await.map_err(|error| {
-                HistoryError::File { path, source: std::io::Error::other(error) }
-            })?;
+            self.durable
+                .sync_existing(recovered.to_sync)
+                .await
+                .map_err(|error| HistoryError::File {
+                    path,
+                    source: std::io::Error::other(error),
+                })?;
         }
         Ok(set_aside)
     }
@@ -218,7 +241,10 @@ fn properties(def: &TableDef) -> Vec<(String, Option<String>)> {
     [
         ("delta.dataSkippingStatsColumns", in_statistics.join(",")),
         ("delta.logRetentionDuration", "interval 1 days".to_owned()),
-        ("delta.deletedFileRetentionDuration", "interval 1 hours".to_owned()),
+        (
+            "delta.deletedFileRetentionDuration",
+            "interval 1 hours".to_owned(),
+        ),
         ("delta.enableExpiredLogCleanup", "false".to_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), Some(value)))
@@ -268,7 +294,11 @@ impl HistoryTable {
         let failed = |error| HistoryError::delta(def, error);
         let known: BTreeSet<String> = {
             let snapshot = self.delta.snapshot().map_err(failed)?;
-            snapshot.schema().fields().map(|field| field.name().clone()).collect()
+            snapshot
+                .schema()
+                .fields()
+                .map(|field| field.name().clone())
+                .collect()
         };
         let wanted = struct_type(def)?;
         let missing: Vec<StructField> = wanted
@@ -277,7 +307,12 @@ impl HistoryTable {
             .cloned()
             .collect();
         if !missing.is_empty() {
-            self.delta = self.delta.add_columns().with_fields(missing).await.map_err(failed)?;
+            self.delta = self
+                .delta
+                .add_columns()
+                .with_fields(missing)
+                .await
+                .map_err(failed)?;
         }
         Ok(self)
     }

@@ -6,8 +6,8 @@
 use super::StateError;
 use crate::tables::{Event, RowId};
 use jiff::{SignedDuration, Timestamp};
-use model::fact::{ActiveHour, Fact, ServerKey, StopEvidence, Watch, What};
 pub(crate) use model::fact::KeyedFact;
+use model::fact::{ActiveHour, Fact, ServerKey, StopEvidence, Watch, What};
 use model::names::UserName;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,15 @@ pub fn event_of(hub: &Arc<str>, fact: &KeyedFact) -> Event {
     };
     let ServerKey { user, server } = &fact.key;
     let at = fact.fact.at;
-    let id = RowId::of(&["event", hub, &kind, &at.to_string(), user.as_str(), server, &detail]);
+    let id = RowId::of(&[
+        "event",
+        hub,
+        &kind,
+        &at.to_string(),
+        user.as_str(),
+        server,
+        &detail,
+    ]);
     Event {
         id,
         hub: Arc::clone(hub),
@@ -105,25 +113,45 @@ pub(crate) fn of_event(event: &Event) -> Option<KeyedFact> {
         user: event.user.clone()?,
         server: event.server.clone().unwrap_or_default(),
     };
-    let fact = Fact { at: event.at, what: told.what() };
+    let fact = Fact {
+        at: event.at,
+        what: told.what(),
+    };
     Some(KeyedFact { key, fact })
 }
 
 impl Told {
     fn of(what: &What) -> Self {
         match what.clone() {
-            What::Seen { started, options, image } => Self::ServerSeen {
+            What::Seen {
+                started,
+                options,
+                image,
+            } => Self::ServerSeen {
                 started,
                 options: options.and_then(|text| serde_json::from_str(&text).ok()),
                 image,
             },
             What::Activity { started, hours } => Self::ServerActivity {
                 started,
-                active_seconds_by_hour: hours.iter().map(|hour| (hour.hour, hour.seconds)).collect(),
+                active_seconds_by_hour: hours
+                    .iter()
+                    .map(|hour| (hour.hour, hour.seconds))
+                    .collect(),
             },
-            What::Gone { started, last_seen, watch, hub_restarted, stop_counted } => {
-                Self::ServerGone { started, last_seen, watch, hub_restarted, stop_counted }
-            }
+            What::Gone {
+                started,
+                last_seen,
+                watch,
+                hub_restarted,
+                stop_counted,
+            } => Self::ServerGone {
+                started,
+                last_seen,
+                watch,
+                hub_restarted,
+                stop_counted,
+            },
             What::Start => Self::ServerStart,
             What::Stop => Self::ServerStop,
             What::Died => Self::ServerDied,
@@ -132,21 +160,38 @@ impl Told {
 
     fn what(self) -> What {
         match self {
-            Self::ServerSeen { started, options, image } => What::Seen {
+            Self::ServerSeen {
+                started,
+                options,
+                image,
+            } => What::Seen {
                 started,
                 options: options.map(|value| value.to_string().into()),
                 image,
             },
-            Self::ServerActivity { started, active_seconds_by_hour } => What::Activity {
+            Self::ServerActivity {
+                started,
+                active_seconds_by_hour,
+            } => What::Activity {
                 started,
                 hours: active_seconds_by_hour
                     .into_iter()
                     .map(|(hour, seconds)| ActiveHour { hour, seconds })
                     .collect(),
             },
-            Self::ServerGone { started, last_seen, watch, hub_restarted, stop_counted } => {
-                What::Gone { started, last_seen, watch, hub_restarted, stop_counted }
-            }
+            Self::ServerGone {
+                started,
+                last_seen,
+                watch,
+                hub_restarted,
+                stop_counted,
+            } => What::Gone {
+                started,
+                last_seen,
+                watch,
+                hub_restarted,
+                stop_counted,
+            },
             Self::ServerStart => What::Start,
             Self::ServerStop => What::Stop,
             Self::ServerDied => What::Died,
@@ -176,9 +221,16 @@ pub(super) fn write(
 }
 
 /// Keeps a fact at hand.
-pub(crate) fn put(connection: &Connection, hub: &str, key: &ServerKey, fact: &Fact) -> Result<(), StateError> {
+pub(crate) fn put(
+    connection: &Connection,
+    hub: &str,
+    key: &ServerKey,
+    fact: &Fact,
+) -> Result<(), StateError> {
     connection
-        .prepare_cached("insert or ignore into facts (hub, user, server, at, fact) values (?1, ?2, ?3, ?4, ?5)")?
+        .prepare_cached(
+            "insert or ignore into facts (hub, user, server, at, fact) values (?1, ?2, ?3, ?4, ?5)",
+        )?
         .execute(params![
             hub,
             key.user.as_str(),
@@ -190,21 +242,34 @@ pub(crate) fn put(connection: &Connection, hub: &str, key: &ServerKey, fact: &Fa
 }
 
 /// All facts of the server that are at hand.
-pub(crate) fn of_key(connection: &Connection, hub: &str, key: &ServerKey) -> Result<Vec<Fact>, StateError> {
-    let mut select = connection
-        .prepare_cached("select at, fact from facts where hub = ?1 and user = ?2 and server = ?3")?;
+pub(crate) fn of_key(
+    connection: &Connection,
+    hub: &str,
+    key: &ServerKey,
+) -> Result<Vec<Fact>, StateError> {
+    let mut select = connection.prepare_cached(
+        "select at, fact from facts where hub = ?1 and user = ?2 and server = ?3",
+    )?;
     let mut rows = select.query(params![hub, key.user.as_str(), &*key.server])?;
     let mut facts = Vec::new();
     while let Some(row) = rows.next()? {
         let text: String = row.get(1)?;
         let told: Told = serde_json::from_str(&text)?;
-        facts.push(Fact { at: super::time(row.get(0)?)?, what: told.what() });
+        facts.push(Fact {
+            at: super::time(row.get(0)?)?,
+            what: told.what(),
+        });
     }
     Ok(facts)
 }
 
 /// Forgets one fact of the server.
-pub(crate) fn remove(connection: &Connection, hub: &str, key: &ServerKey, fact: &Fact) -> Result<(), StateError> {
+pub(crate) fn remove(
+    connection: &Connection,
+    hub: &str,
+    key: &ServerKey,
+    fact: &Fact,
+) -> Result<(), StateError> {
     connection
         .prepare_cached(
             "delete from facts where hub = ?1 and user = ?2 and server = ?3 and at = ?4 and fact = ?5",
@@ -226,38 +291,54 @@ pub(crate) fn keys_older_than(
     before: Timestamp,
     limit: usize,
 ) -> Result<Vec<ServerKey>, StateError> {
-    let mut select = connection
-        .prepare_cached("select distinct user, server from facts where hub = ?1 and at < ?2 limit ?3")?;
+    let mut select = connection.prepare_cached(
+        "select distinct user, server from facts where hub = ?1 and at < ?2 limit ?3",
+    )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     keys(select.query(params![hub, before.as_microsecond(), limit])?)
-}
-
-/// Whether what is at hand is enough.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lateness {
-    /// It is.
-    Recent,
-    /// The history has to be asked.
-    Late,
 }
 
 /// Servers to look at again, at most `limit`.
 pub(crate) fn dirty(
     connection: &Connection,
     hub: &str,
-    lateness: Lateness,
     limit: usize,
 ) -> Result<Vec<ServerKey>, StateError> {
     let mut select = connection
-        .prepare_cached("select user, server from dirty where hub = ?1 and late = ?2 limit ?3")?;
+        .prepare_cached("select user, server from dirty where hub = ?1 and late = 0 limit ?2")?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    keys(select.query(params![hub, lateness == Lateness::Late, limit])?)
+    keys(select.query(params![hub, limit])?)
+}
+
+/// Users with news that is older than what is at hand.
+pub(crate) fn late_users(connection: &Connection, hub: &str) -> Result<Vec<UserName>, StateError> {
+    let mut select =
+        connection.prepare_cached("select distinct user from dirty where hub = ?1 and late = 1")?;
+    let users = select.query_map([hub], |row| row.get::<_, String>(0))?;
+    let users: Result<Vec<UserName>, _> = users.map(|user| user.map(UserName::new)).collect();
+    Ok(users?)
+}
+
+/// The history was asked about the late news of these users.
+pub(crate) fn clean_late<'a>(
+    connection: &Connection,
+    hub: &str,
+    users: impl IntoIterator<Item = &'a UserName>,
+) -> Result<(), StateError> {
+    let mut delete =
+        connection.prepare_cached("delete from dirty where hub = ?1 and user = ?2 and late = 1")?;
+    for user in users {
+        delete.execute([hub, user.as_str()])?;
+    }
+    Ok(())
 }
 
 /// The server waits for the next look at what runs.
 pub(crate) fn wait(connection: &Connection, hub: &str, key: &ServerKey) -> Result<(), StateError> {
     connection
-        .prepare_cached("update dirty set late = 2 where hub = ?1 and user = ?2 and server = ?3 and late = 0")?
+        .prepare_cached(
+            "update dirty set late = 2 where hub = ?1 and user = ?2 and server = ?3 and late = 0",
+        )?
         .execute(params![hub, key.user.as_str(), &*key.server])?;
     Ok(())
 }
@@ -282,7 +363,10 @@ fn keys(mut rows: rusqlite::Rows<'_>) -> Result<Vec<ServerKey>, StateError> {
     let mut keys = Vec::new();
     while let Some(row) = rows.next()? {
         let (user, server): (String, String) = (row.get(0)?, row.get(1)?);
-        keys.push(ServerKey { user: UserName::new(user), server: server.into() });
+        keys.push(ServerKey {
+            user: UserName::new(user),
+            server: server.into(),
+        });
     }
     Ok(keys)
 }
@@ -292,18 +376,38 @@ mod tests {
     use super::*;
 
     fn fact(what: What) -> KeyedFact {
-        let key = ServerKey { user: "ada".into(), server: "lab".into() };
+        let key = ServerKey {
+            user: "ada".into(),
+            server: "lab".into(),
+        };
         let at = "2026-11-21T10:00:00.000001Z".parse().unwrap();
-        KeyedFact { key, fact: Fact { at, what } }
+        KeyedFact {
+            key,
+            fact: Fact { at, what },
+        }
     }
 
     #[test]
     fn every_fact_is_an_event_and_back() {
         let t: Timestamp = "2026-11-21T08:00:00Z".parse().unwrap();
         let whats = [
-            What::Seen { started: t, options: Some(r#"{"profile":"gpu"}"#.into()), image: Some("img".into()) },
-            What::Seen { started: t, options: None, image: None },
-            What::Activity { started: t, hours: vec![ActiveHour { hour: t, seconds: 7 }] },
+            What::Seen {
+                started: t,
+                options: Some(r#"{"profile":"gpu"}"#.into()),
+                image: Some("img".into()),
+            },
+            What::Seen {
+                started: t,
+                options: None,
+                image: None,
+            },
+            What::Activity {
+                started: t,
+                hours: vec![ActiveHour {
+                    hour: t,
+                    seconds: 7,
+                }],
+            },
             What::Gone {
                 started: None,
                 last_seen: t,

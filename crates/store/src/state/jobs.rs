@@ -32,25 +32,46 @@ pub(crate) struct Asked {
 }
 
 /// Asks for a job; gives its number.
-pub(crate) fn ask(connection: &Connection, hub: &str, job: &Job, now: Timestamp) -> Result<i64, StateError> {
+pub(crate) fn ask(
+    connection: &Connection,
+    hub: &str,
+    job: &Job,
+    now: Timestamp,
+) -> Result<i64, StateError> {
     connection
         .prepare_cached("insert into jobs (hub, job, asked) values (?1, ?2, ?3)")?
-        .execute(params![hub, serde_json::to_string(job)?, now.as_microsecond()])?;
+        .execute(params![
+            hub,
+            serde_json::to_string(job)?,
+            now.as_microsecond()
+        ])?;
     Ok(connection.last_insert_rowid())
 }
 
 /// The oldest job that nobody has done.
 pub(crate) fn next(connection: &Connection, hub: &str) -> Result<Option<Asked>, StateError> {
-    let mut select = connection
-        .prepare_cached("select id, job from jobs where hub = ?1 and ended is null order by id limit 1")?;
-    let found: Option<(i64, String)> =
-        select.query_row([hub], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let asked = found.map(|(id, job)| Ok(Asked { id, job: serde_json::from_str(&job)? }));
+    let mut select = connection.prepare_cached(
+        "select id, job from jobs where hub = ?1 and ended is null order by id limit 1",
+    )?;
+    let found: Option<(i64, String)> = select
+        .query_row([hub], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let asked = found.map(|(id, job)| {
+        Ok(Asked {
+            id,
+            job: serde_json::from_str(&job)?,
+        })
+    });
     asked.transpose()
 }
 
 /// Notes how a job ended. Its text is kept out of the file: it may hold a name.
-pub(crate) fn end(connection: &Connection, id: i64, outcome: &str, now: Timestamp) -> Result<(), StateError> {
+pub(crate) fn end(
+    connection: &Connection,
+    id: i64,
+    outcome: &str,
+    now: Timestamp,
+) -> Result<(), StateError> {
     connection
         .prepare_cached("update jobs set ended = ?2, outcome = ?3, job = '' where id = ?1")?
         .execute(params![id, now.as_microsecond(), outcome])?;
@@ -59,6 +80,7 @@ pub(crate) fn end(connection: &Connection, id: i64, outcome: &str, now: Timestam
 
 /// How the job ended; `None` while it waits or runs.
 pub(crate) fn outcome(connection: &Connection, id: i64) -> Result<Option<String>, StateError> {
-    let mut select = connection.prepare_cached("select outcome from jobs where id = ?1 and ended is not null")?;
+    let mut select = connection
+        .prepare_cached("select outcome from jobs where id = ?1 and ended is not null")?;
     Ok(select.query_row([id], |row| row.get(0)).optional()?)
 }

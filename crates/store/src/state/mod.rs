@@ -33,10 +33,14 @@ pub enum StateError {
         source: rusqlite::Error,
     },
     /// The disk is full: nothing of the request was taken.
-    #[error("the disk that holds `state.db` is full: make room, nothing that was acknowledged is lost")]
+    #[error(
+        "the disk that holds `state.db` is full: make room, nothing that was acknowledged is lost"
+    )]
     Full(#[source] rusqlite::Error),
     /// The file belongs to a later version.
-    #[error("`{path}` was written by a later version (format {found}, this one knows {known}): install that version again")]
+    #[error(
+        "`{path}` was written by a later version (format {found}, this one knows {known}): install that version again"
+    )]
     Later {
         /// Which file.
         path: PathBuf,
@@ -123,7 +127,11 @@ pub(crate) fn setting(connection: &Connection, name: &str) -> Result<Option<Stri
 }
 
 /// Keeps a value by name.
-pub(crate) fn keep_setting(connection: &Connection, name: &str, value: &str) -> Result<(), StateError> {
+pub(crate) fn keep_setting(
+    connection: &Connection,
+    name: &str,
+    value: &str,
+) -> Result<(), StateError> {
     connection
         .prepare_cached("insert or replace into settings (name, value) values (?1, ?2)")?
         .execute(params![name, value])?;

@@ -2,7 +2,7 @@
 
 use super::StateError;
 use jiff::Timestamp;
-use model::diff::{MembershipChange, Move, Running, StopCredit, UserChange, Attendance};
+use model::diff::{Attendance, MembershipChange, Move, Running, StopCredit, UserChange};
 use model::names::{GroupName, UserName};
 use model::snapshot::{Dated, Group};
 use rusqlite::{Connection, params};
@@ -42,15 +42,23 @@ impl Change {
             Self::Groups(groups, changes) => {
                 part(connection, hub, GROUPS, groups.at)?;
                 write_groups(connection, hub, &groups.value)?;
-                changes.iter().try_for_each(|change| write_member(connection, hub, change))
+                changes
+                    .iter()
+                    .try_for_each(|change| write_member(connection, hub, change))
             }
             Self::Users(users, changes) => {
                 part(connection, hub, USERS, users.at)?;
-                changes.iter().try_for_each(|change| write_user(connection, hub, change))
+                changes
+                    .iter()
+                    .try_for_each(|change| write_user(connection, hub, change))
             }
             Self::Servers(servers, stops) => {
                 part(connection, hub, SERVERS, servers.at)?;
-                super::keep_setting(connection, &stops_setting(hub), &serde_json::to_string(stops)?)?;
+                super::keep_setting(
+                    connection,
+                    &stops_setting(hub),
+                    &serde_json::to_string(stops)?,
+                )?;
                 super::facts::wake(connection, hub)?;
                 write_servers(connection, hub, &servers.value)
             }
@@ -71,24 +79,39 @@ fn part(connection: &Connection, hub: &str, part: &str, at: Timestamp) -> Result
 
 /// Groups exist without members too; few of them change, so that comparing is cheap.
 fn write_groups(connection: &Connection, hub: &str, groups: &[Group]) -> Result<(), StateError> {
-    let mut known = connection.prepare_cached("select name from present_groups where hub = ?1 order by name")?;
-    let known: Vec<String> = known.query_map([hub], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut known = connection
+        .prepare_cached("select name from present_groups where hub = ?1 order by name")?;
+    let known: Vec<String> = known
+        .query_map([hub], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
     let is_same = known.len() == groups.len()
-        && known.iter().zip(groups).all(|(known, group)| known == group.name.as_str());
+        && known
+            .iter()
+            .zip(groups)
+            .all(|(known, group)| known == group.name.as_str());
     if is_same {
         return Ok(());
     }
-    connection.prepare_cached("delete from present_groups where hub = ?1")?.execute([hub])?;
-    let mut insert = connection.prepare_cached("insert or ignore into present_groups (hub, name) values (?1, ?2)")?;
+    connection
+        .prepare_cached("delete from present_groups where hub = ?1")?
+        .execute([hub])?;
+    let mut insert = connection
+        .prepare_cached("insert or ignore into present_groups (hub, name) values (?1, ?2)")?;
     for group in groups {
         insert.execute([hub, group.name.as_str()])?;
     }
     Ok(())
 }
 
-fn write_member(connection: &Connection, hub: &str, change: &MembershipChange) -> Result<(), StateError> {
+fn write_member(
+    connection: &Connection,
+    hub: &str,
+    change: &MembershipChange,
+) -> Result<(), StateError> {
     let sql = match change.change {
-        Move::Joined => "insert or ignore into present_members (hub, grp, user) values (?1, ?2, ?3)",
+        Move::Joined => {
+            "insert or ignore into present_members (hub, grp, user) values (?1, ?2, ?3)"
+        }
         Move::Left => "delete from present_members where hub = ?1 and grp = ?2 and user = ?3",
     };
     connection
@@ -102,14 +125,23 @@ fn write_user(connection: &Connection, hub: &str, change: &UserChange) -> Result
         Attendance::Added => "insert or ignore into present_users (hub, user) values (?1, ?2)",
         Attendance::Removed => "delete from present_users where hub = ?1 and user = ?2",
     };
-    connection.prepare_cached(sql)?.execute([hub, change.user.as_str()])?;
+    connection
+        .prepare_cached(sql)?
+        .execute([hub, change.user.as_str()])?;
     Ok(())
 }
 
-fn write_servers(connection: &Connection, hub: &str, servers: &[Running]) -> Result<(), StateError> {
-    connection.prepare_cached("delete from present_servers where hub = ?1")?.execute([hub])?;
-    let mut insert = connection
-        .prepare_cached("insert or replace into present_servers (hub, user, server, row) values (?1, ?2, ?3, ?4)")?;
+fn write_servers(
+    connection: &Connection,
+    hub: &str,
+    servers: &[Running],
+) -> Result<(), StateError> {
+    connection
+        .prepare_cached("delete from present_servers where hub = ?1")?
+        .execute([hub])?;
+    let mut insert = connection.prepare_cached(
+        "insert or replace into present_servers (hub, user, server, row) values (?1, ?2, ?3, ?4)",
+    )?;
     for running in servers {
         let row = serde_json::to_string(running)?;
         insert.execute([hub, running.key.user.as_str(), &*running.key.server, &row])?;
@@ -124,25 +156,42 @@ impl Present {
         let stops = super::setting(connection, &stops_setting(hub))?;
         Ok(Self {
             groups: match dated(GROUPS)? {
-                Some(at) => Some(Dated { at, value: read_groups(connection, hub)? }),
+                Some(at) => Some(Dated {
+                    at,
+                    value: read_groups(connection, hub)?,
+                }),
                 None => None,
             },
             users: match dated(USERS)? {
-                Some(at) => Some(Dated { at, value: read_users(connection, hub)? }),
+                Some(at) => Some(Dated {
+                    at,
+                    value: read_users(connection, hub)?,
+                }),
                 None => None,
             },
             servers: match dated(SERVERS)? {
-                Some(at) => Some(Dated { at, value: read_servers(connection, hub)? }),
+                Some(at) => Some(Dated {
+                    at,
+                    value: read_servers(connection, hub)?,
+                }),
                 None => None,
             },
-            stops: stops.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default(),
+            stops: stops
+                .map(|text| serde_json::from_str(&text))
+                .transpose()?
+                .unwrap_or_default(),
         })
     }
 }
 
-fn read_part(connection: &Connection, hub: &str, part: &str) -> Result<Option<Timestamp>, StateError> {
+fn read_part(
+    connection: &Connection,
+    hub: &str,
+    part: &str,
+) -> Result<Option<Timestamp>, StateError> {
     use rusqlite::OptionalExtension as _;
-    let mut select = connection.prepare_cached("select at from present_parts where hub = ?1 and part = ?2")?;
+    let mut select =
+        connection.prepare_cached("select at from present_parts where hub = ?1 and part = ?2")?;
     let at: Option<i64> = select.query_row([hub, part], |row| row.get(0)).optional()?;
     at.map(super::time).transpose()
 }
@@ -174,21 +223,25 @@ fn read_groups(connection: &Connection, hub: &str) -> Result<Arc<[Group]>, State
 }
 
 fn read_users(connection: &Connection, hub: &str) -> Result<Arc<[UserName]>, StateError> {
-    let mut select = connection.prepare_cached("select user from present_users where hub = ?1 order by user")?;
+    let mut select =
+        connection.prepare_cached("select user from present_users where hub = ?1 order by user")?;
     let users = select.query_map([hub], |row| row.get::<_, String>(0))?;
     let users: Result<Vec<UserName>, _> = users.map(|user| user.map(UserName::new)).collect();
     Ok(users?.into())
 }
 
 /// When the servers of the hub were last read.
-pub(crate) fn read_at_servers(connection: &Connection, hub: &str) -> Result<Option<Timestamp>, StateError> {
+pub(crate) fn read_at_servers(
+    connection: &Connection,
+    hub: &str,
+) -> Result<Option<Timestamp>, StateError> {
     read_part(connection, hub, SERVERS)
 }
 
 /// The servers of the hub that ran when they were last read.
 pub(crate) fn read_servers(connection: &Connection, hub: &str) -> Result<Vec<Running>, StateError> {
-    let mut select =
-        connection.prepare_cached("select row from present_servers where hub = ?1 order by user, server")?;
+    let mut select = connection
+        .prepare_cached("select row from present_servers where hub = ?1 order by user, server")?;
     let rows = select.query_map([hub], |row| row.get::<_, String>(0))?;
     let mut running = Vec::new();
     for row in rows {

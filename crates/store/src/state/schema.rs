@@ -46,13 +46,13 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StateError> {
 }
 
 fn migrate(path: &Path, connection: &mut Connection) -> Result<(), StateError> {
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let found = format(&transaction)?;
     check_format(path, found)?;
-    let done = usize::try_from(found).unwrap_or_default();
-    for (step, sql) in STEPS.iter().enumerate().skip(done) {
+    for (step, sql) in (1_i64..).zip(STEPS).filter(|(step, _)| *step > found) {
         transaction.execute_batch(sql)?;
-        transaction.pragma_update(None, "user_version", step + 1)?;
+        transaction.pragma_update(None, "user_version", step)?;
     }
     Ok(transaction.commit()?)
 }

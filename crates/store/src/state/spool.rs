@@ -20,7 +20,7 @@ pub(crate) const RECENT: SignedDuration = SignedDuration::from_hours(8 * 24);
 pub struct Intake {
     rows: Vec<Taken>,
     positions: Vec<Position>,
-    pub(crate) present: Vec<present::Change>,
+    present: Vec<present::Change>,
 }
 
 /// How far a source was read.
@@ -71,6 +71,11 @@ impl Intake {
         self.positions.push(position);
     }
 
+    /// Keeps what the hub says now, in the same transaction.
+    pub fn present(&mut self, change: present::Change) {
+        self.present.push(change);
+    }
+
     /// How many rows it holds.
     pub fn n_rows(&self) -> usize {
         self.rows.len()
@@ -100,7 +105,12 @@ impl Intake {
     }
 
     /// Writes everything; called within a transaction.
-    pub(crate) fn write(self, connection: &Connection, hub: &str, now: Timestamp) -> Result<Accepted, StateError> {
+    pub(crate) fn write(
+        self,
+        connection: &Connection,
+        hub: &str,
+        now: Timestamp,
+    ) -> Result<Accepted, StateError> {
         let tombstones = Tombstones::of(connection, hub)?;
         let facts = self.rows.iter().filter(|taken| taken.fact.is_some());
         if let Some(first) = facts.map(|taken| taken.at).min() {
@@ -118,7 +128,9 @@ impl Intake {
         }
         for position in &self.positions {
             connection
-                .prepare_cached("insert or replace into positions (hub, source, value) values (?1, ?2, ?3)")?
+                .prepare_cached(
+                    "insert or replace into positions (hub, source, value) values (?1, ?2, ?3)",
+                )?
                 .execute(params![hub, position.source, position.value])?;
         }
         for change in &self.present {
@@ -140,9 +152,18 @@ fn begin_by(connection: &Connection, hub: &str, at: Timestamp) -> Result<(), Sta
 }
 
 /// Whether the row is new.
-fn spool(connection: &Connection, hub: &str, taken: &Taken, now: Timestamp) -> Result<bool, StateError> {
+fn spool(
+    connection: &Connection,
+    hub: &str,
+    taken: &Taken,
+    now: Timestamp,
+) -> Result<bool, StateError> {
     let table = taken.table.name;
-    let until = taken.at.max(now).saturating_add(RECENT).unwrap_or(Timestamp::MAX);
+    let until = taken
+        .at
+        .max(now)
+        .saturating_add(RECENT)
+        .unwrap_or(Timestamp::MAX);
     let key = if taken.revision == 0 {
         taken.id.as_str().to_owned()
     } else {
@@ -161,7 +182,13 @@ fn spool(connection: &Connection, hub: &str, taken: &Taken, now: Timestamp) -> R
     Ok(true)
 }
 
-fn append(connection: &Connection, table: &str, hub: &str, at: Timestamp, row: &str) -> Result<(), StateError> {
+fn append(
+    connection: &Connection,
+    table: &str,
+    hub: &str,
+    at: Timestamp,
+    row: &str,
+) -> Result<(), StateError> {
     let seq: i64 = connection
         .prepare_cached(
             "insert into sequences (tbl, hub, given) values (?1, ?2, 1)
@@ -175,8 +202,18 @@ fn append(connection: &Connection, table: &str, hub: &str, at: Timestamp, row: &
 }
 
 /// Appends a derived row, whose revision makes it new.
-pub(crate) fn append_derived<R: Row>(connection: &Connection, hub: &str, row: &R) -> Result<(), StateError> {
-    append(connection, R::TABLE.name, hub, row.time(), &serde_json::to_string(row)?)
+pub(crate) fn append_derived<R: Row>(
+    connection: &Connection,
+    hub: &str,
+    row: &R,
+) -> Result<(), StateError> {
+    append(
+        connection,
+        R::TABLE.name,
+        hub,
+        row.time(),
+        &serde_json::to_string(row)?,
+    )
 }
 
 /// Rows of one table as they wait, oldest first.
@@ -203,7 +240,10 @@ pub(crate) fn waiting(
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut rows = select.query(params![table.name, hub, after, limit])?;
-    let mut waiting = Waiting { last: after, ..Waiting::default() };
+    let mut waiting = Waiting {
+        last: after,
+        ..Waiting::default()
+    };
     while let Some(row) = rows.next()? {
         waiting.last = row.get(0)?;
         waiting.times.push(super::time(row.get(1)?)?);
@@ -227,7 +267,12 @@ pub(crate) fn n_waiting(connection: &Connection, hub: &str) -> Result<u64, State
 }
 
 /// Rows up to this number are surely in the history: forget them here.
-pub(crate) fn forget(connection: &Connection, table: &TableDef, hub: &str, upto: i64) -> Result<(), StateError> {
+pub(crate) fn forget(
+    connection: &Connection,
+    table: &TableDef,
+    hub: &str,
+    upto: i64,
+) -> Result<(), StateError> {
     connection
         .prepare_cached("delete from spool where tbl = ?1 and hub = ?2 and seq <= ?3")?
         .execute(params![table.name, hub, upto])?;
@@ -252,17 +297,29 @@ pub(crate) struct Numbers {
 }
 
 /// The table's numbers; zero if it never had a row.
-pub(crate) fn numbers(connection: &Connection, table: &TableDef, hub: &str) -> Result<Numbers, StateError> {
-    let mut select =
-        connection.prepare_cached("select given, flushed from sequences where tbl = ?1 and hub = ?2")?;
+pub(crate) fn numbers(
+    connection: &Connection,
+    table: &TableDef,
+    hub: &str,
+) -> Result<Numbers, StateError> {
+    let mut select = connection
+        .prepare_cached("select given, flushed from sequences where tbl = ?1 and hub = ?2")?;
     let numbers = select.query_row([table.name, hub], |row| {
-        Ok(Numbers { given: row.get(0)?, flushed: row.get(1)? })
+        Ok(Numbers {
+            given: row.get(0)?,
+            flushed: row.get(1)?,
+        })
     });
     Ok(numbers.optional()?.unwrap_or_default())
 }
 
 /// Sets the numbers right where the history is ahead, as after restoring `state.db` from a backup.
-pub(crate) fn catch_up(connection: &Connection, table: &TableDef, hub: &str, in_history: i64) -> Result<(), StateError> {
+pub(crate) fn catch_up(
+    connection: &Connection,
+    table: &TableDef,
+    hub: &str,
+    in_history: i64,
+) -> Result<(), StateError> {
     let numbers = numbers(connection, table, hub)?;
     if in_history <= numbers.given {
         return Ok(());
@@ -272,7 +329,9 @@ pub(crate) fn catch_up(connection: &Connection, table: &TableDef, hub: &str, in_
         "select at, row from spool where tbl = ?1 and hub = ?2 and seq > ?3 order by seq",
     )?;
     let kept = select
-        .query_map(params![table.name, hub, numbers.flushed], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map(params![table.name, hub, numbers.flushed], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
         .collect::<Result<Vec<(i64, String)>, _>>()?;
     forget(connection, table, hub, in_history)?;
     for (at, row) in kept {
@@ -282,9 +341,16 @@ pub(crate) fn catch_up(connection: &Connection, table: &TableDef, hub: &str, in_
 }
 
 /// Where a source was last read to.
-pub(crate) fn position(connection: &Connection, hub: &str, source: &str) -> Result<Option<String>, StateError> {
-    let mut select = connection.prepare_cached("select value from positions where hub = ?1 and source = ?2")?;
-    Ok(select.query_row([hub, source], |row| row.get(0)).optional()?)
+pub(crate) fn position(
+    connection: &Connection,
+    hub: &str,
+    source: &str,
+) -> Result<Option<String>, StateError> {
+    let mut select =
+        connection.prepare_cached("select value from positions where hub = ?1 and source = ?2")?;
+    Ok(select
+        .query_row([hub, source], |row| row.get(0))
+        .optional()?)
 }
 
 /// Forgets ids that are old enough to be looked up in the history.

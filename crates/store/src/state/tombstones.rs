@@ -16,14 +16,19 @@ pub(crate) struct Tombstones {
 
 impl Tombstones {
     pub(crate) fn of(connection: &Connection, hub: &str) -> Result<Self, StateError> {
-        let mut select = connection.prepare_cached("select digest, at from tombstones where hub = ?1")?;
+        let mut select =
+            connection.prepare_cached("select digest, at from tombstones where hub = ?1")?;
         let found = select.query_map([hub], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let mut by_digest = HashMap::new();
         for pair in found {
             let (digest, at): (String, i64) = pair?;
             by_digest.insert(digest, super::time(at)?);
         }
-        let key = if by_digest.is_empty() { String::new() } else { spool::secret_key(connection)? };
+        let key = if by_digest.is_empty() {
+            String::new()
+        } else {
+            spool::secret_key(connection)?
+        };
         Ok(Self { key, by_digest })
     }
 
@@ -39,11 +44,20 @@ impl Tombstones {
 }
 
 /// Refuses rows of this user up to `at` from now on.
-pub(crate) fn set(connection: &Connection, hub: &str, user: &UserName, at: Timestamp) -> Result<(), StateError> {
+pub(crate) fn set(
+    connection: &Connection,
+    hub: &str,
+    user: &UserName,
+    at: Timestamp,
+) -> Result<(), StateError> {
     let key = spool::secret_key(connection)?;
     connection
         .prepare_cached("insert or replace into tombstones (hub, digest, at) values (?1, ?2, ?3)")?
-        .execute(params![hub, digest(&key, user.as_str()), at.as_microsecond()])?;
+        .execute(params![
+            hub,
+            digest(&key, user.as_str()),
+            at.as_microsecond()
+        ])?;
     Ok(())
 }
 

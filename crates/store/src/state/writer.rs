@@ -31,7 +31,10 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread; it ends when the last handle is gone and its work is done.
-    pub(crate) fn start(connection: Connection, journal: Option<Arc<dyn Journal>>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        connection: Connection,
+        journal: Option<Arc<dyn Journal>>,
+    ) -> std::io::Result<Self> {
         let (queue, requests) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
             .name("state".to_owned())
@@ -45,7 +48,10 @@ impl Writer {
         work: impl FnOnce(&Connection) -> Result<T, StateError> + Send + 'static,
     ) -> Result<T, StateError> {
         let (request, answer) = request(work);
-        self.queue.send(request).await.map_err(|_| StateError::Closed)?;
+        self.queue
+            .send(request)
+            .await
+            .map_err(|_| StateError::Closed)?;
         answer.await.map_err(|_| StateError::Closed)?
     }
 
@@ -55,10 +61,12 @@ impl Writer {
         work: impl FnOnce(&Connection) -> Result<T, StateError> + Send + 'static,
     ) -> Result<T, StateError> {
         let (request, answer) = request(work);
-        self.queue.try_send(request).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => StateError::Busy,
-            mpsc::error::TrySendError::Closed(_) => StateError::Closed,
-        })?;
+        self.queue
+            .try_send(request)
+            .map_err(|refused| match refused {
+                mpsc::error::TrySendError::Full(_) => StateError::Busy,
+                mpsc::error::TrySendError::Closed(_) => StateError::Closed,
+            })?;
         answer.await.map_err(|_| StateError::Closed)?
     }
 }
@@ -113,7 +121,11 @@ fn commit_error(error: &rusqlite::Error) -> StateError {
     copy.into()
 }
 
-fn serve(mut connection: Connection, mut requests: mpsc::Receiver<Request>, journal: Option<Arc<dyn Journal>>) {
+fn serve(
+    mut connection: Connection,
+    mut requests: mpsc::Receiver<Request>,
+    journal: Option<Arc<dyn Journal>>,
+) {
     while let Some(first) = requests.blocking_recv() {
         let mut shared = vec![first];
         while shared.len() < SHARED {
