@@ -123,6 +123,7 @@ impl Keeper {
                 _lock: lock,
             }),
         };
+        keeper.flusher().settle_all().await?;
         Ok(Some(keeper))
     }
 
@@ -220,14 +221,17 @@ impl Keeper {
 
     async fn flush_rows(&self) -> Result<usize, StoreError> {
         self.phase(Phase::Flush);
+        Ok(self.flusher().run(self.now()).await?)
+    }
+
+    fn flusher(&self) -> Flush<'_> {
         let inner = &self.inner;
-        let flush = Flush {
+        Flush {
             hub: &inner.hub.name,
             state: &inner.state,
             writer: &inner.writer,
             history: &inner.history,
-        };
-        Ok(flush.run(self.now()).await?)
+        }
     }
 
     /// Merges files and writes checkpoints where that is due.
