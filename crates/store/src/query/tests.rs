@@ -1,0 +1,637 @@
+//! Text in, text out: small tables written as text, queries, and what they give.
+
+use super::{Engine, EngineSettings, Limits, QueryError, Resource, Sources, Value, schema, views};
+use crate::Format;
+use crate::tables::{ColumnDef, ColumnKind, HUB, MONTH, TableDef};
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
+use datafusion::catalog::{MemTable, TableProvider};
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+
+const NOW: &str = "2026-11-21T12:00:00Z";
+
+/// Rows as text: a head line with the columns, cells between `|`, empty is unknown. `hub` is `h`
+/// and `month` the table's time's unless they are columns.
+fn rows<'a>(columns: impl Iterator<Item = &'a ColumnDef>, time: &str, text: &str) -> RecordBatch {
+    let cells = |line: &str| -> Vec<String> {
+        line.split('|').map(|cell| cell.trim().to_owned()).collect()
+    };
+    let mut lines = text.trim().lines().map(cells);
+    let head = lines.next().unwrap();
+    let lines: Vec<_> = lines.collect();
+    let at_time = head.iter().position(|name| name == time);
+    let arrays = columns.filter_map(|column| {
+        let at = head.iter().position(|name| name == column.name);
+        let cells: Vec<Option<String>> = match (at, column.name) {
+            (Some(at), _) => lines.iter().map(|line| Some(line[at].clone())).collect(),
+            (None, HUB) => lines.iter().map(|_| Some("h".to_owned())).collect(),
+            (None, MONTH) => {
+                let month = |line: &Vec<String>| Some(line[at_time?][..7].to_owned());
+                lines.iter().map(month).collect()
+            }
+            (None, _) => return None,
+        };
+        let is_text = matches!(column.kind, ColumnKind::Text | ColumnKind::Name | ColumnKind::Json);
+        let keep_empty = is_text && column.presence == crate::tables::Presence::Always;
+        let cells: Vec<_> = cells
+            .into_iter()
+            .map(|cell| cell.filter(|cell| keep_empty || !cell.is_empty()))
+            .collect();
+        Some((column.name, array(column.kind, &cells)))
+    });
+    RecordBatch::try_from_iter_with_nullable(arrays.map(|(name, array)| (name, array, true)))
+        .unwrap()
+}
+
+fn array(kind: ColumnKind, cells: &[Option<String>]) -> ArrayRef {
+    let cells = cells.iter().map(Option::as_deref);
+    match kind {
+        ColumnKind::Text | ColumnKind::Name | ColumnKind::Json => {
+            Arc::new(cells.collect::<StringArray>())
+        }
+        ColumnKind::Integer => Arc::new(
+            cells
+                .map(|cell| cell.map(|cell| cell.parse::<i64>().unwrap()))
+                .collect::<Int64Array>(),
+        ),
+        ColumnKind::Real => Arc::new(
+            cells
+                .map(|cell| cell.map(|cell| cell.parse::<f64>().unwrap()))
+                .collect::<Float64Array>(),
+        ),
+        ColumnKind::Time => Arc::new(
+            cells
+                .map(|cell| {
+                    cell.map(|cell| format!("{cell}:00Z").parse::<Timestamp>().unwrap())
+                        .map(Timestamp::as_microsecond)
+                })
+                .collect::<TimestampMicrosecondArray>()
+                .with_timezone("UTC"),
+        ),
+        ColumnKind::Day => Arc::new(
+            cells
+                .map(|cell| cell.map(|cell| days(cell.parse().unwrap())))
+                .collect::<Date32Array>(),
+        ),
+        ColumnKind::Flag => Arc::new(
+            cells
+                .map(|cell| cell.map(|cell| cell == "yes"))
+                .collect::<BooleanArray>(),
+        ),
+    }
+}
+
+fn days(day: jiff::civil::Date) -> i32 {
+    let epoch = jiff::civil::Date::constant(1970, 1, 1);
+    epoch.until((jiff::Unit::Day, day)).unwrap().get_days()
+}
+
+fn provider(batch: RecordBatch) -> Arc<dyn TableProvider> {
+    Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]]).unwrap())
+}
+
+fn no_rows() -> Sources {
+    Sources::new(NOW.parse().unwrap()).with_hub("h", "Europe/Berlin")
+}
+
+/// Sources with one part of a table.
+fn with(sources: Sources, name: &str, text: &str) -> Sources {
+    let table = TableDef::by_name(name).unwrap();
+    sources.with_part(table, provider(rows(table.all_columns(), table.time, text)))
+}
+
+fn with_running(sources: Sources, text: &str) -> Sources {
+    sources.with_running(provider(rows(views::RUNNING_COLUMNS.iter(), "started", text)))
+}
+
+fn engine() -> (Engine, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = EngineSettings::new(folder.path().join("queries"));
+    settings.memory_bytes = 64 << 20;
+    (Engine::new(settings), folder)
+}
+
+async fn answer(engine: &Engine, sources: &Sources, sql: &str) -> Result<String, QueryError> {
+    let table = engine.run(sql, sources.clone(), Limits::default(), &[]).await?;
+    let mut output = Vec::new();
+    table.write(Format::Csv, &mut output).unwrap();
+    Ok(String::from_utf8(output).unwrap())
+}
+
+/// What a query gives, or why not.
+async fn ask(sources: Sources, sql: &str) -> String {
+    let (engine, _folder) = engine();
+    match answer(&engine, &sources, sql).await {
+        Ok(text) => text,
+        Err(error) => format!("error: {error}"),
+    }
+}
+
+/// All of them are refused, and the engine goes on.
+async fn refused(queries: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let (engine, _folder) = engine();
+    let sources = two_sessions();
+    let mut text = String::new();
+    for sql in queries {
+        let sql = sql.as_ref();
+        eprintln!("DEBUG {:.100}", sql);
+        let told = match answer(&engine, &sources, sql).await {
+            Ok(output) => panic!("`{:.80}` gave {output:.200}", sql),
+            Err(error) => error.to_string(),
+        };
+        let short: String = sql.chars().take(60).collect();
+        text.push_str(&format!("{short} => {told:.160}\n"));
+    }
+    let after = answer(&engine, &sources, "select count(*) as n from sessions").await;
+    assert_eq!(after.as_deref(), Ok("n\n2\n"));
+    text
+}
+
+fn two_sessions() -> Sources {
+    with(
+        no_rows(),
+        "sessions",
+        "id | revision | user | server | started          | ended            | active_seconds | withdrawn | options
+         a  | 1        | ada  |        | 2026-11-20T08:00 | 2026-11-20T09:00 | 600            | no        | {\"size\": \"large\"}
+         b  | 1        | ben  | gpu    | 2026-11-20T10:00 | 2026-11-20T12:00 |                | no        |",
+    )
+}
+
+#[tokio::test]
+async fn columns_named_as_keywords_need_no_quotes() {
+    insta::assert_snapshot!(
+        ask(two_sessions(), "select user, sum(active_seconds) as s from sessions group by user order by user").await,
+        @r"
+    user,s
+    ada,600
+    ben,
+    "
+    );
+}
+
+#[tokio::test]
+async fn times_are_written_in_utc() {
+    insta::assert_snapshot!(
+        ask(two_sessions(), "select started, date_trunc('day', started) as day, now() as now from sessions order by started limit 1").await,
+        @r"
+    started,day,now
+    2026-11-20T08:00:00Z,2026-11-20T00:00:00Z,2026-11-21T12:00:00Z
+    "
+    );
+}
+
+#[tokio::test]
+async fn json_is_read_with_functions_and_operators() {
+    insta::assert_snapshot!(
+        ask(two_sessions(), "select options->>'size' as a, json_get_str(options, 'size') as b, options->'size' as c from sessions order by id").await,
+        @r#"
+    a,b,c
+    large,large,"""large"""
+    ,,
+    "#
+    );
+}
+
+#[tokio::test]
+async fn joined_text_is_null_if_a_part_is() {
+    insta::assert_snapshot!(
+        ask(two_sessions(), "select user || '/' || server as a, user || end_reason as b, concat(user, end_reason) as c from sessions order by id").await,
+        @"
+    a,b,c
+    ada/,,ada
+    ben/gpu,,ben
+    "
+    );
+}
+
+#[tokio::test]
+async fn parameters_are_bound() {
+    let (engine, _folder) = engine();
+    let sql = "select user from sessions where user = $who and started < $before and 1.0 < $x";
+    let before = Value::Time(NOW.parse().unwrap());
+    let params = [("who", Value::Text("ada".into())), ("before", before), ("x", Value::Real(1.5))];
+    let found = engine.run(sql, two_sessions(), Limits::default(), &params).await;
+    assert_eq!(found.unwrap().n_rows(), 1);
+    let evil = Value::Text("ada' or '1' = '1".into());
+    let params = [("who", evil), ("before", Value::Null), ("x", Value::Null)];
+    let found = engine.run(sql, two_sessions(), Limits::default(), &params).await;
+    assert_eq!(found.unwrap().n_rows(), 0);
+}
+
+#[tokio::test]
+async fn statements_that_do_more_than_read_are_refused() {
+    insta::assert_snapshot!(refused([
+        "create table x as select 1",
+        "create view x as select 1",
+        "create external table x stored as csv location '/etc/passwd'",
+        "create function f() returns int return 1",
+        "insert into sessions select * from sessions",
+        "update sessions set user = 'x'",
+        "delete from sessions",
+        "drop table sessions",
+        "copy (select 1) to '/tmp/x.csv'",
+        "copy sessions to '/tmp/x.parquet'",
+        "set datafusion.execution.batch_size = 1",
+        "reset datafusion.execution.batch_size",
+        "prepare p as select 1",
+        "execute p",
+        "deallocate p",
+        "begin",
+        "commit",
+        "truncate table sessions",
+        "merge into sessions using sessions s on true when matched then delete",
+        "load data inpath 'x' into table y",
+        "show tables",
+        "show all",
+        "describe sessions",
+        "explain insert into sessions select * from sessions",
+        "explain analyze copy (select 1) to '/tmp/x.csv'",
+        "select 1; select 2",
+        "select 1; drop table sessions",
+        "select * into x from sessions",
+        "with x as (insert into sessions select * from sessions) select 1",
+        "use other",
+        "call f()",
+        "vacuum",
+        "",
+    ]).await, @"");
+}
+
+#[tokio::test]
+async fn nothing_outside_is_a_table() {
+    insta::assert_snapshot!(refused([
+        "select * from '/etc/passwd'",
+        "select * from \"/etc/passwd\"",
+        "select * from 's3://x/y.parquet'",
+        "select * from read_parquet('/x')",
+        "select * from parquet_metadata('/x')",
+        "select * from generate_series(1, 1000000000000)",
+        "select * from range(1, 10)",
+        "select * from unnest([1, 2])",
+        "select * from information_schema.tables",
+        "select * from stored.sessions",
+        "select * from other.public.sessions",
+        "select * from sesions",
+        "select usr from sessions",
+        "select s.nope from sessions s",
+    ]).await, @"");
+}
+
+#[tokio::test]
+async fn functions_not_in_the_list_do_not_exist() {
+    insta::assert_snapshot!(refused([
+        "select repeat('x', 1000000000)",
+        "select lpad('x', 1000000000)",
+        "select array_repeat(1, 1000000000)",
+        "select generate_series(1, 10)",
+        "select [1, 2]",
+        "select {'a': 1}",
+        "select struct(1)",
+        "select (1, 2)",
+        "select overlay('a' placing 'b' from 1)",
+        "select random()",
+        "select array_agg(user) from sessions",
+        "select input_file_name() from sessions",
+        "select arrow_cast(1, 'FixedSizeBinary(1000000000)')",
+        "select version()",
+    ]).await, @"");
+}
+
+#[tokio::test]
+async fn queries_that_blow_up_are_refused() {
+    let nested = |n: usize| format!("select {}1{}", "(".repeat(n), ")".repeat(n));
+    let doubled = |from: &str, levels: usize| {
+        let start = format!("select {from} as a from sessions");
+        (0..levels).fold(start, |inner, _| format!("select a || a as a from ({inner})"))
+    };
+    let folded = (0..40).fold("'xxxxxxxxxxxxxxxx'".to_owned(), |inner, _| format!("concat({inner}, {inner})").chars().take(60_000).collect());
+    let through_max = (0..30).fold("select user as a from sessions".to_owned(), |inner, _| {
+        format!("select max(a || a) as a from ({inner})")
+    });
+    let with_twice = {
+        let parts: Vec<_> = (1..40)
+            .map(|n| format!("t{n} as (select * from t{} union all select * from t{})", n - 1, n - 1))
+            .collect();
+        format!("with t0 as (select * from sessions), {} select count(*) from t39", parts.join(", "))
+    };
+    let sums = (0..40).fold("select active_seconds as a from sessions".to_owned(), |inner, _| {
+        format!("select a + a as a from ({inner})")
+    });
+    let cases = (0..60).fold("1".to_owned(), |inner, _| format!("case when true then {inner} end"));
+    let queries = [
+        nested(20_000),
+        nested(2_000),
+        format!("select {}true", "not ".repeat(10_000)),
+        format!("select {}1", "- ".repeat(10_000)),
+        format!("select 1{}", " + 1".repeat(10_000)),
+        format!("select user from sessions where {}true", "user = 'a' or ".repeat(3_000)),
+        format!("select 1{}", " union all select 1".repeat(3_000)),
+        format!("select 1{}", " union all select 1".repeat(5_000)),
+        doubled("user", 30),
+        doubled("'xx'", 30),
+        folded,
+        through_max,
+        with_twice,
+        format!("select count(*) from ({sums}) where a > 1"),
+        format!("select {cases}"),
+        format!("select replace(replace(replace(replace(replace('{0}', 'a', '{0}'), 'a', '{0}'), 'a', '{0}'), 'a', '{0}'), 'a', '{0}')", "a".repeat(1000)),
+        format!("select regexp_replace('{0}', '(.*)', '{1}')", "a".repeat(1000), "\\1".repeat(1000)),
+        "with recursive t as (select 1 as n union all select n + 1 from t) select * from t".to_owned(),
+        format!("select '{}'", "x".repeat(70_000)),
+        format!("select '{}' from sessions", "x".repeat(40_000)),
+    ];
+    insta::assert_snapshot!(refused(queries).await, @"");
+}
+
+#[tokio::test]
+async fn long_lists_are_fine() {
+    let names: Vec<_> = (0..5_000).map(|n| format!("'u{n}'")).collect();
+    let sql = format!("select count(*) as n from sessions where user in ('ada', {})", names.join(", "));
+    assert_eq!(ask(two_sessions(), &sql).await, "n\n1\n");
+    let sql = format!("select count(*) as n from sessions where {}user = 'ada'", "user = 'x' or ".repeat(400));
+    assert_eq!(ask(two_sessions(), &sql).await, "n\n1\n");
+    let sql = format!("select count(*) as n from (select user from sessions{})", " union all select user from sessions".repeat(99));
+    assert_eq!(ask(two_sessions(), &sql).await, "n\n200\n");
+}
+
+#[tokio::test]
+async fn a_plan_can_be_explained() {
+    let text = ask(two_sessions(), "explain select count(*) from sessions").await;
+    assert!(text.contains("physical_plan"), "{text}");
+    let text = ask(two_sessions(), "explain analyze select count(*) from sessions").await;
+    assert!(text.contains("metrics"), "{text}");
+}
+
+/// Enough to keep a thread busy for long.
+fn many_sessions(n: i64) -> Sources {
+    let numbers: Int64Array = (0..n).collect();
+    let names: StringArray = (0..n).map(|n| Some(format!("user{n}"))).collect();
+    let ones: Int64Array = (0..n).map(|_| 1).collect();
+    let no: BooleanArray = (0..n).map(|_| Some(false)).collect();
+    let batch = RecordBatch::try_from_iter([
+        ("active_seconds", Arc::new(numbers) as ArrayRef),
+        ("user", Arc::new(names)),
+        ("revision", Arc::new(ones)),
+        ("withdrawn", Arc::new(no)),
+    ]);
+    no_rows().with_part(&crate::tables::sessions::TABLE, provider(batch.unwrap()))
+}
+
+const EXPLODES: &str = "select count(*) from sessions a, sessions b, sessions c, sessions d
+    where a.active_seconds + b.active_seconds * c.active_seconds - d.active_seconds = 7";
+
+#[tokio::test]
+async fn a_query_that_takes_too_long_is_stopped() {
+    let (engine, _folder) = engine();
+    let limits = Limits { timeout: Duration::from_millis(300), ..Limits::default() };
+    for _ in 0..4 {
+        let stopped = engine.run(EXPLODES, many_sessions(20_000), limits, &[]).await;
+        assert_eq!(stopped.unwrap_err(), QueryError::TimedOut { seconds: 0 });
+    }
+    // Were they still at work, they would hold both places.
+    let limits = Limits { timeout: Duration::from_secs(10), ..Limits::default() };
+    let plain = engine.run("select 1", no_rows(), limits, &[]).await;
+    assert_eq!(plain.unwrap().n_rows(), 1);
+}
+
+#[tokio::test]
+async fn more_rows_than_allowed_are_an_error() {
+    let (engine, _folder) = engine();
+    let limits = Limits { max_rows: 9_999, ..Limits::default() };
+    let sources = many_sessions(10_000);
+    let sql = "select active_seconds from sessions";
+    let found = engine.run(sql, sources.clone(), limits, &[]).await;
+    let what = Resource::Rows(9_999);
+    assert_eq!(found.unwrap_err(), QueryError::TooLarge { what });
+    // Written as they come, there is no limit.
+    let rows = engine.stream(sql, sources, limits, &[]).await.unwrap();
+    let mut output = Vec::new();
+    assert_eq!(rows.write(Format::Csv, &mut output).await, Ok(10_000));
+    assert_eq!(output.iter().filter(|byte| **byte == b'\n').count(), 10_001);
+}
+
+#[tokio::test]
+async fn memory_is_bounded() {
+    let (engine, _folder) = engine();
+    let sources = many_sessions(200_000);
+    let sql = "select a.user, b.user from sessions a, sessions b order by 1, 2";
+    let limits = Limits { timeout: Duration::from_secs(20), ..Limits::default() };
+    let found = engine.run(sql, sources.clone(), limits, &[]).await;
+    assert!(
+        matches!(found, Err(QueryError::TooLarge { .. } | QueryError::TimedOut { .. })),
+        "{found:?}"
+    );
+    let sql = "select length(string_agg(a.user || b.user, ',')) from sessions a, sessions b";
+    let found = engine.run(sql, sources, limits, &[]).await;
+    assert_eq!(found.unwrap_err(), QueryError::TooLarge { what: Resource::Memory });
+}
+
+#[tokio::test]
+async fn who_comes_when_all_places_are_taken_is_sent_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = EngineSettings::new(folder.path().to_owned());
+    (settings.concurrent, settings.waiting) = (1, 0);
+    let engine = Engine::new(settings);
+    let sql = "select active_seconds from sessions";
+    let mut first = engine.stream(sql, many_sessions(100_000), Limits::default(), &[]).await.unwrap();
+    let second = engine.run("select 1", no_rows(), Limits::default(), &[]).await;
+    assert_eq!(second.unwrap_err(), QueryError::Busy);
+    assert!(first.next().await.unwrap().is_some());
+    drop(first);
+    // The place is free as soon as the query has noticed.
+    let mut third = Err(QueryError::Busy);
+    while matches!(third, Err(QueryError::Busy)) {
+        tokio::task::yield_now().await;
+        third = engine.run("select 1", no_rows(), Limits::default(), &[]).await;
+    }
+    assert_eq!(third.unwrap().n_rows(), 1);
+}
+
+#[tokio::test]
+async fn a_panic_is_an_error() {
+    #[derive(Debug)]
+    struct Panics(arrow::datatypes::SchemaRef);
+    impl datafusion::physical_plan::streaming::PartitionStream for Panics {
+        fn schema(&self) -> &arrow::datatypes::SchemaRef {
+            &self.0
+        }
+        fn execute(
+            &self,
+            _: Arc<datafusion::execution::TaskContext>,
+        ) -> datafusion::execution::SendableRecordBatchStream {
+            panic!("on purpose")
+        }
+    }
+    let table = &crate::tables::audit::TABLE;
+    let streams: Vec<Arc<dyn datafusion::physical_plan::streaming::PartitionStream>> =
+        vec![Arc::new(Panics(table.schema()))];
+    let part = datafusion::catalog::streaming::StreamingTable::try_new(table.schema(), streams);
+    let (engine, _folder) = engine();
+    let sources = no_rows().with_part(table, Arc::new(part.unwrap()));
+    let told = answer(&engine, &sources, "select * from audit order by at").await;
+    assert!(matches!(told, Err(QueryError::Failed(_))), "{told:?}");
+    let after = answer(&engine, &sources, "select 1 as n").await;
+    assert_eq!(after.as_deref(), Ok("n\n1\n"));
+}
+
+#[tokio::test]
+async fn the_row_with_the_highest_revision_counts() {
+    let history = with(
+        no_rows(),
+        "sessions",
+        "id | revision | user | started          | ended            | withdrawn
+         a  | 1        | ada  | 2026-10-20T08:00 | 2026-10-20T09:00 | no
+         b  | 1        | ben  | 2026-11-20T10:00 | 2026-11-20T12:00 | no
+         b  | 2        | ben  | 2026-11-20T10:00 | 2026-11-20T13:00 | no
+         c  | 1        | cyd  | 2026-11-20T10:00 | 2026-11-20T12:00 | no",
+    );
+    let both = with(
+        history,
+        "sessions",
+        "id | revision | user | started          | ended            | withdrawn
+         b  | 3        | ben  | 2026-11-20T10:00 | 2026-11-20T14:00 | no
+         c  | 2        | cyd  | 2026-11-20T10:00 | 2026-11-20T12:00 | yes
+         d  | 1        | dan  | 2026-11-21T10:00 | 2026-11-21T12:00 | no",
+    );
+    insta::assert_snapshot!(
+        ask(both, "select id, revision, ended, hub, month from sessions order by id").await,
+        @r"
+    id,revision,ended,hub,month
+    a,1,2026-10-20T09:00:00Z,h,2026-10
+    b,3,2026-11-20T14:00:00Z,h,2026-11
+    d,1,2026-11-21T12:00:00Z,h,2026-11
+    "
+    );
+}
+
+#[tokio::test]
+async fn a_day_without_sessions_and_use_is_gone() {
+    let days = with(
+        no_rows(),
+        "user_days",
+        "id | revision | day        | user | sessions | hours | cpu_core_seconds
+         a  | 1        | 2026-11-19 | ada  | 1        | 2     |
+         a  | 2        | 2026-11-19 | ada  | 0        | 0     |
+         b  | 1        | 2026-11-19 | ben  | 0        | 0     | 5
+         c  | 1        | 2026-11-19 | cyd  | 2        | 1.5   |",
+    );
+    insta::assert_snapshot!(
+        ask(days, "select day, user, sessions, hours from user_days order by user").await,
+        @r"
+    day,user,sessions,hours
+    2026-11-19,ben,0,0.0
+    2026-11-19,cyd,2,1.5
+    "
+    );
+}
+
+fn changes() -> Sources {
+    with(
+        no_rows(),
+        "memberships",
+        "id | user | group | at               | not_before       | change | reason
+         1  | ada  | phys  | 2026-11-01T08:00 |                  | joined |
+         2  | ada  | phys  | 2026-11-02T08:00 | 2026-11-02T07:59 | joined |
+         3  | ada  | phys  | 2026-11-03T08:00 | 2026-11-03T07:59 | left   | group deleted
+         4  | ada  | phys  | 2026-11-05T08:00 | 2026-11-05T07:59 | joined |
+         5  | ben  | phys  | 2026-11-01T08:00 |                  | joined |
+         7  | ben  | phys  | 2026-11-04T08:00 | 2026-11-04T07:59 | joined |
+         6  | ben  | phys  | 2026-11-04T08:00 | 2026-11-04T07:59 | left   |
+         8  | cyd  | chem  | 2026-11-01T08:00 |                  | left   |",
+    )
+}
+
+#[tokio::test]
+async fn memberships_become_intervals() {
+    insta::assert_snapshot!(
+        ask(changes(), "select user, group, joined, joined_not_before, \"left\", reason from membership_intervals order by user, joined").await,
+        @""
+    );
+    insta::assert_snapshot!(
+        ask(changes(), "select * from current_members order by user").await,
+        @""
+    );
+}
+
+#[tokio::test]
+async fn members_can_be_asked_of_any_moment() {
+    let (engine, _folder) = engine();
+    let mut text = String::new();
+    for at in ["2026-10-01T00:00:00Z", "2026-11-01T08:00:00Z", "2026-11-03T08:00:00Z", "2026-11-06T00:00:00Z"] {
+        let members = engine.members_as_of("h", at.parse().unwrap(), changes(), Limits::default());
+        let mut output = Vec::new();
+        members.await.unwrap().write(Format::Csv, &mut output).unwrap();
+        text.push_str(&format!("{at}\n{}", String::from_utf8(output).unwrap()));
+    }
+    insta::assert_snapshot!(text, @"");
+}
+
+#[tokio::test]
+async fn running_and_ended_sessions_are_one_list() {
+    let sources = with_running(
+        two_sessions(),
+        "user | server | started          | last_seen        | ready | active_seconds
+         cyd  |        | 2026-11-21T11:00 | 2026-11-21T11:59 | yes   | 60",
+    );
+    insta::assert_snapshot!(
+        ask(sources.clone(), "select * from running_sessions").await,
+        @""
+    );
+    insta::assert_snapshot!(
+        ask(sources, "select user, started, ended, active_seconds from all_sessions order by started").await,
+        @""
+    );
+}
+
+#[tokio::test]
+async fn hubs_have_zones() {
+    insta::assert_snapshot!(ask(no_rows(), "select * from hubs").await, @r"
+    hub,zone
+    h,Europe/Berlin
+    ");
+}
+
+#[tokio::test]
+async fn every_table_has_the_columns_that_it_is_said_to_have() {
+    let (engine, _folder) = engine();
+    let full = with_running(
+        with(
+            with(two_sessions(), "sessions", "id | revision | started | user\n b | 2 | 2026-11-20T10:00 | ben"),
+            "memberships",
+            "id | user | group | at | change\n 1 | ada | phys | 2026-11-01T08:00 | joined",
+        ),
+        "user | started          | last_seen\n cyd | 2026-11-21T11:00 | 2026-11-21T11:59",
+    );
+    for sources in [Sources::new(NOW.parse().unwrap()), full] {
+        for entry in schema::entries() {
+            let sql = format!("select * from {}", entry.name);
+            let rows = engine.stream(&sql, sources.clone(), Limits::default(), &[]).await.unwrap();
+            let real: Vec<_> = rows
+                .schema()
+                .fields()
+                .iter()
+                .map(|field| (field.name().clone(), field.data_type().clone()))
+                .collect();
+            let said: Vec<_> = entry
+                .columns
+                .iter()
+                .map(|column| (column.name.to_owned(), views::public_type(column.kind)))
+                .collect();
+            assert_eq!(real, said, "{}", entry.name);
+        }
+    }
+}
+
+#[test]
+fn the_help_names_every_table_and_function() {
+    let text = super::schema_text();
+    for name in views::names() {
+        assert!(text.contains(&format!("{name}\n")), "{name}");
+    }
+    assert!(text.contains("date_trunc"));
+    assert!(super::schema_markdown().contains("### `current_members`"));
+}
