@@ -101,7 +101,7 @@ fn of_reference(error: &DataFusionError) -> QueryError {
             other => QueryError::Failed(sentence(&other.to_string())),
         },
         DataFusionError::ResourcesExhausted(message) => QueryError::TooLarge {
-            what: if message.contains("disk") || message.contains("spill") {
+            what: if message.contains("disk space") {
                 Resource::Spill
             } else {
                 Resource::Memory

@@ -258,7 +258,41 @@ async fn statements_that_do_more_than_read_are_refused() {
         "call f()",
         "vacuum",
         "",
-    ]).await, @"");
+    ]).await, @r#"
+    create table x as select 1 => `create` is not allowed: only `select` and `explain` are
+    create view x as select 1 => `create` is not allowed: only `select` and `explain` are
+    create external table x stored as csv location '/etc/passwd' => `create external table` is not allowed: only `select` and `explain` are
+    create function f() returns int return 1 => `create` is not allowed: only `select` and `explain` are
+    insert into sessions select * from sessions => `insert` is not allowed: only `select` and `explain` are
+    update sessions set user = 'x' => `update` is not allowed: only `select` and `explain` are
+    delete from sessions => `delete` is not allowed: only `select` and `explain` are
+    drop table sessions => `drop` is not allowed: only `select` and `explain` are
+    copy (select 1) to '/tmp/x.csv' => `copy` is not allowed: only `select` and `explain` are
+    copy sessions to '/tmp/x.parquet' => `copy` is not allowed: only `select` and `explain` are
+    set datafusion.execution.batch_size = 1 => `set` is not allowed: only `select` and `explain` are
+    reset datafusion.execution.batch_size => `reset` is not allowed: only `select` and `explain` are
+    prepare p as select 1 => `prepare` is not allowed: only `select` and `explain` are
+    execute p => `execute` is not allowed: only `select` and `explain` are
+    deallocate p => `deallocate` is not allowed: only `select` and `explain` are
+    begin => `begin` is not allowed: only `select` and `explain` are
+    commit => `commit` is not allowed: only `select` and `explain` are
+    truncate table sessions => `truncate` is not allowed: only `select` and `explain` are
+    merge into sessions using sessions s on true when matched th => `merge` is not allowed: only `select` and `explain` are
+    load data inpath 'x' into table y => Expected: end of statement, found: inpath at Line: 1, Column: 11
+    show tables => `show` is not allowed: only `select` and `explain` are
+    show all => `show` is not allowed: only `select` and `explain` are
+    describe sessions => `describe` is not allowed: only `select` and `explain` are
+    explain insert into sessions select * from sessions => `insert` is not allowed: only `select` and `explain` are
+    explain analyze copy (select 1) to '/tmp/x.csv' => `copy` is not allowed: only `select` and `explain` are
+    select 1; select 2 => more than one statement is not allowed: send them one by one
+    select 1; drop table sessions => more than one statement is not allowed: send them one by one
+    select * into x from sessions => DDL not supported: CreateMemoryTable
+    with x as (insert into sessions select * from sessions) sele => Query INSERT INTO sessions SELECT * FROM sessions not implemented yet is not allowed: this engine cannot do it
+    use other => `use` is not allowed: only `select` and `explain` are
+    call f() => `call` is not allowed: only `select` and `explain` are
+    vacuum => `vacuum` is not allowed: only `select` and `explain` are
+     => there is no query: write `select …`
+    "#);
 }
 
 #[tokio::test]
@@ -278,7 +312,22 @@ async fn nothing_outside_is_a_table() {
         "select * from sesions",
         "select usr from sessions",
         "select s.nope from sessions s",
-    ]).await, @"");
+    ]).await, @r#"
+    select * from '/etc/passwd' => there is no table `/etc/passwd`; there are `events`, `memberships`, `sessions`, `user_days`, `observations`, `usage`, `storage`, `dead_letters`, `audit`, `hubs`
+    select * from "/etc/passwd" => there is no table `/etc/passwd`; there are `events`, `memberships`, `sessions`, `user_days`, `observations`, `usage`, `storage`, `dead_letters`, `audit`, `hubs`
+    select * from 's3://x/y.parquet' => there is no table `s3://x/y.parquet`; there are `events`, `memberships`, `sessions`, `user_days`, `observations`, `usage`, `storage`, `dead_letters`, `audit`, `
+    select * from read_parquet('/x') => a function in place of a table is not allowed: only tables, views and sub-queries stand after `from`
+    select * from parquet_metadata('/x') => a function in place of a table is not allowed: only tables, views and sub-queries stand after `from`
+    select * from generate_series(1, 1000000000000) => a function in place of a table is not allowed: only tables, views and sub-queries stand after `from`
+    select * from range(1, 10) => a function in place of a table is not allowed: only tables, views and sub-queries stand after `from`
+    select * from unnest([1, 2]) => a function in place of a table is not allowed: only tables, views and sub-queries stand after `from`
+    select * from information_schema.tables => there is no table `information_schema.tables`; there are `events`, `memberships`, `sessions`, `user_days`, `observations`, `usage`, `storage`, `dead_letters`, `
+    select * from stored.sessions => there is no table `stored.sessions`; there are `events`, `memberships`, `sessions`, `user_days`, `observations`, `usage`, `storage`, `dead_letters`, `audit`, `h
+    select * from other.public.sessions => there is no table `other.public.sessions`; there are `events`, `memberships`, `sessions`, `user_days`, `observations`, `usage`, `storage`, `dead_letters`, `audi
+    select * from sesions => there is no table `sesions`; there are `events`, `memberships`, `sessions`, `user_days`, `observations`, `usage`, `storage`, `dead_letters`, `audit`, `hubs`, `r
+    select usr from sessions => there is no column `usr`; there are `active_seconds`, `end_reason`, `ended`, `hub`, `id`, `image`, `last_seen`, `month`, `options`, `revision`, `server`, `start
+    select s.nope from sessions s => there is no column `nope`; there are `active_seconds`, `end_reason`, `ended`, `hub`, `id`, `image`, `last_seen`, `month`, `options`, `revision`, `server`, `star
+    "#);
 }
 
 #[tokio::test]
@@ -298,30 +347,41 @@ async fn functions_not_in_the_list_do_not_exist() {
         "select input_file_name() from sessions",
         "select arrow_cast(1, 'FixedSizeBinary(1000000000)')",
         "select version()",
-    ]).await, @"");
+    ]).await, @r#"
+    select repeat('x', 1000000000) => Invalid function 'repeat'.
+    select lpad('x', 1000000000) => Invalid function 'lpad'.
+    select array_repeat(1, 1000000000) => Invalid function 'array_repeat'.
+    select generate_series(1, 10) => Invalid function 'generate_series'.
+    select [1, 2] => Could not plan array literal. Hint: Please try with `nested_expressions` DataFusion feature enabled is not allowed: this engine cannot do it
+    select {'a': 1} => Dictionary not supported by ExprPlanner: RawDictionaryExpr { keys: [Literal(Utf8("a"), None)], values: [Literal(Int64(1), None)] } is not allowed: this engine c
+    select struct(1) => Struct not supported by ExprPlanner: [Literal(Int64(1), None)] is not allowed: this engine cannot do it
+    select (1, 2) => Struct not supported by ExprPlanner: [Literal(Int64(1), None), Literal(Int64(2), None)] is not allowed: this engine cannot do it
+    select overlay('a' placing 'b' from 1) => Overlay not supported by ExprPlanner: [Literal(Utf8("a"), None), Literal(Utf8("b"), None), Literal(Int64(1), None)] is not allowed: this engine cannot do it
+    select random() => Invalid function 'random'.
+    select array_agg(user) from sessions => Invalid function 'array_agg'.
+    select input_file_name() from sessions => Invalid function 'input_file_name'.
+    select arrow_cast(1, 'FixedSizeBinary(1000000000)') => Invalid function 'arrow_cast'.
+    select version() => Invalid function 'version'.
+    "#);
 }
 
 #[tokio::test]
 async fn queries_that_blow_up_are_refused() {
     let nested = |n: usize| format!("select {}1{}", "(".repeat(n), ")".repeat(n));
-    let doubled = |from: &str, levels: usize| {
-        let start = format!("select {from} as a from sessions");
-        (0..levels).fold(start, |inner, _| format!("select a || a as a from ({inner})"))
+    // A chain of parts, each made of the one before.
+    let chain = |start: &str, step: &str, levels: usize, end: &str| {
+        let parts: Vec<_> = (1..=levels)
+            .map(|n| format!("t{n} as (select {step} as a from t{})", n - 1))
+            .collect();
+        format!("with t0 as ({start}), {} select {end} from t{levels}", parts.join(", "))
     };
-    let folded = (0..40).fold("'xxxxxxxxxxxxxxxx'".to_owned(), |inner, _| format!("concat({inner}, {inner})").chars().take(60_000).collect());
-    let through_max = (0..30).fold("select user as a from sessions".to_owned(), |inner, _| {
-        format!("select max(a || a) as a from ({inner})")
-    });
     let with_twice = {
         let parts: Vec<_> = (1..40)
             .map(|n| format!("t{n} as (select * from t{} union all select * from t{})", n - 1, n - 1))
             .collect();
         format!("with t0 as (select * from sessions), {} select count(*) from t39", parts.join(", "))
     };
-    let sums = (0..40).fold("select active_seconds as a from sessions".to_owned(), |inner, _| {
-        format!("select a + a as a from ({inner})")
-    });
-    let cases = (0..60).fold("1".to_owned(), |inner, _| format!("case when true then {inner} end"));
+    let cases = (0..60).fold("1".to_owned(), |inner, _| format!("case when true then {inner} else 0 end"));
     let queries = [
         nested(20_000),
         nested(2_000),
@@ -331,12 +391,14 @@ async fn queries_that_blow_up_are_refused() {
         format!("select user from sessions where {}true", "user = 'a' or ".repeat(3_000)),
         format!("select 1{}", " union all select 1".repeat(3_000)),
         format!("select 1{}", " union all select 1".repeat(5_000)),
-        doubled("user", 30),
-        doubled("'xx'", 30),
-        folded,
-        through_max,
+        chain("select user as a from sessions", "a || a", 40, "*"),
+        chain("select 'xx' as a", "a || a", 40, "*"),
+        chain("select 'xx' as a", "concat(a, a)", 12, "a || a || a || a || a || a || a || a || a as b"),
+        chain("select user as a from sessions", "max(a || a)", 40, "*"),
+        chain("select user as a from sessions", "max(concat_ws(a, a, a, a))", 40, "*"),
+        chain("select active_seconds as a from sessions", "a + a", 40, "count(*)"),
         with_twice,
-        format!("select count(*) from ({sums}) where a > 1"),
+        chain("select user as a from sessions", "coalesce(a, a, a, a, a, a, a, a)", 8, "*"),
         format!("select {cases}"),
         format!("select replace(replace(replace(replace(replace('{0}', 'a', '{0}'), 'a', '{0}'), 'a', '{0}'), 'a', '{0}'), 'a', '{0}')", "a".repeat(1000)),
         format!("select regexp_replace('{0}', '(.*)', '{1}')", "a".repeat(1000), "\\1".repeat(1000)),
@@ -344,7 +406,30 @@ async fn queries_that_blow_up_are_refused() {
         format!("select '{}'", "x".repeat(70_000)),
         format!("select '{}' from sessions", "x".repeat(40_000)),
     ];
-    insta::assert_snapshot!(refused(queries).await, @"");
+    insta::assert_snapshot!(refused(queries).await, @r#"
+    select ((((((((((((((((((((((((((((((((((((((((((((((((((((( => an expression nested so deep is not allowed: at most 50 levels; write a long list as `in (…)`
+    select ((((((((((((((((((((((((((((((((((((((((((((((((((((( => an expression nested so deep is not allowed: at most 50 levels; write a long list as `in (…)`
+    select not not not not not not not not not not not not not n => Expected: end of statement, found: not at Line: 1, Column: 204
+    select - - - - - - - - - - - - - - - - - - - - - - - - - - - => an expression nested so deep is not allowed: at most 50 levels; write a long list as `in (…)`
+    select 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 => an expression nested so deep is not allowed: at most 1000 levels; write a long list as `in (…)`
+    select user from sessions where user = 'a' or user = 'a' or  => an expression nested so deep is not allowed: at most 1000 levels; write a long list as `in (…)`
+    select 1 union all select 1 union all select 1 union all sel => 3000 times `union`, `intersect` or `except` is not allowed: at most 100
+    select 1 union all select 1 union all select 1 union all sel => a query of 95008 bytes is not allowed: at most 65536 bytes
+    with t0 as (select user as a from sessions), t1 as (select a => so large an expression is not allowed: the same column stands in too many expressions of each other
+    with t0 as (select 'xx' as a), t1 as (select a || a as a fro => so large an expression is not allowed: the same column stands in too many expressions of each other
+    with t0 as (select 'xx' as a), t1 as (select concat(a, a) as => so large an expression is not allowed: the same column stands in too many expressions of each other
+    with t0 as (select user as a from sessions), t1 as (select m => so large an expression is not allowed: the same column stands in too many expressions of each other
+    with t0 as (select user as a from sessions), t1 as (select m => so large an expression is not allowed: the same column stands in too many expressions of each other
+    with t0 as (select active_seconds as a from sessions), t1 as => so large an expression is not allowed: the same column stands in too many expressions of each other
+    with t0 as (select * from sessions), t1 as (select * from t0 => so large a query is not allowed: name the parts of a `with` less often, or ask in two queries
+    with t0 as (select user as a from sessions), t1 as (select c => so large an expression is not allowed: the same column stands in too many expressions of each other
+    select case when true then case when true then case when tru => Expected: end of statement, found: 0 at Line: 1, Column: 1732
+    select replace(replace(replace(replace(replace('aaaaaaaaaaaa => the query needs too much: more memory than queries may take
+    select regexp_replace('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa => the query needs too much: more memory than queries may take
+    with recursive t as (select 1 as n union all select n + 1 fr => `with recursive` is not allowed: write the steps out, or use window functions
+    select 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx => a query of 70009 bytes is not allowed: at most 65536 bytes
+    select 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx => so much constant text is not allowed: at most 32768 bytes outside of filters
+    "#);
 }
 
 #[tokio::test]
@@ -549,11 +634,21 @@ fn changes() -> Sources {
 async fn memberships_become_intervals() {
     insta::assert_snapshot!(
         ask(changes(), "select user, group, joined, joined_not_before, \"left\", reason from membership_intervals order by user, joined").await,
-        @""
+        @r#"
+    user,group,joined,joined_not_before,left,reason
+    ada,phys,2026-11-01T08:00:00Z,,2026-11-03T08:00:00Z,group deleted
+    ada,phys,2026-11-05T08:00:00Z,2026-11-05T07:59:00Z,,
+    ben,phys,2026-11-01T08:00:00Z,,2026-11-04T08:00:00Z,
+    ben,phys,2026-11-04T08:00:00Z,2026-11-04T07:59:00Z,,
+    "#
     );
     insta::assert_snapshot!(
         ask(changes(), "select * from current_members order by user").await,
-        @""
+        @r#"
+    hub,user,group,since,since_not_before
+    h,ada,phys,2026-11-05T08:00:00Z,2026-11-05T07:59:00Z
+    h,ben,phys,2026-11-04T08:00:00Z,2026-11-04T07:59:00Z
+    "#
     );
 }
 
@@ -567,7 +662,21 @@ async fn members_can_be_asked_of_any_moment() {
         members.await.unwrap().write(Format::Csv, &mut output).unwrap();
         text.push_str(&format!("{at}\n{}", String::from_utf8(output).unwrap()));
     }
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    2026-10-01T00:00:00Z
+    user,group,since,since_not_before
+    2026-11-01T08:00:00Z
+    user,group,since,since_not_before
+    ada,phys,2026-11-01T08:00:00Z,
+    ben,phys,2026-11-01T08:00:00Z,
+    2026-11-03T08:00:00Z
+    user,group,since,since_not_before
+    ben,phys,2026-11-01T08:00:00Z,
+    2026-11-06T00:00:00Z
+    user,group,since,since_not_before
+    ada,phys,2026-11-05T08:00:00Z,2026-11-05T07:59:00Z
+    ben,phys,2026-11-04T08:00:00Z,2026-11-04T07:59:00Z
+    "#);
 }
 
 #[tokio::test]
@@ -579,11 +688,19 @@ async fn running_and_ended_sessions_are_one_list() {
     );
     insta::assert_snapshot!(
         ask(sources.clone(), "select * from running_sessions").await,
-        @""
+        @r#"
+    hub,user,server,started,seconds,active_seconds,options,image
+    h,cyd,,2026-11-21T11:00:00Z,3600.0,60,,
+    "#
     );
     insta::assert_snapshot!(
         ask(sources, "select user, started, ended, active_seconds from all_sessions order by started").await,
-        @""
+        @r#"
+    user,started,ended,active_seconds
+    ada,2026-11-20T08:00:00Z,2026-11-20T09:00:00Z,600
+    ben,2026-11-20T10:00:00Z,2026-11-20T12:00:00Z,
+    cyd,2026-11-21T11:00:00Z,,60
+    "#
     );
 }
 
