@@ -54,10 +54,7 @@ impl Column {
     }
 
     /// Whole numbers; `None` is unknown.
-    pub fn integer(
-        name: impl Into<String>,
-        values: impl IntoIterator<Item = Option<i64>>,
-    ) -> Self {
+    pub fn integer(name: impl Into<String>, values: impl IntoIterator<Item = Option<i64>>) -> Self {
         Self::new(name, Arc::new(values.into_iter().collect::<Int64Array>()))
     }
 
@@ -72,8 +69,9 @@ impl Column {
         values: impl IntoIterator<Item = Option<Timestamp>>,
     ) -> Self {
         let values = values.into_iter();
-        let values: TimestampMicrosecondArray =
-            values.map(|time| time.map(Timestamp::as_microsecond)).collect();
+        let values: TimestampMicrosecondArray = values
+            .map(|time| time.map(Timestamp::as_microsecond))
+            .collect();
         Self::new(name, Arc::new(values.with_timezone("UTC")))
     }
 }
@@ -137,11 +135,14 @@ impl Table {
 
     /// The columns' names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.schema.fields().iter().map(|field| field.name().as_str())
+        self.schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
     }
 
     /// Writes all rows, with a line feed at the end.
-    pub fn write(&self, format: Format, output: &mut (impl Write + Send)) -> Result<(), TableError> {
+    pub fn write(&self, format: Format, output: &mut impl Write) -> Result<(), TableError> {
         let mut writer = Self::writer(format, Arc::clone(&self.schema), output)?;
         for batch in &self.batches {
             writer.write(batch)?;
@@ -150,7 +151,7 @@ impl Table {
     }
 
     /// Writes rows as they come.
-    pub(crate) fn writer<W: Write + Send>(
+    pub(crate) fn writer<W: Write>(
         format: Format,
         schema: SchemaRef,
         output: W,
@@ -160,15 +161,17 @@ impl Table {
 }
 
 /// Writes batches of one schema, one after another.
-pub(crate) enum TableWriter<W: Write + Send> {
+pub(crate) enum TableWriter<W: Write> {
     Text(W, SchemaRef, Vec<RecordBatch>),
     Json(Option<Box<arrow::json::ArrayWriter<W>>>),
     Ndjson(arrow::json::LineDelimitedWriter<W>),
     Csv(arrow::csv::Writer<W>),
-    Parquet(Box<ArrowWriter<W>>),
+    /// What is written lies in the vector until it is handed on: the library wants an output that
+    /// can go to another thread, which a locked standard output cannot.
+    Parquet(W, Box<ArrowWriter<Vec<u8>>>),
 }
 
-impl<W: Write + Send> TableWriter<W> {
+impl<W: Write> TableWriter<W> {
     fn new(format: Format, schema: SchemaRef, output: W) -> Result<Self, TableError> {
         // Unknown values are written as null: a key that is missing now and then breaks readers.
         let json = arrow::json::WriterBuilder::new().with_explicit_nulls(true);
@@ -177,7 +180,9 @@ impl<W: Write + Send> TableWriter<W> {
             Format::Json => Self::Json(Some(Box::new(json.build(output)))),
             Format::Ndjson => Self::Ndjson(json.build(output)),
             Format::Csv => {
-                let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(output);
+                let mut writer = arrow::csv::WriterBuilder::new()
+                    .with_header(true)
+                    .build(output);
                 // The head line comes with the first batch: an empty result has one too.
                 writer
                     .write(&harmless(&RecordBatch::new_empty(schema)).map_err(TableError::Write)?)
@@ -191,8 +196,8 @@ impl<W: Write + Send> TableWriter<W> {
                     // Bounds what is kept in memory until a group is full.
                     .set_max_row_group_row_count(Some(128 * 1024))
                     .build();
-                ArrowWriter::try_new(output, schema, Some(properties))
-                    .map(|writer| Self::Parquet(Box::new(writer)))
+                ArrowWriter::try_new(Vec::new(), schema, Some(properties))
+                    .map(|writer| Self::Parquet(output, Box::new(writer)))
                     .map_err(TableError::Parquet)?
             }
         })
@@ -210,7 +215,11 @@ impl<W: Write + Send> TableWriter<W> {
             Self::Csv(writer) => in_utc(batch)
                 .and_then(|batch| harmless(&batch))
                 .and_then(|batch| writer.write(&batch)),
-            Self::Parquet(writer) => return writer.write(batch).map_err(TableError::Parquet),
+            Self::Parquet(output, writer) => {
+                writer.write(batch).map_err(TableError::Parquet)?;
+                let written = std::mem::take(writer.inner_mut());
+                output.write_all(&written).map_err(ArrowError::from)
+            }
         }
         .map_err(TableError::Write)
     }
@@ -224,8 +233,12 @@ impl<W: Write + Send> TableWriter<W> {
             }),
             Self::Ndjson(mut writer) => writer.finish(),
             Self::Csv(writer) => writer.into_inner().flush().map_err(ArrowError::from),
-            Self::Parquet(writer) => {
-                return writer.close().map(|_| ()).map_err(TableError::Parquet);
+            Self::Parquet(mut output, writer) => {
+                let written = writer.into_inner().map_err(TableError::Parquet)?;
+                output
+                    .write_all(&written)
+                    .and_then(|()| output.flush())
+                    .map_err(ArrowError::from)
             }
         }
         .map_err(TableError::Write)
@@ -274,10 +287,7 @@ fn harmless(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         if !text.iter().flatten().any(is_formula) {
             return Ok(None);
         }
-        let marked: StringArray = text
-            .iter()
-            .map(|value| value.map(mark_formula))
-            .collect();
+        let marked: StringArray = text.iter().map(|value| value.map(mark_formula)).collect();
         Ok(Some(Arc::new(marked)))
     })?;
     let fields = batch.schema();
@@ -360,6 +370,105 @@ mod tests {
         c",,0.0
         ,0,
         "#);
+    }
+
+    fn two_batches(format: Format) -> Vec<u8> {
+        let table = |user: &str, at: &str| {
+            let table = Table::new(vec![
+                Column::text(String::from("user"), [Some(user)]),
+                Column::time("at", [Some(at.parse().unwrap())]),
+                Column::integer("=n", [Some(-1)]),
+            ]);
+            table.unwrap().batches.remove(0)
+        };
+        let batches = vec![
+            table("ada", "2026-11-21T09:30:00Z"),
+            table("=1+1", "2026-11-21T09:30:00.25Z"),
+        ];
+        let table = Table::of_batches(batches[0].schema(), batches);
+        assert_eq!(table.n_rows(), 2);
+        let mut output = Vec::new();
+        table.write(format, &mut output).unwrap();
+        output
+    }
+
+    fn two_batches_as_text(format: Format) -> String {
+        String::from_utf8(two_batches(format)).unwrap()
+    }
+
+    #[test]
+    fn rows_of_several_batches_are_one_table() {
+        insta::assert_snapshot!(two_batches_as_text(Format::Text), @r#"
+    +------+--------------------------+----+
+    | user | at                       | =n |
+    +------+--------------------------+----+
+    | ada  | 2026-11-21 09:30:00Z     | -1 |
+    | =1+1 | 2026-11-21 09:30:00.250Z | -1 |
+    +------+--------------------------+----+
+    "#);
+        insta::assert_snapshot!(two_batches_as_text(Format::Json), @r#"
+    [{"user":"ada","at":"2026-11-21T09:30:00Z","=n":-1},{"user":"=1+1","at":"2026-11-21T09:30:00.250Z","=n":-1}]
+    "#);
+        insta::assert_snapshot!(two_batches_as_text(Format::Ndjson), @r#"
+    {"user":"ada","at":"2026-11-21T09:30:00Z","=n":-1}
+    {"user":"=1+1","at":"2026-11-21T09:30:00.250Z","=n":-1}
+    "#);
+    }
+
+    #[test]
+    fn a_spreadsheet_runs_no_text_but_keeps_numbers() {
+        insta::assert_snapshot!(two_batches_as_text(Format::Csv), @r#"
+    user,at,'=n
+    ada,2026-11-21T09:30:00Z,-1
+    '=1+1,2026-11-21T09:30:00.250Z,-1
+    "#);
+        for text in ["+1", "-1", "@a", "\tb", "\rc", "=d"] {
+            assert_eq!(mark_formula(text), format!("'{text}"));
+        }
+        for text in ["", "a=b", " =1", "1-2"] {
+            assert_eq!(mark_formula(text), text);
+        }
+    }
+
+    #[test]
+    fn parquet_holds_the_same_rows() {
+        use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReader;
+        let written = bytes_of(two_batches(Format::Parquet));
+        let read: Vec<_> = ParquetRecordBatchReader::try_new(written, 1024)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let mut output = Vec::new();
+        let table = Table::of_batches(read[0].schema(), read);
+        table.write(Format::Csv, &mut output).unwrap();
+        assert_eq!(output, two_batches(Format::Csv));
+    }
+
+    /// The reader takes files and the bytes of a crate that is not ours.
+    fn bytes_of(content: Vec<u8>) -> std::fs::File {
+        use std::io::{Seek as _, Write as _};
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&content).unwrap();
+        file.rewind().unwrap();
+        file
+    }
+
+    #[test]
+    fn a_table_without_rows_still_has_its_head() {
+        let table = Table::new(vec![Column::text::<&str>("user", [])]).unwrap();
+        let written = |format| {
+            let mut output = Vec::new();
+            table.write(format, &mut output).unwrap();
+            String::from_utf8(output).unwrap()
+        };
+        assert_eq!(written(Format::Csv), "user\n");
+        assert_eq!(written(Format::Json), "[]\n");
+        assert_eq!(written(Format::Ndjson), "");
+        assert!(written(Format::Text).contains("user"));
+        let none = Table::of_batches(Arc::clone(&table.schema), vec![]);
+        let mut output = Vec::new();
+        none.write(Format::Csv, &mut output).unwrap();
+        assert_eq!(output, b"user\n");
     }
 
     #[test]

@@ -155,7 +155,10 @@ struct Started {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        let started = self.started.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let started = self
+            .started
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(started) = started.take() {
             // Waiting for the threads would block, which async code must not do.
             started.runtime.shutdown_background();
@@ -305,7 +308,9 @@ impl Started {
         let pool = FairSpillPool::new(settings.memory_bytes);
         let pool = TrackConsumersPool::new(pool, NonZeroUsize::MIN);
         let disk = DiskManagerBuilder::default()
-            .with_mode(DiskManagerMode::Directories(vec![settings.temporary.clone()]))
+            .with_mode(DiskManagerMode::Directories(vec![
+                settings.temporary.clone(),
+            ]))
             .with_max_temp_directory_size(settings.spill_bytes);
         let environment = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
@@ -346,7 +351,7 @@ impl Rows {
     pub async fn write(
         mut self,
         format: Format,
-        output: &mut (impl Write + Send),
+        output: &mut impl Write,
     ) -> Result<u64, QueryError> {
         let failed = |error: crate::TableError| QueryError::Failed(error.describe());
         let mut writer = Table::writer(format, Arc::clone(&self.schema), output).map_err(failed)?;
@@ -454,7 +459,11 @@ impl Query {
         output: &mpsc::Sender<Result<Piece, QueryError>>,
     ) -> Result<(), QueryError> {
         let (physical, state) = self.plan().await?;
-        if output.send(Ok(Piece::Schema(physical.schema()))).await.is_err() {
+        if output
+            .send(Ok(Piece::Schema(physical.schema())))
+            .await
+            .is_err()
+        {
             return Ok(());
         }
         let mut batches = execute_stream(physical, state.task_ctx())?;
@@ -509,7 +518,7 @@ impl Query {
     }
 }
 
-fn config(threads: usize) -> SessionConfig {
+pub(super) fn config(threads: usize) -> SessionConfig {
     let mut config = SessionConfig::new()
         .with_create_default_catalog_and_schema(false)
         .with_default_catalog_and_schema("history", "public")

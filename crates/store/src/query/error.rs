@@ -92,28 +92,50 @@ fn of_reference(error: &DataFusionError) -> QueryError {
             of_reference(inner)
         }
         DataFusionError::Shared(inner) => of_reference(inner),
-        DataFusionError::Collection(errors) => errors
-            .first()
-            .map_or_else(|| QueryError::Failed("no reason given".into()), of_reference),
+        DataFusionError::Collection(errors) => errors.first().map_or_else(
+            || QueryError::Failed("no reason given".into()),
+            of_reference,
+        ),
         DataFusionError::External(inner) => of_foreign(inner.as_ref()),
         DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
             arrow::error::ArrowError::ExternalError(inner) => of_foreign(inner.as_ref()),
-            other => QueryError::Failed(sentence(&other.to_string())),
+            other => of_message(&other.to_string()),
         },
-        DataFusionError::ResourcesExhausted(message) => QueryError::TooLarge {
-            what: if message.contains("disk space") {
-                Resource::Spill
-            } else {
-                Resource::Memory
-            },
-        },
+        DataFusionError::ResourcesExhausted(message) => too_large(message),
         DataFusionError::SchemaError(inner, _) => QueryError::Syntax(of_schema(inner)),
         DataFusionError::SQL(inner, _) => QueryError::Syntax(sentence(&inner.to_string())),
-        DataFusionError::Plan(message) => QueryError::Syntax(sentence(message)),
+        DataFusionError::Plan(message) => of_plan(message),
         DataFusionError::NotImplemented(message) => {
-            QueryError::not_allowed(sentence(message), "this engine cannot do it")
+            // The rest of these messages prints trees.
+            let what = message.split([':', '.']).next().unwrap_or_default();
+            QueryError::not_allowed(sentence(what), "this engine cannot do it")
         }
-        other => QueryError::Failed(sentence(&other.strip_backtrace())),
+        other => of_message(&other.strip_backtrace()),
+    }
+}
+
+/// What the library says of the limit on temporary files.
+const FULL: &str = "used disk space";
+
+fn too_large(message: &str) -> QueryError {
+    let what = if message.contains(FULL) {
+        Resource::Spill
+    } else {
+        Resource::Memory
+    };
+    QueryError::TooLarge { what }
+}
+
+fn of_plan(message: &str) -> QueryError {
+    match sentence(message).strip_prefix("Invalid function '") {
+        Some(rest) => {
+            let name = rest.split('\'').next().unwrap_or_default();
+            QueryError::not_allowed(
+                format!("the function `{name}`"),
+                "`sql --help` lists those that are",
+            )
+        }
+        None => QueryError::Syntax(sentence(message)),
     }
 }
 
@@ -124,8 +146,16 @@ fn of_foreign(error: &(dyn std::error::Error + Send + Sync + 'static)) -> QueryE
     } else if let Some(inner) = error.downcast_ref::<DataFusionError>() {
         of_reference(inner)
     } else {
-        QueryError::Failed(sentence(&error.to_string()))
+        of_message(&error.to_string())
     }
+}
+
+/// The limit on temporary files travels as an error of the file, of Arrow or of the library.
+fn of_message(message: &str) -> QueryError {
+    if message.contains(FULL) {
+        return too_large(message);
+    }
+    QueryError::Failed(sentence(message))
 }
 
 fn of_schema(error: &SchemaError) -> String {
@@ -143,10 +173,7 @@ fn of_schema(error: &SchemaError) -> String {
                 format!("there is no column `{}`", field.name())
             } else {
                 let names = names.join("`, `");
-                format!(
-                    "there is no column `{}`; there are `{names}`",
-                    field.name()
-                )
+                format!("there is no column `{}`; there are `{names}`", field.name())
             }
         }
         other => sentence(&other.to_string()),

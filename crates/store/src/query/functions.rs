@@ -25,25 +25,101 @@ use std::sync::Arc;
 /// Scalar functions that give a number, a time or a yes or no, or one of their arguments.
 const SCALAR: &[&str] = &[
     // any type
-    "arrow_typeof", "coalesce", "greatest", "least", "nullif", "nvl", "nvl2",
+    "arrow_typeof",
+    "coalesce",
+    "greatest",
+    "least",
+    "nullif",
+    "nvl",
+    "nvl2",
     // numbers
-    "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "cos", "cosh",
-    "cot", "degrees", "exp", "factorial", "floor", "gcd", "isnan", "iszero", "lcm", "ln", "log",
-    "log10", "log2", "nanvl", "pi", "power", "radians", "round", "signum", "sin", "sinh", "sqrt",
-    "tan", "tanh", "trunc",
+    "abs",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "cbrt",
+    "ceil",
+    "cos",
+    "cosh",
+    "cot",
+    "degrees",
+    "exp",
+    "factorial",
+    "floor",
+    "gcd",
+    "isnan",
+    "iszero",
+    "lcm",
+    "ln",
+    "log",
+    "log10",
+    "log2",
+    "nanvl",
+    "pi",
+    "power",
+    "radians",
+    "round",
+    "signum",
+    "sin",
+    "sinh",
+    "sqrt",
+    "tan",
+    "tanh",
+    "trunc",
     // times
-    "date_bin", "date_part", "date_trunc", "from_unixtime", "make_date", "make_time", "to_date",
-    "to_local_time", "to_time", "to_timestamp", "to_timestamp_micros", "to_timestamp_millis",
-    "to_timestamp_nanos", "to_timestamp_seconds", "to_unixtime",
+    "date_bin",
+    "date_part",
+    "date_trunc",
+    "from_unixtime",
+    "make_date",
+    "make_time",
+    "to_date",
+    "to_local_time",
+    "to_time",
+    "to_timestamp",
+    "to_timestamp_micros",
+    "to_timestamp_millis",
+    "to_timestamp_nanos",
+    "to_timestamp_seconds",
+    "to_unixtime",
     // text
-    "ascii", "bit_length", "character_length", "contains", "ends_with", "find_in_set",
-    "octet_length", "regexp_count", "regexp_instr", "regexp_like", "starts_with", "strpos",
+    "ascii",
+    "bit_length",
+    "character_length",
+    "contains",
+    "ends_with",
+    "find_in_set",
+    "octet_length",
+    "regexp_count",
+    "regexp_instr",
+    "regexp_like",
+    "starts_with",
+    "strpos",
 ];
 
 /// Functions that give text at most about as long as what they get.
 const TEXT: &[&str] = &[
-    "btrim", "chr", "initcap", "left", "lower", "ltrim", "md5", "reverse", "right", "rtrim",
-    "split_part", "substr", "substr_index", "to_char", "to_hex", "translate", "upper",
+    "btrim",
+    "chr",
+    "initcap",
+    "left",
+    "lower",
+    "ltrim",
+    "md5",
+    "reverse",
+    "right",
+    "rtrim",
+    "split_part",
+    "substr",
+    "substr_index",
+    "to_char",
+    "to_hex",
+    "translate",
+    "upper",
 ];
 
 /// Functions whose text is as long as all they get together.
@@ -53,22 +129,69 @@ const JOINING: &[&str] = &["concat", "concat_ws"];
 const REPLACING: &[&str] = &["regexp_replace", "replace"];
 
 const AGGREGATES: &[&str] = &[
-    "any_value", "approx_distinct", "approx_median", "avg", "bit_and", "bit_or", "bit_xor",
-    "bool_and", "bool_or", "corr", "count", "covar_pop", "covar_samp", "first_value", "grouping",
-    "last_value", "max", "median", "min", "percentile_cont", "regr_avgx", "regr_avgy",
-    "regr_count", "regr_intercept", "regr_r2", "regr_slope", "regr_sxx", "regr_sxy", "regr_syy",
-    "stddev", "stddev_pop", "string_agg", "sum", "var", "var_pop",
+    "any_value",
+    "approx_distinct",
+    "approx_median",
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "bool_and",
+    "bool_or",
+    "corr",
+    "count",
+    "covar_pop",
+    "covar_samp",
+    "first_value",
+    "grouping",
+    "last_value",
+    "max",
+    "median",
+    "min",
+    "percentile_cont",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_count",
+    "regr_intercept",
+    "regr_r2",
+    "regr_slope",
+    "regr_sxx",
+    "regr_sxy",
+    "regr_syy",
+    "stddev",
+    "stddev_pop",
+    "string_agg",
+    "sum",
+    "var",
+    "var_pop",
 ];
 
 const WINDOWS: &[&str] = &[
-    "cume_dist", "dense_rank", "first_value", "lag", "last_value", "lead", "nth_value", "ntile",
-    "percent_rank", "rank", "row_number",
+    "cume_dist",
+    "dense_rank",
+    "first_value",
+    "lag",
+    "last_value",
+    "lead",
+    "nth_value",
+    "ntile",
+    "percent_rank",
+    "rank",
+    "row_number",
 ];
 
 /// Of `datafusion-functions-json`; those that give lists are left out.
 const JSON: &[&str] = &[
-    "json_as_text", "json_contains", "json_from_scalar", "json_get", "json_get_bool",
-    "json_get_float", "json_get_int", "json_get_json", "json_get_str", "json_length",
+    "json_as_text",
+    "json_contains",
+    "json_from_scalar",
+    "json_get",
+    "json_get_bool",
+    "json_get_float",
+    "json_get_int",
+    "json_get_json",
+    "json_get_str",
+    "json_length",
     "json_union_to_text",
 ];
 
@@ -162,7 +285,10 @@ pub(super) fn add_later(state: &mut SessionState, now: Timestamp) -> Result<()> 
     for name in json {
         if JSON.contains(&name.as_str()) {
             if let Some(function) = state.deregister_udf(&name)? {
-                let text = matches!(name.as_str(), "json_as_text" | "json_get_str" | "json_get_json");
+                let text = matches!(
+                    name.as_str(),
+                    "json_as_text" | "json_get_str" | "json_get_json"
+                );
                 state.register_udf(if text {
                     Bounded::around(&function, Growth::None)
                 } else {
@@ -207,10 +333,12 @@ impl ExprPlanner for Operators {
         if expr.op != BinaryOperator::StringConcat {
             return Ok(PlannerResult::Original(expr));
         }
-        Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction {
-            func: Arc::clone(&self.concat),
-            args: vec![expr.left, expr.right],
-        })))
+        Ok(PlannerResult::Planned(Expr::ScalarFunction(
+            ScalarFunction {
+                func: Arc::clone(&self.concat),
+                args: vec![expr.left, expr.right],
+            },
+        )))
     }
 }
 
@@ -247,9 +375,15 @@ impl Bounded {
             .args
             .iter()
             .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
-        let rows = if is_constant { 1 } else { args.number_rows.max(1) };
+        let rows = if is_constant {
+            1
+        } else {
+            args.number_rows.max(1)
+        };
         let sizes: Vec<Size> = args.args.iter().map(|arg| Size::of(arg, rows)).collect();
-        let sum = sizes.iter().fold(0, |sum, size| size.all.saturating_add(sum));
+        let sum = sizes
+            .iter()
+            .fold(0, |sum, size| size.all.saturating_add(sum));
         let bytes = match self.growth {
             Growth::None => sum,
             // A separator stands between any two.
@@ -261,7 +395,9 @@ impl Bounded {
             // Every character can be replaced, and a pattern's group can be named every second
             // character of the replacement.
             Growth::Replaced => {
-                let text = sizes.first().map_or(0, |size| size.all.saturating_add(rows));
+                let text = sizes
+                    .first()
+                    .map_or(0, |size| size.all.saturating_add(rows));
                 let by = sizes.get(2).map_or(0, |size| size.longest);
                 text.saturating_mul(by.saturating_add(1))
             }

@@ -51,7 +51,10 @@ pub(super) fn parse(sql: &str) -> Result<Statement, QueryError> {
     let mut tokens = Tokenizer::new(&dialect, sql)
         .tokenize_with_location()
         .map_err(|error| QueryError::Syntax(error.to_string()))?;
-    let n_set_operations = tokens.iter().filter(|token| is_set_operation(token)).count();
+    let n_set_operations = tokens
+        .iter()
+        .filter(|token| is_set_operation(token))
+        .count();
     if n_set_operations > MAX_SET_OPERATIONS {
         return Err(QueryError::not_allowed(
             format!("{n_set_operations} times `union`, `intersect` or `except`"),
@@ -141,9 +144,10 @@ fn check_statement(statement: &Statement) -> Result<(), QueryError> {
             other => Err(QueryError::not_allowed(first_words(other), ONLY_READS)),
         },
         Statement::Explain(explain) => check_statement(&explain.statement),
-        Statement::CreateExternalTable(_) => {
-            Err(QueryError::not_allowed("`create external table`", ONLY_READS))
-        }
+        Statement::CreateExternalTable(_) => Err(QueryError::not_allowed(
+            "`create external table`",
+            ONLY_READS,
+        )),
         Statement::CopyTo(_) => Err(QueryError::not_allowed("`copy`", ONLY_READS)),
         Statement::Reset(_) => Err(QueryError::not_allowed("`reset`", ONLY_READS)),
     }
@@ -188,7 +192,8 @@ impl Visitor for Shape {
         }
         for part in query.with.iter().flat_map(|with| &with.cte_tables) {
             let name = part.alias.name.value.to_lowercase();
-            self.names.insert(std::ptr::from_ref(part.query.as_ref()), name);
+            self.names
+                .insert(std::ptr::from_ref(part.query.as_ref()), name);
         }
         self.n_tables.push(1);
         ControlFlow::Continue(())
@@ -205,6 +210,13 @@ impl Visitor for Shape {
             *known = n_tables.max(*known);
         } else if let Some(around) = self.n_tables.last_mut() {
             *around = around.saturating_add(n_tables);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &ast::Select) -> ControlFlow<QueryError> {
+        if select.into.is_some() {
+            return ControlFlow::Break(QueryError::not_allowed("`select … into`", ONLY_READS));
         }
         ControlFlow::Continue(())
     }
@@ -307,7 +319,13 @@ fn written_out(plan: &LogicalPlan) -> Result<Vec<u64>, QueryError> {
         .collect::<Result<_, _>>()?;
     let mut of_columns: HashMap<Column, u64> = HashMap::new();
     for (input, sizes) in plan.inputs().into_iter().zip(&inputs) {
-        of_columns.extend(input.schema().columns().into_iter().zip(sizes.iter().copied()));
+        of_columns.extend(
+            input
+                .schema()
+                .columns()
+                .into_iter()
+                .zip(sizes.iter().copied()),
+        );
     }
     let sizes = plan
         .expressions()
@@ -351,7 +369,19 @@ fn size_of(expr: &Expr, of_columns: &HashMap<Column, u64>) -> u64 {
             Expr::Column(column) => of_columns.get(column).copied().unwrap_or(1),
             _ => 1,
         });
-        Ok(TreeNodeRecursion::Continue)
+        // A list of constants is one part, however long.
+        Ok(match part {
+            Expr::InList(list)
+                if list
+                    .list
+                    .iter()
+                    .all(|item| matches!(item, Expr::Literal(..))) =>
+            {
+                size = size.saturating_add(size_of(&list.expr, of_columns));
+                TreeNodeRecursion::Jump
+            }
+            _ => TreeNodeRecursion::Continue,
+        })
     });
     size
 }

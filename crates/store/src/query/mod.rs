@@ -8,6 +8,7 @@ mod engine;
 mod error;
 mod functions;
 mod guard;
+mod plain;
 mod schema;
 mod stop;
 #[cfg(test)]
@@ -17,4 +18,5 @@ mod views;
 pub use engine::{Engine, EngineSettings, Limits, Rows, Value};
 pub use error::{QueryError, Resource};
 pub use schema::{schema_markdown, schema_text};
+pub(crate) use views::Part;
 pub use views::Sources;

@@ -4,10 +4,11 @@
 //! plan over all of them, with equal and plain types. Views are one `.sql` file each.
 
 use super::error::QueryError;
+use super::plain::Plain;
 use crate::tables::{
     ColumnDef, ColumnKind, HUB, MONTH, Presence, RowKind, TABLES, TableDef, sessions, user_days,
 };
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::common::{Column, DFSchema, JoinType, Result, ScalarValue, TableReference};
@@ -15,11 +16,12 @@ use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::session_state::SessionState;
 use datafusion::functions_aggregate::expr_fn::max;
 use datafusion::logical_expr::{
-    EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, cast, col, ident, lit,
+    EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, cast, col, ident, lit, not,
 };
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
+use tokio::sync::OnceCell;
 
 /// A view: its columns are checked against what its SQL gives.
 #[derive(Debug)]
@@ -72,7 +74,11 @@ const fn options() -> ColumnDef {
 }
 
 const fn image() -> ColumnDef {
-    ColumnDef::maybe("image", ColumnKind::Text, "Container image, if the hub tells it.")
+    ColumnDef::maybe(
+        "image",
+        ColumnKind::Text,
+        "Container image, if the hub tells it.",
+    )
 }
 
 /// All views, in the order of the documentation.
@@ -98,7 +104,11 @@ pub(super) static VIEWS: &[ViewDef] = &[
             user(),
             server(),
             started(),
-            ColumnDef::always("seconds", ColumnKind::Real, "How long it has run, in seconds."),
+            ColumnDef::always(
+                "seconds",
+                ColumnKind::Real,
+                "How long it has run, in seconds.",
+            ),
             active_seconds(),
             options(),
             image(),
@@ -113,7 +123,11 @@ pub(super) static VIEWS: &[ViewDef] = &[
             user(),
             server(),
             started(),
-            ColumnDef::maybe("ended", ColumnKind::Time, "When it ended; null if it still runs."),
+            ColumnDef::maybe(
+                "ended",
+                ColumnKind::Time,
+                "When it ended; null if it still runs.",
+            ),
             ColumnDef::always(
                 "last_seen",
                 ColumnKind::Time,
@@ -138,7 +152,11 @@ pub(super) static VIEWS: &[ViewDef] = &[
             hub(),
             user(),
             group(),
-            ColumnDef::always("joined", ColumnKind::Time, "When the hub was first seen to say so."),
+            ColumnDef::always(
+                "joined",
+                ColumnKind::Time,
+                "When the hub was first seen to say so.",
+            ),
             ColumnDef::maybe(
                 "joined_not_before",
                 ColumnKind::Time,
@@ -164,7 +182,11 @@ pub(super) static VIEWS: &[ViewDef] = &[
             hub(),
             user(),
             group(),
-            ColumnDef::always("since", ColumnKind::Time, "When the hub was first seen to say so."),
+            ColumnDef::always(
+                "since",
+                ColumnKind::Time,
+                "When the hub was first seen to say so.",
+            ),
             ColumnDef::maybe(
                 "since_not_before",
                 ColumnKind::Time,
@@ -195,9 +217,21 @@ pub(super) static RUNNING_COLUMNS: &[ColumnDef] = &[
     user(),
     server(),
     started(),
-    ColumnDef::always("last_seen", ColumnKind::Time, "The last moment it surely ran."),
-    ColumnDef::maybe("last_activity", ColumnKind::Time, "Its last activity, as the hub says."),
-    ColumnDef::maybe("ready", ColumnKind::Flag, "Whether it has finished starting."),
+    ColumnDef::always(
+        "last_seen",
+        ColumnKind::Time,
+        "The last moment it surely ran.",
+    ),
+    ColumnDef::maybe(
+        "last_activity",
+        ColumnKind::Time,
+        "Its last activity, as the hub says.",
+    ),
+    ColumnDef::maybe(
+        "ready",
+        ColumnKind::Flag,
+        "Whether it has finished starting.",
+    ),
     active_seconds(),
     options(),
     image(),
@@ -205,15 +239,42 @@ pub(super) static RUNNING_COLUMNS: &[ColumnDef] = &[
 
 static HUB_COLUMNS: &[ColumnDef] = &[
     hub(),
-    ColumnDef::always("zone", ColumnKind::Text, "Time zone in which its days are cut."),
+    ColumnDef::always(
+        "zone",
+        ColumnKind::Text,
+        "Time zone in which its days are cut.",
+    ),
 ];
+
+/// Rows of a table that do not change: one version of its Delta table, or what was in the spool.
+///
+/// Keep it as long as there is no newer version, and clone it into each [`Sources`]: it remembers
+/// what it was once asked about itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    table: &'static TableDef,
+    provider: Arc<dyn TableProvider>,
+    /// Its corrected ids; see [`Superseding`].
+    corrected: Arc<OnceCell<Vec<RecordBatch>>>,
+}
+
+impl Part {
+    /// Columns that the provider lacks are unknown, further ones are not seen.
+    pub(crate) fn new(table: &'static TableDef, provider: Arc<dyn TableProvider>) -> Self {
+        Self {
+            table,
+            provider,
+            corrected: Arc::default(),
+        }
+    }
+}
 
 /// What holds the rows that a query sees: one moment of history, spool and the present.
 #[derive(Clone, Debug)]
 pub struct Sources {
     now: Timestamp,
     zones: BTreeMap<String, String>,
-    tables: BTreeMap<&'static str, Vec<Arc<dyn TableProvider>>>,
+    tables: BTreeMap<&'static str, Vec<Part>>,
     running: Vec<Arc<dyn TableProvider>>,
 }
 
@@ -235,15 +296,10 @@ impl Sources {
         self
     }
 
-    /// Rows of a table, in addition to those given before. Columns that the provider lacks are
-    /// unknown, further ones are not seen.
+    /// Rows of a table, in addition to those given before.
     #[must_use]
-    pub(crate) fn with_part(
-        mut self,
-        table: &'static TableDef,
-        part: Arc<dyn TableProvider>,
-    ) -> Self {
-        self.tables.entry(table.name).or_default().push(part);
+    pub(crate) fn with_part(mut self, part: Part) -> Self {
+        self.tables.entry(part.table.name).or_default().push(part);
         self
     }
 
@@ -391,32 +447,47 @@ impl<'a> Catalog<'a> {
         let table = TableDef::by_name(name)
             .ok_or_else(|| QueryError::Failed(format!("there is no table `{name}`")))?;
         let parts = self.sources.tables.get(name).map_or(&[][..], Vec::as_slice);
-        let all = union(parts, table.all_columns())?;
-        if table.kind == RowKind::Final || parts.is_empty() {
+        let providers: Vec<_> = parts
+            .iter()
+            .map(|part| Arc::clone(&part.provider))
+            .collect();
+        let all = union(&providers, table.all_columns())?;
+        if table.kind == RowKind::Final {
             return Ok(all);
         }
-        let superseding = self.superseding(all.clone()).await?;
-        Ok(superseding.leave_out_of(all)?)
+        let mut batches = Vec::new();
+        for part in parts {
+            let corrected = part
+                .corrected
+                .get_or_try_init(|| self.corrected(part))
+                .await?;
+            batches.extend(corrected.iter().cloned());
+        }
+        Ok(Superseding { table, batches }.leave_out_of(all)?)
     }
 
-    /// The rows of ids that were corrected.
+    /// The ids that have a row with a higher revision than the first.
     ///
-    /// Asked before the query proper, since the answer is nearly always "none" or "a few in
-    /// two months" and then the query need not read a single id: reading the ids of 1.5 M
-    /// sessions takes longer than all else. The files' statistics answer it without reading
-    /// files in which no row has a higher revision.
-    async fn superseding(&self, all: LogicalPlan) -> Result<Superseding, QueryError> {
-        let corrected = LogicalPlanBuilder::from(all)
+    /// Asked before the query proper, since the answer is nearly always "none" or "a few" and
+    /// then the query need not read every id: reading those of 1.5 M sessions takes longer than
+    /// all else. The files' statistics answer it without reading files in which no row has a
+    /// higher revision.
+    async fn corrected(&self, part: &Part) -> Result<Vec<RecordBatch>, QueryError> {
+        let provider = Arc::clone(&part.provider);
+        let corrected = LogicalPlanBuilder::from(union(&[provider], part.table.all_columns())?)
             .filter(ident("revision").gt(lit(1_i64)))?
             .aggregate(
-                vec![ident(HUB), ident(MONTH), ident("id")],
+                vec![
+                    ident(part.table.time).alias("time"),
+                    ident("id"),
+                    cast(ident(HUB), DataType::Utf8).alias(HUB),
+                    cast(ident(MONTH), DataType::Utf8).alias(MONTH),
+                ],
                 vec![max(ident("revision")).alias("newest")],
             )?
             .build()?;
         let physical = self.inner.create_physical_plan(&corrected).await?;
-        let batches =
-            datafusion::physical_plan::collect(physical, self.inner.task_ctx()).await?;
-        Ok(Superseding { batches })
+        Ok(datafusion::physical_plan::collect(physical, self.inner.task_ctx()).await?)
     }
 }
 
@@ -461,83 +532,100 @@ fn one_part(
     part: &Arc<dyn TableProvider>,
     columns: &[&ColumnDef],
 ) -> Result<LogicalPlan> {
-    let schema = part.schema();
-    let columns = columns.iter().map(|column| {
-        let wanted = public_type(column.kind);
-        match schema.field_with_name(column.name) {
-            // A cast that changes nothing would hide the column from the reader's statistics.
-            Ok(field) if *field.data_type() == wanted => ident(column.name),
-            Ok(_) => cast(ident(column.name), wanted).alias(column.name),
-            // Older than the column.
-            Err(_) => cast(lit(ScalarValue::Null), wanted).alias(column.name),
-        }
-    });
-    let columns: Vec<Expr> = columns.collect();
-    LogicalPlanBuilder::scan(format!("part{at}"), provider_as_source(Arc::clone(part)), None)?
-        .project(columns)?
+    let part: Arc<dyn TableProvider> = Arc::new(Plain::new(Arc::clone(part), columns));
+    LogicalPlanBuilder::scan(format!("part{at}"), provider_as_source(part), None)?
+        .project(columns.iter().map(|column| ident(column.name)))?
         .build()
 }
 
-/// Ids that were corrected, each with its highest revision and the partition of its rows: all
-/// rows of one id have the same time, so they lie in one partition.
+/// Ids that were corrected, each with its highest revision, the time of its rows and their
+/// partition: all rows of one id have the same.
 struct Superseding {
+    table: &'static TableDef,
     batches: Vec<RecordBatch>,
 }
 
+/// More times than this are no longer cheaper than comparing every row.
+const MAX_TIMES: usize = 4_000;
+/// Conditions on more partitions than this are not taken by the reader of the files.
+const MAX_PARTITIONS: usize = 3;
+
 impl Superseding {
-    /// Only partitions in which something was corrected are compared with the ids.
+    /// Only rows at a time at which something was corrected are compared with the ids, and only
+    /// in the partitions of these rows are times read.
     fn leave_out_of(self, all: LogicalPlan) -> Result<LogicalPlan> {
-        let mut partitions: BTreeSet<(String, String)> = BTreeSet::new();
+        let mut times = HashSet::new();
+        let mut partitions = BTreeSet::new();
         for batch in &self.batches {
-            let text = |at: usize| arrow::compute::cast(batch.column(at), &DataType::Utf8);
-            let (hubs, months) = (text(0)?, text(1)?);
-            let (hubs, months) = (as_text(&hubs), as_text(&months));
-            partitions.extend(hubs.iter().zip(months).filter_map(|(hub, month)| {
-                Some((hub?.to_owned(), month?.to_owned()))
-            }));
+            let (hubs, months) = (batch.column(2), batch.column(3));
+            let (hubs, months) = (hubs.as_string::<i32>(), months.as_string::<i32>());
+            for row in 0..batch.num_rows() {
+                times.insert(ScalarValue::try_from_array(batch.column(0), row)?);
+                partitions.insert((hubs.value(row).to_owned(), months.value(row).to_owned()));
+            }
         }
-        let Some(corrected) = partitions
+        if times.is_empty() {
+            return Ok(all);
+        }
+        if times.len() > MAX_TIMES {
+            return self.compare(all);
+        }
+        let filtered = |rows: &LogicalPlan, by: Expr| {
+            LogicalPlanBuilder::from(rows.clone()).filter(by)?.build()
+        };
+        let times: Vec<Expr> = times.into_iter().map(lit).collect();
+        let is_at = |negated| ident(self.table.time).in_list(times.clone(), negated);
+        let n_partitions = partitions.len();
+        let is_in = partitions
             .into_iter()
             .map(|(hub, month)| ident(HUB).eq(lit(hub)).and(ident(MONTH).eq(lit(month))))
             .reduce(Expr::or)
-        else {
-            return Ok(all);
+            .filter(|_| n_partitions <= MAX_PARTITIONS);
+        let mut rows = Vec::new();
+        let touched = match is_in {
+            Some(is_in) => {
+                rows.push(filtered(&all, not(is_in.clone()))?);
+                filtered(&all, is_in)?
+            }
+            None => all,
         };
-        let untouched = LogicalPlanBuilder::from(all.clone())
-            .filter(datafusion::logical_expr::not(corrected.clone()))?
-            .build()?;
+        rows.push(filtered(&touched, is_at(true))?);
+        let compared = filtered(&touched, is_at(false))?;
+        let mut union = LogicalPlanBuilder::from(self.compare(compared)?);
+        for rows in rows {
+            union = union.union(rows)?;
+        }
+        union.build()
+    }
+
+    /// Without the rows of lower revisions.
+    fn compare(self, rows: LogicalPlan) -> Result<LogicalPlan> {
         let schema = self
             .batches
             .first()
             .map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
         let ids = MemTable::try_new(schema, vec![self.batches])?;
-        let ids = LogicalPlanBuilder::scan("newer", provider_as_source(Arc::new(ids)), None)?;
-        let ids = ids
+        let ids = LogicalPlanBuilder::scan("newer", provider_as_source(Arc::new(ids)), None)?
             .project(vec![col("newer.id"), col("newer.newest")])?
             .build()?;
         let row = |name: &str| Column::new(Some("row"), name);
-        let compared = LogicalPlanBuilder::from(all)
-            .filter(corrected)?
+        let columns: Vec<Expr> = rows
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| Expr::Column(row(field.name())).alias(field.name()))
+            .collect();
+        LogicalPlanBuilder::from(rows)
             .alias("row")?
             .join(
                 ids,
                 JoinType::LeftAnti,
                 (vec![row("id")], vec![Column::new(Some("newer"), "id")]),
                 Some(Expr::Column(row("revision")).lt(col("newer.newest"))),
-            )?;
-        let columns: Vec<Expr> = untouched
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| Expr::Column(row(field.name())).alias(field.name()))
-            .collect();
-        let compared = compared.project(columns)?.build()?;
-        LogicalPlanBuilder::from(untouched).union(compared)?.build()
+            )?
+            .project(columns)?
+            .build()
     }
-}
-
-fn as_text(array: &ArrayRef) -> &StringArray {
-    arrow::array::AsArray::as_string::<i32>(array)
 }
 
 /// The name of the schema that only views see.
