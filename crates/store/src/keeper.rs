@@ -123,8 +123,19 @@ impl Keeper {
                 _lock: lock,
             }),
         };
+        keeper.keep_zone().await?;
         keeper.flusher().settle_all().await?;
         Ok(Some(keeper))
+    }
+
+    /// Queries that show days need the zone, also in other processes.
+    async fn keep_zone(&self) -> Result<(), StoreError> {
+        let name = format!("{}{}", crate::sources::ZONE, self.inner.hub.name);
+        let zone = self.inner.hub.zone.iana_name().unwrap_or("UTC").to_owned();
+        let keep = move |connection: &rusqlite::Connection| {
+            crate::state::keep_setting(connection, &name, &zone)
+        };
+        Ok(self.inner.writer.write(keep).await?)
     }
 
     /// Takes everything or nothing; when this answers, it is on the disk.
