@@ -7,6 +7,7 @@
 
 mod client;
 mod error;
+mod options;
 mod pages;
 mod replies;
 mod tls;
