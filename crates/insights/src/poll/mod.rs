@@ -300,3 +300,6 @@ impl Poller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
