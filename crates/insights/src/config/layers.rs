@@ -451,41 +451,6 @@ mod tests {
                  string",
             ),
             (
-                "[store]\nflush_interval_seconds = 4",
-                "`store.flush_interval_seconds` (file `insights.toml`): 4 is not between 5 and \
-                 3600 seconds",
-            ),
-            (
-                "[store]\npath = \"data/insights\"",
-                "`store.path` (file `insights.toml`): `data/insights` is not absolute; give the \
-                 whole path, for instance `/var/lib/jupyterhub-insights`",
-            ),
-            (
-                "[store]\nkeep = \"maybe\"",
-                "`store.keep` (file `insights.toml`): unknown variant `maybe`, expected one of \
-                 `auto`, `always`, `never`",
-            ),
-            (
-                "[retention]\nevents_days = 1",
-                "`retention.events_days` (file `insights.toml`): 1 is not between 2 and 36500 \
-                 days, or 0 for ever",
-            ),
-            (
-                "[retention]\naddresses_days = 0",
-                "`retention.addresses_days` (file `insights.toml`): 0 is not between 1 and 36500 \
-                 days",
-            ),
-            (
-                "[hub]\ntimezone = \"Europe/Berln\"",
-                "`hub.timezone` (file `insights.toml`): `Europe/Berln` is no time zone's name, for \
-                 instance `Europe/Berlin` or `UTC`",
-            ),
-            (
-                "[hub]\ntimezone = \"\"",
-                "`hub.timezone` (file `insights.toml`): `` is no time zone's name, for instance \
-                 `Europe/Berlin` or `UTC`",
-            ),
-            (
                 "[hub]\nname = \"None\"",
                 "`hub.name` (file `insights.toml`): must not be empty or `None`",
             ),
@@ -530,6 +495,49 @@ mod tests {
                 "[hub]\ntoken_file = \"/no/such/file\"",
                 "`hub.token_file`: could not read `/no/such/file`: No such file or directory (os \
                  error 2)",
+            ),
+        ] {
+            assert_eq!(message(load_file(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn bad_settings_of_the_history_earn_messages_too() {
+        for (text, expected) in [
+            (
+                "[store]\nflush_interval_seconds = 4",
+                "`store.flush_interval_seconds` (file `insights.toml`): 4 is not between 5 and \
+                 3600 seconds",
+            ),
+            (
+                "[store]\npath = \"data/insights\"",
+                "`store.path` (file `insights.toml`): `data/insights` is not absolute; give the \
+                 whole path, for instance `/var/lib/jupyterhub-insights`",
+            ),
+            (
+                "[store]\nkeep = \"maybe\"",
+                "`store.keep` (file `insights.toml`): unknown variant `maybe`, expected one of \
+                 `auto`, `always`, `never`",
+            ),
+            (
+                "[retention]\nevents_days = 1",
+                "`retention.events_days` (file `insights.toml`): 1 is not between 2 and 36500 \
+                 days, or 0 for ever",
+            ),
+            (
+                "[retention]\naddresses_days = 0",
+                "`retention.addresses_days` (file `insights.toml`): 0 is not between 1 and 36500 \
+                 days",
+            ),
+            (
+                "[hub]\ntimezone = \"Europe/Berln\"",
+                "`hub.timezone` (file `insights.toml`): `Europe/Berln` is no time zone's name, for \
+                 instance `Europe/Berlin` or `UTC`",
+            ),
+            (
+                "[hub]\ntimezone = \"\"",
+                "`hub.timezone` (file `insights.toml`): `` is no time zone's name, for instance \
+                 `Europe/Berlin` or `UTC`",
             ),
         ] {
             assert_eq!(message(load_file(text)), expected, "{text}");

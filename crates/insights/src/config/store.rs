@@ -304,8 +304,8 @@ mod tests {
             let working_directory = "/srv/hub";
             check(
                 &Start {
-                    assignments,
                     working_directory,
+                    assignments,
                     ..USUAL
                 },
                 expected,
