@@ -6,10 +6,11 @@
 
 use crate::names::UserName;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Which server of a hub a fact is about. Servers of one key follow each other in time.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServerKey {
     /// Whose it is.
     pub user: UserName,
@@ -79,7 +80,7 @@ pub enum What {
 }
 
 /// Active seconds in one local hour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ActiveHour {
     /// Start of the local hour.
     pub hour: Timestamp,
@@ -88,7 +89,7 @@ pub struct ActiveHour {
 }
 
 /// Whether polls between two moments were as frequent as configured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Watch {
     /// They were: whatever happened is dated to one polling interval.
     Watched,
@@ -97,7 +98,7 @@ pub enum Watch {
 }
 
 /// What the hub's counter of stops says about servers that went missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum StopEvidence {
     /// As many stops were asked for as servers went missing.
     Asked,

@@ -9,13 +9,14 @@ use crate::days::hour_start;
 use crate::fact::ActiveHour;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The most that one advance counts.
 const LONGEST_ADVANCE_SECONDS: i64 = 600;
 
 /// Active seconds of one run of a server so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// The latest activity told so far; the first one is the baseline and counts nothing.
     pub last_activity: Option<Timestamp>,

@@ -1,9 +1,35 @@
-//! Tables, and how they are kept and written out.
+//! Tables, and how they are kept, asked and written out.
 //!
 //! The only crate where the words of the storage and query libraries appear: its public
 //! functions take and return `model` types, plain values, and the opaque [`Table`].
 
+mod derive;
+mod durable;
+mod erase;
+mod flush;
+mod folder;
+mod history;
+mod keeper;
+mod rebuild;
+mod state;
+mod store;
 mod table;
 pub mod tables;
+#[cfg(test)]
+mod tests;
+mod upkeep;
 
+pub use erase::Erased;
+pub use flush::FlushError;
+pub use folder::{Folder, FolderError};
+pub use history::HistoryError;
+pub use keeper::{Keeper, KeeperSettings, Phase};
+pub use rebuild::Rebuilt;
+pub use state::StateError;
+pub use state::facts::event_of;
+pub use state::jobs::Job;
+pub use state::present::{Change as PresentChange, Present};
+pub use state::spool::{Accepted, Intake, Position};
+pub use store::{Store, StoreError};
 pub use table::{Column, Format, Table, TableError};
+pub use upkeep::{Retention, Upkeep};

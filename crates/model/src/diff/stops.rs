@@ -5,9 +5,10 @@
 
 use crate::fact::StopEvidence;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// What the counter said at the last poll.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopCredit {
     /// The counter; `None` when it could not be read.
     pub counter: Option<u64>,

@@ -40,6 +40,7 @@ pub use changes::{Recorded, Standing, changes};
 use crate::fact::{ActiveHour, Fact};
 use draft::Draft;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use timeline::Timeline;
@@ -49,7 +50,7 @@ use timeline::Timeline;
 const SLACK: SignedDuration = SignedDuration::from_secs(2);
 
 /// One run of a server. Sessions of one key never overlap, and `started` names them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// The hub's own time, or of the start event where only that is known.
     pub started: Timestamp,
@@ -70,7 +71,7 @@ pub struct Session {
 }
 
 /// When a session ended and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
     /// Not before the start of the session, and not after the start of the next one.
     pub at: Timestamp,
@@ -79,7 +80,7 @@ pub struct End {
 }
 
 /// Why a session ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum EndReason {
     /// Somebody or something asked the hub to stop it: the user, an admin, the idle culler.
     Stopped,
@@ -92,7 +93,7 @@ pub enum EndReason {
 }
 
 /// How a session came to be known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Origin {
     /// Polling saw it: `started` is the hub's own.
     Polled,

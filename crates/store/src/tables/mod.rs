@@ -306,8 +306,7 @@ pub(crate) fn batch_of<R: Row>(rows: &[R]) -> Result<RecordBatch, RowsError> {
     let months: StringArray = rows.iter().map(|row| Some(month_of(row.time()))).collect();
     let mut columns = batch.columns().to_vec();
     columns.push(Arc::new(months));
-    RecordBatch::try_new(schema, columns)
-        .map_err(|error| RowsError(error.into()))
+    RecordBatch::try_new(schema, columns).map_err(|error| RowsError(error.into()))
 }
 
 /// The rows of a batch that has at least the table's columns.

@@ -1,0 +1,55 @@
+//! Derived values as rows of their tables, with ids that say whose they are.
+
+use crate::tables::{self, RowId};
+use model::days::UserDay;
+use model::fact::ServerKey;
+use model::session::{EndReason, Recorded, Standing};
+use std::sync::Arc;
+
+/// The row of one revision of a session that ended.
+pub(crate) fn session_row(hub: &Arc<str>, key: &ServerKey, recorded: &Recorded) -> tables::Session {
+    let session = &recorded.session;
+    let started = session.started.to_string();
+    let (ended, reason) = match session.end {
+        Some(end) => (end.at, end.reason),
+        // Only ended sessions are recorded.
+        None => (session.last_seen, EndReason::Unobserved),
+    };
+    tables::Session {
+        id: RowId::of(&["session", hub, key.user.as_str(), &key.server, &started]),
+        revision: i64::from(recorded.revision),
+        hub: Arc::clone(hub),
+        user: key.user.clone(),
+        server: Arc::clone(&key.server),
+        started: session.started,
+        ended,
+        last_seen: session.last_seen,
+        end_reason: reason.as_str().into(),
+        active_seconds: session
+            .active_seconds
+            .map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)),
+        options: session.options.clone(),
+        image: session.image.clone(),
+        withdrawn: recorded.standing == Standing::Withdrawn,
+    }
+}
+
+/// The row of one revision of a closed day.
+pub(crate) fn user_day_row(hub: &Arc<str>, day: &UserDay, revision: i64) -> tables::UserDay {
+    let date = day.day.to_string();
+    tables::UserDay {
+        id: RowId::of(&["user day", hub, day.user.as_str(), &date]),
+        revision,
+        hub: Arc::clone(hub),
+        day: day.day.date(),
+        user: day.user.clone(),
+        sessions: i64::from(day.sessions),
+        hours: day.hours,
+        active_seconds: day
+            .active_seconds
+            .map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)),
+        cpu_core_seconds: None,
+        memory_byte_seconds: None,
+        gpu_seconds: None,
+    }
+}

@@ -1,0 +1,161 @@
+//! The data files of a table: which there are, and what is in them.
+
+use super::{HistoryError, HistoryTable};
+use crate::tables::{HUB, MONTH, TableDef};
+use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
+use arrow::compute::cast;
+use datafusion::parquet::arrow::ProjectionMask;
+use datafusion::parquet::arrow::arrow_reader::{
+    ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use deltalake_core::kernel::LogicalFileView;
+use deltalake_core::kernel::Remove;
+use futures::TryStreamExt as _;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Rows that are rewritten together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Partition {
+    /// The hub.
+    pub(crate) hub: String,
+    /// As `2026-11`.
+    pub(crate) month: String,
+}
+
+/// One active data file.
+#[derive(Clone)]
+pub(crate) struct DataFile {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// Which rows it holds.
+    pub(crate) partition: Partition,
+    /// Bytes.
+    pub(crate) size: u64,
+    /// Rows, if the log says so.
+    pub(crate) n_rows: Option<u64>,
+    pub(super) view: LogicalFileView,
+}
+
+impl DataFile {
+    fn of(view: LogicalFileView, folder: &Path) -> Self {
+        let values = view.partition_values_map();
+        let value = |name: &str| values.get(name).cloned().flatten().unwrap_or_default();
+        Self {
+            path: folder.join(view.object_store_path().as_ref()),
+            partition: Partition {
+                hub: value(HUB),
+                month: value(MONTH),
+            },
+            size: view.size().unsigned_abs(),
+            n_rows: view.num_records().map(|n_rows| n_rows as u64),
+            view,
+        }
+    }
+
+    pub(super) fn removal(&self, data_change: bool) -> Remove {
+        self.view.remove_action(data_change)
+    }
+
+    /// Its rows with all columns of this version of the table, partition columns last.
+    pub(crate) fn read(&self, def: &TableDef) -> Result<Vec<RecordBatch>, HistoryError> {
+        let batches = self.open(None)?.map(|batch| {
+            let batch = batch.map_err(|error| self.damaged(error))?;
+            whole(&batch, def, &self.partition).map_err(|error| self.damaged(error))
+        });
+        batches.collect()
+    }
+
+    /// Some of its columns, as text, numbers and times of the table.
+    pub(crate) fn read_columns(
+        &self,
+        def: &TableDef,
+        names: &[&str],
+    ) -> Result<Vec<RecordBatch>, HistoryError> {
+        let schema = def.schema();
+        let batches = self.open(Some(names))?.map(|batch| {
+            let batch = batch.map_err(|error| self.damaged(error))?;
+            let columns = names.iter().map(|name| {
+                let kind = schema.field_with_name(name)?.data_type();
+                let column = batch.column_by_name(name).ok_or_else(|| {
+                    arrow::error::ArrowError::SchemaError(format!("the column `{name}` is missing"))
+                })?;
+                Ok((*name, cast(column, kind)?, true))
+            });
+            let columns = columns.collect::<Result<Vec<_>, _>>();
+            let batch = columns.and_then(RecordBatch::try_from_iter_with_nullable);
+            batch.map_err(|error| self.damaged(error))
+        });
+        batches.collect()
+    }
+
+    fn open(&self, names: Option<&[&str]>) -> Result<ParquetRecordBatchReader, HistoryError> {
+        let file = File::open(&self.path).map_err(|source| HistoryError::File {
+            path: self.path.clone(),
+            source,
+        })?;
+        let mut builder =
+            ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| self.damaged(error))?;
+        if let Some(names) = names {
+            let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
+            builder = builder.with_projection(mask);
+        }
+        builder
+            .with_batch_size(8192)
+            .build()
+            .map_err(|error| self.damaged(error))
+    }
+
+    fn damaged(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> HistoryError {
+        HistoryError::Damaged {
+            path: self.path.clone(),
+            source: source.into(),
+        }
+    }
+}
+
+/// Puts back the partition columns, which files leave out, and columns that the file's version did
+/// not have.
+fn whole(
+    batch: &RecordBatch,
+    def: &TableDef,
+    partition: &Partition,
+) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let schema = def.schema();
+    let n_rows = batch.num_rows();
+    let constant = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value; n_rows])) };
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| match field.name().as_str() {
+            HUB => Ok(constant(&partition.hub)),
+            MONTH => Ok(constant(&partition.month)),
+            name => match batch.column_by_name(name) {
+                Some(column) => cast(column, field.data_type()),
+                None => Ok(new_null_array(field.data_type(), n_rows)),
+            },
+        });
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    RecordBatch::try_new(schema, columns)
+}
+
+impl HistoryTable {
+    /// All active files, in a fixed order.
+    pub(crate) async fn files(&self) -> Result<Vec<DataFile>, HistoryError> {
+        let views: Vec<LogicalFileView> = self
+            .delta
+            .get_active_add_actions_by_predicate(None)
+            .try_collect()
+            .await
+            .map_err(|error| HistoryError::delta(self.def, error))?;
+        let mut files: Vec<DataFile> = views
+            .into_iter()
+            .map(|view| DataFile::of(view, &self.folder))
+            .collect();
+        files.sort_by(|left, right| {
+            (&left.partition, &left.path).cmp(&(&right.partition, &right.path))
+        });
+        Ok(files)
+    }
+}

@@ -1,0 +1,487 @@
+//! The process that works for a hub: it takes rows, derives, flushes and keeps the history short.
+//!
+//! At most one process per hub and folder is the keeper, by a file lock that ends with the
+//! process. Reading needs no keeper ([`crate::Store`]).
+
+use crate::derive::{self, Hub};
+use crate::durable::DurableFolder;
+use crate::flush::Flush;
+use crate::folder::{Folder, FolderError, Lock};
+use crate::history::{History, HistoryError};
+use crate::state::jobs::{self, Job};
+use crate::state::present::Present;
+use crate::state::spool::{self, Accepted, Intake};
+use crate::state::{Journal, State, StateError, Writer};
+use crate::tables::{Row, batch_of};
+use crate::upkeep::{self, Age, Retention, Thoroughness, Upkeep};
+use crate::{Erased, Rebuilt, StoreError, erase, rebuild};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, Notify};
+use tracing::{error, info, warn};
+
+/// Rows in the spool that are flushed without waiting for the interval.
+const LARGE_SPOOL: u64 = 50_000;
+/// Between two looks at how many rows wait and whether somebody asked for something.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two rounds of retention and removal.
+const ROUND_INTERVAL: SignedDuration = SignedDuration::from_mins(10);
+
+/// How a keeper works.
+#[derive(Clone)]
+pub struct KeeperSettings {
+    /// Name of the hub that rows are about.
+    pub hub: Arc<str>,
+    /// The hub's time zone: days are cut in it.
+    pub zone: TimeZone,
+    /// How long things are kept.
+    pub retention: Retention,
+    /// Between two flushes.
+    pub flush_interval: Duration,
+    /// Tells the time.
+    pub clock: fn() -> Timestamp,
+    /// Hears what the keeper does, for tests that interrupt it.
+    pub observer: Option<Arc<dyn Fn(Phase) + Send + Sync>>,
+}
+
+/// What the keeper is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing but taking rows.
+    Idle,
+    /// Deriving sessions and days.
+    Derive,
+    /// Moving rows into the history.
+    Flush,
+    /// Merging files.
+    Compact,
+    /// Writing checkpoints.
+    Checkpoint,
+    /// Removing files and log entries.
+    Vacuum,
+}
+
+/// Takes rows for one hub and looks after its history.
+#[derive(Clone)]
+pub struct Keeper {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: KeeperSettings,
+    hub: Hub,
+    folder: Folder,
+    state: State,
+    writer: Writer,
+    history: History,
+    /// Flush, derivation and upkeep take turns.
+    turn: Mutex<()>,
+    news: Notify,
+    _lock: Lock,
+}
+
+impl Keeper {
+    /// Takes the hub's lock and sets right what a crash left; `None` if another process has it.
+    pub(crate) async fn try_start(
+        folder: &Folder,
+        durable: Arc<DurableFolder>,
+        settings: KeeperSettings,
+        journal: Option<Arc<dyn Journal>>,
+    ) -> Result<Option<Self>, StoreError> {
+        let Some(lock) = folder.try_lock(&settings.hub)? else {
+            return Ok(None);
+        };
+        let connection = State::prepare(&folder.state_db())?;
+        let history = History::new(&folder.history(), durable);
+        for set_aside in history.recover().await? {
+            let path = set_aside.path.display().to_string();
+            warn!(
+                path,
+                "The last log entry of a table was cut off. It is set aside as `{path}`; its rows are still in the spool."
+            );
+        }
+        let writer =
+            Writer::start(connection, journal).map_err(|source| FolderError::Unusable {
+                path: folder.root().to_owned(),
+                source,
+            })?;
+        let keeper = Self {
+            inner: Arc::new(Inner {
+                hub: Hub {
+                    name: Arc::clone(&settings.hub),
+                    zone: settings.zone.clone(),
+                },
+                folder: folder.clone(),
+                state: State::open(&folder.state_db())?,
+                writer,
+                history,
+                turn: Mutex::default(),
+                news: Notify::new(),
+                settings,
+                _lock: lock,
+            }),
+        };
+        keeper.flusher().settle_all().await?;
+        Ok(Some(keeper))
+    }
+
+    /// Takes everything or nothing; when this answers, it is on the disk.
+    pub async fn take(&self, intake: Intake) -> Result<Accepted, StoreError> {
+        let (hub, now) = (Arc::clone(&self.inner.hub.name), self.now());
+        let accepted = self
+            .inner
+            .writer
+            .try_write(move |connection| intake.write(connection, &hub, now))
+            .await?;
+        self.inner.news.notify_one();
+        Ok(accepted)
+    }
+
+    /// The present as it was last kept.
+    pub async fn present(&self) -> Result<Present, StoreError> {
+        let hub = Arc::clone(&self.inner.hub.name);
+        Ok(self
+            .inner
+            .state
+            .read(move |connection| Present::read(connection, &hub))
+            .await?)
+    }
+
+    /// How far a source was read.
+    pub async fn position(&self, source: &str) -> Result<Option<String>, StoreError> {
+        let (hub, source) = (Arc::clone(&self.inner.hub.name), source.to_owned());
+        Ok(self
+            .inner
+            .state
+            .read(move |connection| spool::position(connection, &hub, &source))
+            .await?)
+    }
+
+    /// Writes rows of one table straight into the history, in one commit; for large amounts whose
+    /// ids are known to be new.
+    pub async fn append_bulk<R: Row>(&self, rows: &[R]) -> Result<(), StoreError> {
+        let _turn = self.inner.turn.lock().await;
+        let mut table = self.inner.history.table_to_write(R::TABLE).await?;
+        let batch = batch_of(rows).map_err(|error| HistoryError::rows(R::TABLE, error))?;
+        Ok(table.append_unnumbered(vec![batch]).await?)
+    }
+
+    /// Derives what is new and moves everything that waits into the history.
+    pub async fn flush(&self) -> Result<usize, StoreError> {
+        let _turn = self.inner.turn.lock().await;
+        self.derive().await?;
+        self.flush_rows().await
+    }
+
+    /// Looks at servers with news and closes days that are over.
+    async fn derive(&self) -> Result<(), StoreError> {
+        self.phase(Phase::Derive);
+        let late = self.late_users().await?;
+        if !late.is_empty() {
+            // It reads the history, so that the late rows have to be there.
+            self.flush_rows().await?;
+            self.phase(Phase::Derive);
+            self.rebuild_of(Some(late)).await?;
+        }
+        let now = self.now();
+        self.repeat(move |connection, hub| derive::derive(connection, hub, now))
+            .await?;
+        self.repeat(derive::close_days).await?;
+        self.repeat(derive::recompute_days).await
+    }
+
+    async fn late_users(&self) -> Result<Vec<model::names::UserName>, StoreError> {
+        let hub = Arc::clone(&self.inner.hub.name);
+        let late = move |connection: &rusqlite::Connection| {
+            crate::state::facts::late_users(connection, &hub)
+        };
+        Ok(self.inner.state.read(late).await?)
+    }
+
+    /// Repeats a piece of work, a transaction each, until there is nothing left of it.
+    async fn repeat(
+        &self,
+        work: impl Fn(&rusqlite::Connection, &Hub) -> Result<usize, StateError> + Clone + Send + 'static,
+    ) -> Result<(), StoreError> {
+        loop {
+            let (hub, work) = (self.inner.hub.clone(), work.clone());
+            if self
+                .inner
+                .writer
+                .write(move |connection| work(connection, &hub))
+                .await?
+                == 0
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn flush_rows(&self) -> Result<usize, StoreError> {
+        self.phase(Phase::Flush);
+        Ok(self.flusher().run(self.now()).await?)
+    }
+
+    fn flusher(&self) -> Flush<'_> {
+        let inner = &self.inner;
+        Flush {
+            hub: &inner.hub.name,
+            state: &inner.state,
+            writer: &inner.writer,
+            history: &inner.history,
+        }
+    }
+
+    /// Merges files and writes checkpoints where that is due.
+    async fn tidy(&self, thoroughness: Thoroughness) -> Result<Upkeep, StoreError> {
+        self.phase(Phase::Compact);
+        let n_merged =
+            upkeep::compact(&self.inner.history, &self.inner.hub.name, thoroughness).await?;
+        let mut done = Upkeep {
+            n_merged,
+            ..Upkeep::default()
+        };
+        // Another hub's service may be at it.
+        if let Some(_lock) = self.inner.folder.try_lock_tables()? {
+            self.phase(Phase::Checkpoint);
+            done.n_checkpoints = upkeep::checkpoint(&self.inner.history).await?;
+        }
+        Ok(done)
+    }
+
+    /// Removes what is past its time and what no reader needs any more.
+    async fn clear(&self, age: Age) -> Result<Upkeep, StoreError> {
+        self.phase(Phase::Vacuum);
+        let (inner, now) = (&self.inner, self.now());
+        let n_expired = inner
+            .settings
+            .retention
+            .apply(&inner.history, &inner.hub.name, now)
+            .await?;
+        let mut done = Upkeep {
+            n_expired,
+            ..Upkeep::default()
+        };
+        if let Some(_lock) = inner.folder.try_lock_tables()? {
+            done.n_removed = upkeep::vacuum(&inner.history, age, now).await?;
+        }
+        self.repeat(move |connection, hub| derive::forget_old(connection, hub, now))
+            .await?;
+        inner
+            .writer
+            .write(move |connection| spool::forget_ids(connection, now))
+            .await?;
+        Ok(done)
+    }
+
+    /// Merges small files and outdated revisions everywhere.
+    pub async fn compact(&self) -> Result<Upkeep, StoreError> {
+        let _turn = self.inner.turn.lock().await;
+        self.tidy(Thoroughness::Everything).await
+    }
+
+    /// Removes what is past its time and what no reader needs any more.
+    pub async fn vacuum(&self) -> Result<Upkeep, StoreError> {
+        let _turn = self.inner.turn.lock().await;
+        self.clear(Age::ORDINARY).await
+    }
+
+    /// Derives sessions and days again from all events; gives what differed.
+    pub async fn rebuild(&self) -> Result<Rebuilt, StoreError> {
+        let _turn = self.inner.turn.lock().await;
+        self.derive().await?;
+        self.flush_rows().await?;
+        let rebuilt = self.rebuild_of(None).await?;
+        self.flush_rows().await?;
+        Ok(rebuilt)
+    }
+
+    async fn rebuild_of(
+        &self,
+        users: Option<Vec<model::names::UserName>>,
+    ) -> Result<Rebuilt, StoreError> {
+        let inner = &self.inner;
+        rebuild::Rebuild {
+            hub: &inner.hub,
+            state: &inner.state,
+            writer: &inner.writer,
+            history: &inner.history,
+            retention: inner.settings.retention,
+            now: self.now(),
+        }
+        .run(users)
+        .await
+    }
+
+    /// Removes a person's name everywhere; their rows stay under a pseudonym.
+    pub async fn erase(&self, user: &str) -> Result<Erased, StoreError> {
+        let _turn = self.inner.turn.lock().await;
+        self.derive().await?;
+        self.flush_rows().await?;
+        let inner = &self.inner;
+        let erase = erase::Erase {
+            hub: &inner.hub.name,
+            folder: &inner.folder,
+            writer: &inner.writer,
+            history: &inner.history,
+            now: self.now(),
+        };
+        erase.run(&user.into()).await
+    }
+
+    /// Works until `stopping` is done: derives, flushes, and looks after the history. An error is
+    /// logged and tried again; acknowledged rows wait in the spool meanwhile.
+    pub async fn run(&self, stopping: impl Future<Output = ()> + Send) {
+        tokio::pin!(stopping);
+        let mut rounds = Rounds::new(self.now());
+        loop {
+            tokio::select! {
+                () = &mut stopping => break,
+                () = tokio::time::sleep(LOOK_INTERVAL) => {}
+            }
+            if let Err(error) = self.round(&mut rounds).await {
+                rounds.failed(&error);
+            }
+        }
+        match self.flush().await {
+            Ok(n_rows) => info!(n_rows, "Moved the last {n_rows} rows into the history."),
+            Err(error) => {
+                let cause = with_causes(&error);
+                warn!("Some rows stay in the spool until the next start: {cause}");
+            }
+        }
+    }
+
+    async fn round(&self, rounds: &mut Rounds) -> Result<(), StoreError> {
+        self.do_jobs().await?;
+        let now = self.now();
+        let since = now.duration_since(rounds.flushed);
+        let interval = SignedDuration::try_from(self.inner.settings.flush_interval)
+            .unwrap_or(SignedDuration::MAX);
+        // A clock that was set back must not stop the flushes.
+        let is_due =
+            since >= interval || since.is_negative() || self.n_waiting().await? >= LARGE_SPOOL;
+        if is_due {
+            rounds.flushed = now;
+            self.flush().await?;
+            let _turn = self.inner.turn.lock().await;
+            self.tidy(Thoroughness::AsNeeded).await?;
+        }
+        let since = now.duration_since(rounds.cleared);
+        if since >= ROUND_INTERVAL || since.is_negative() {
+            rounds.cleared = now;
+            let _turn = self.inner.turn.lock().await;
+            self.clear(Age::ORDINARY).await?;
+        }
+        self.phase(Phase::Idle);
+        rounds.succeeded();
+        Ok(())
+    }
+
+    /// How many rows wait to be moved into the history.
+    pub async fn n_waiting(&self) -> Result<u64, StoreError> {
+        let hub = Arc::clone(&self.inner.hub.name);
+        Ok(self
+            .inner
+            .state
+            .read(move |connection| spool::n_waiting(connection, &hub))
+            .await?)
+    }
+
+    async fn do_jobs(&self) -> Result<(), StoreError> {
+        let hub = Arc::clone(&self.inner.hub.name);
+        let next = self
+            .inner
+            .state
+            .read(move |connection| jobs::next(connection, &hub))
+            .await?;
+        let Some(asked) = next else {
+            return Ok(());
+        };
+        let outcome = match self.perform(&asked.job).await {
+            Ok(text) => format!("done: {text}"),
+            Err(error) => format!("failed: {}", with_causes(&error)),
+        };
+        let now = self.now();
+        let end =
+            move |connection: &rusqlite::Connection| jobs::end(connection, asked.id, &outcome, now);
+        Ok(self.inner.writer.write(end).await?)
+    }
+
+    /// Does what a command line asked for; the answer is for people.
+    pub async fn perform(&self, job: &Job) -> Result<String, StoreError> {
+        Ok(match job {
+            Job::Flush => format!("{} rows moved into the history", self.flush().await?),
+            Job::Compact => format!("{} files merged", self.compact().await?.n_merged),
+            Job::Vacuum => {
+                let done = self.vacuum().await?;
+                format!(
+                    "{} files and log entries removed, {} rows were past their time",
+                    done.n_removed, done.n_expired
+                )
+            }
+            Job::Rebuild => self.rebuild().await?.to_string(),
+            Job::Erase { user } => self.erase(user).await?.to_string(),
+        })
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.inner.settings.clock)()
+    }
+
+    fn phase(&self, phase: Phase) {
+        if let Some(observer) = &self.inner.settings.observer {
+            observer(phase);
+        }
+    }
+}
+
+/// When things were last done, and what went wrong.
+struct Rounds {
+    flushed: Timestamp,
+    cleared: Timestamp,
+    failing: Option<String>,
+}
+
+impl Rounds {
+    fn new(now: Timestamp) -> Self {
+        Self {
+            flushed: now,
+            cleared: now,
+            failing: None,
+        }
+    }
+
+    /// Says once what goes wrong, however long it lasts.
+    fn failed(&mut self, error: &StoreError) {
+        let cause = with_causes(error);
+        if self.failing.as_ref() != Some(&cause) {
+            error!("The history cannot be brought up to date; rows wait in the spool: {cause}");
+            self.failing = Some(cause);
+        }
+    }
+
+    fn succeeded(&mut self) {
+        if self.failing.take().is_some() {
+            info!("The history is up to date again.");
+        }
+    }
+}
+
+/// The error with its causes.
+pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let next_text = next.to_string();
+        // Libraries repeat their cause in their own text.
+        if !text.ends_with(&next_text) {
+            text.push_str(": ");
+            text.push_str(&next_text);
+        }
+        cause = next.source();
+    }
+    text
+}

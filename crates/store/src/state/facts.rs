@@ -1,0 +1,439 @@
+//! What events say about servers, kept at hand for as long as news is likely.
+//!
+//! The events themselves are the record; here they stand by server, so that sessions can be
+//! derived again without reading the history.
+
+use super::StateError;
+use crate::tables::{Event, RowId};
+use jiff::{SignedDuration, Timestamp};
+pub(crate) use model::fact::KeyedFact;
+use model::fact::{ActiveHour, Fact, ServerKey, StopEvidence, Watch, What};
+use model::names::UserName;
+use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How long facts stay at hand after their session ended. Later news are looked up in the history.
+pub(crate) const AT_HAND: SignedDuration = SignedDuration::from_hours(8 * 24);
+
+/// How a fact is written in an event: the tag is the event's kind, the rest its detail.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum Told {
+    ServerSeen {
+        started: Timestamp,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        options: Option<Value>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        image: Option<Arc<str>>,
+    },
+    ServerActivity {
+        started: Timestamp,
+        active_seconds_by_hour: BTreeMap<Timestamp, u32>,
+    },
+    ServerGone {
+        started: Option<Timestamp>,
+        last_seen: Timestamp,
+        watch: Watch,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hub_restarted: Option<Timestamp>,
+        stop_counted: StopEvidence,
+    },
+    ServerStart,
+    ServerStop,
+    ServerDied,
+}
+
+/// The kinds of events that say something about a server.
+pub(crate) const KINDS: [&str; 6] = [
+    "server-seen",
+    "server-activity",
+    "server-gone",
+    "server-start",
+    "server-stop",
+    "server-died",
+];
+
+/// The event that tells of what polling saw.
+pub fn event_of(hub: &Arc<str>, fact: &KeyedFact) -> Event {
+    let told = serde_json::to_value(Told::of(&fact.fact.what)).unwrap_or_default();
+    let Value::Object(mut detail) = told else {
+        unreachable!("a tagged enum is written as an object");
+    };
+    let kind = match detail.remove("kind") {
+        Some(Value::String(kind)) => kind,
+        _ => unreachable!("the tag is text"),
+    };
+    let detail = Value::Object(detail).to_string();
+    let not_before = match &fact.fact.what {
+        What::Gone { last_seen, .. } => Some(*last_seen),
+        What::Seen { started, .. } => Some(*started),
+        _ => None,
+    };
+    let ServerKey { user, server } = &fact.key;
+    let at = fact.fact.at;
+    let id = RowId::of(&[
+        "event",
+        hub,
+        &kind,
+        &at.to_string(),
+        user.as_str(),
+        server,
+        &detail,
+    ]);
+    Event {
+        id,
+        hub: Arc::clone(hub),
+        at,
+        not_before,
+        kind: kind.into(),
+        user: Some(user.clone()),
+        server: Some(Arc::clone(server)),
+        detail: Some(detail.into()),
+        source: "poll".into(),
+        schema: None,
+        schema_version: None,
+    }
+}
+
+/// What an event says about a server; `None` if nothing.
+pub(crate) fn of_event(event: &Event) -> Option<KeyedFact> {
+    if !KINDS.contains(&&*event.kind) {
+        return None;
+    }
+    let mut told: serde_json::Map<String, Value> = match &event.detail {
+        Some(detail) => serde_json::from_str(detail).ok()?,
+        None => serde_json::Map::new(),
+    };
+    told.insert("kind".to_owned(), Value::String(event.kind.to_string()));
+    let told: Told = serde_json::from_value(Value::Object(told)).ok()?;
+    let key = ServerKey {
+        user: event.user.clone()?,
+        server: event.server.clone().unwrap_or_default(),
+    };
+    let fact = Fact {
+        at: event.at,
+        what: told.what(),
+    };
+    Some(KeyedFact { key, fact })
+}
+
+impl Told {
+    fn of(what: &What) -> Self {
+        match what.clone() {
+            What::Seen {
+                started,
+                options,
+                image,
+            } => Self::ServerSeen {
+                started,
+                options: options.and_then(|text| serde_json::from_str(&text).ok()),
+                image,
+            },
+            What::Activity { started, hours } => Self::ServerActivity {
+                started,
+                active_seconds_by_hour: hours
+                    .iter()
+                    .map(|hour| (hour.hour, hour.seconds))
+                    .collect(),
+            },
+            What::Gone {
+                started,
+                last_seen,
+                watch,
+                hub_restarted,
+                stop_counted,
+            } => Self::ServerGone {
+                started,
+                last_seen,
+                watch,
+                hub_restarted,
+                stop_counted,
+            },
+            What::Start => Self::ServerStart,
+            What::Stop => Self::ServerStop,
+            What::Died => Self::ServerDied,
+        }
+    }
+
+    fn what(self) -> What {
+        match self {
+            Self::ServerSeen {
+                started,
+                options,
+                image,
+            } => What::Seen {
+                started,
+                options: options.map(|value| value.to_string().into()),
+                image,
+            },
+            Self::ServerActivity {
+                started,
+                active_seconds_by_hour,
+            } => What::Activity {
+                started,
+                hours: active_seconds_by_hour
+                    .into_iter()
+                    .map(|(hour, seconds)| ActiveHour { hour, seconds })
+                    .collect(),
+            },
+            Self::ServerGone {
+                started,
+                last_seen,
+                watch,
+                hub_restarted,
+                stop_counted,
+            } => What::Gone {
+                started,
+                last_seen,
+                watch,
+                hub_restarted,
+                stop_counted,
+            },
+            Self::ServerStart => What::Start,
+            Self::ServerStop => What::Stop,
+            Self::ServerDied => What::Died,
+        }
+    }
+}
+
+/// Writes down a fact and that its server wants to be looked at again.
+pub(super) fn write(
+    connection: &Connection,
+    hub: &str,
+    KeyedFact { key, fact }: &KeyedFact,
+    now: Timestamp,
+) -> Result<(), StateError> {
+    let (user, server) = (key.user.as_str(), &*key.server);
+    let is_late = fact.at < now.saturating_sub(AT_HAND).unwrap_or(Timestamp::MIN);
+    connection
+        .prepare_cached(
+            "insert into dirty (hub, user, server, late) values (?1, ?2, ?3, ?4)
+             on conflict do update set late = case when late = 1 then 1 else ?4 end",
+        )?
+        .execute(params![hub, user, server, is_late])?;
+    if is_late {
+        return Ok(());
+    }
+    put(connection, hub, key, fact)
+}
+
+/// Keeps a fact at hand.
+pub(crate) fn put(
+    connection: &Connection,
+    hub: &str,
+    key: &ServerKey,
+    fact: &Fact,
+) -> Result<(), StateError> {
+    connection
+        .prepare_cached(
+            "insert or ignore into facts (hub, user, server, at, fact) values (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![
+            hub,
+            key.user.as_str(),
+            &*key.server,
+            fact.at.as_microsecond(),
+            serde_json::to_string(&Told::of(&fact.what))?
+        ])?;
+    Ok(())
+}
+
+/// All facts of the server that are at hand.
+pub(crate) fn of_key(
+    connection: &Connection,
+    hub: &str,
+    key: &ServerKey,
+) -> Result<Vec<Fact>, StateError> {
+    let mut select = connection.prepare_cached(
+        "select at, fact from facts where hub = ?1 and user = ?2 and server = ?3",
+    )?;
+    let mut rows = select.query(params![hub, key.user.as_str(), &*key.server])?;
+    let mut facts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let text: String = row.get(1)?;
+        let told: Told = serde_json::from_str(&text)?;
+        facts.push(Fact {
+            at: super::time(row.get(0)?)?,
+            what: told.what(),
+        });
+    }
+    Ok(facts)
+}
+
+/// Forgets one fact of the server.
+pub(crate) fn remove(
+    connection: &Connection,
+    hub: &str,
+    key: &ServerKey,
+    fact: &Fact,
+) -> Result<(), StateError> {
+    connection
+        .prepare_cached(
+            "delete from facts where hub = ?1 and user = ?2 and server = ?3 and at = ?4 and fact = ?5",
+        )?
+        .execute(params![
+            hub,
+            key.user.as_str(),
+            &*key.server,
+            fact.at.as_microsecond(),
+            serde_json::to_string(&Told::of(&fact.what))?
+        ])?;
+    Ok(())
+}
+
+/// Servers with facts older than `before`, at most `limit`.
+pub(crate) fn keys_older_than(
+    connection: &Connection,
+    hub: &str,
+    before: Timestamp,
+    limit: usize,
+) -> Result<Vec<ServerKey>, StateError> {
+    let mut select = connection.prepare_cached(
+        "select distinct user, server from facts where hub = ?1 and at < ?2 limit ?3",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    keys(select.query(params![hub, before.as_microsecond(), limit])?)
+}
+
+/// Servers to look at again, at most `limit`.
+pub(crate) fn dirty(
+    connection: &Connection,
+    hub: &str,
+    limit: usize,
+) -> Result<Vec<ServerKey>, StateError> {
+    let mut select = connection
+        .prepare_cached("select user, server from dirty where hub = ?1 and late = 0 limit ?2")?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    keys(select.query(params![hub, limit])?)
+}
+
+/// Users with news that is older than what is at hand.
+pub(crate) fn late_users(connection: &Connection, hub: &str) -> Result<Vec<UserName>, StateError> {
+    let mut select =
+        connection.prepare_cached("select distinct user from dirty where hub = ?1 and late = 1")?;
+    let users = select.query_map([hub], |row| row.get::<_, String>(0))?;
+    let users: Result<Vec<UserName>, _> = users.map(|user| user.map(UserName::new)).collect();
+    Ok(users?)
+}
+
+/// The history was asked about the late news of these users.
+pub(crate) fn clean_late<'a>(
+    connection: &Connection,
+    hub: &str,
+    users: impl IntoIterator<Item = &'a UserName>,
+) -> Result<(), StateError> {
+    let mut delete =
+        connection.prepare_cached("delete from dirty where hub = ?1 and user = ?2 and late = 1")?;
+    for user in users {
+        delete.execute([hub, user.as_str()])?;
+    }
+    Ok(())
+}
+
+/// The server waits for the next look at what runs.
+pub(crate) fn wait(connection: &Connection, hub: &str, key: &ServerKey) -> Result<(), StateError> {
+    connection
+        .prepare_cached(
+            "update dirty set late = 2 where hub = ?1 and user = ?2 and server = ?3 and late = 0",
+        )?
+        .execute(params![hub, key.user.as_str(), &*key.server])?;
+    Ok(())
+}
+
+/// What runs was read: look at those again who waited for it.
+pub(crate) fn wake(connection: &Connection, hub: &str) -> Result<(), StateError> {
+    connection
+        .prepare_cached("update dirty set late = 0 where hub = ?1 and late = 2")?
+        .execute([hub])?;
+    Ok(())
+}
+
+/// The server was looked at.
+pub(crate) fn clean(connection: &Connection, hub: &str, key: &ServerKey) -> Result<(), StateError> {
+    connection
+        .prepare_cached("delete from dirty where hub = ?1 and user = ?2 and server = ?3")?
+        .execute(params![hub, key.user.as_str(), &*key.server])?;
+    Ok(())
+}
+
+fn keys(mut rows: rusqlite::Rows<'_>) -> Result<Vec<ServerKey>, StateError> {
+    let mut keys = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (user, server): (String, String) = (row.get(0)?, row.get(1)?);
+        keys.push(ServerKey {
+            user: UserName::new(user),
+            server: server.into(),
+        });
+    }
+    Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fact(what: What) -> KeyedFact {
+        let key = ServerKey {
+            user: "ada".into(),
+            server: "lab".into(),
+        };
+        let at = "2026-11-21T10:00:00.000001Z".parse().unwrap();
+        KeyedFact {
+            key,
+            fact: Fact { at, what },
+        }
+    }
+
+    #[test]
+    fn every_fact_is_an_event_and_back() {
+        let t: Timestamp = "2026-11-21T08:00:00Z".parse().unwrap();
+        let whats = [
+            What::Seen {
+                started: t,
+                options: Some(r#"{"profile":"gpu"}"#.into()),
+                image: Some("img".into()),
+            },
+            What::Seen {
+                started: t,
+                options: None,
+                image: None,
+            },
+            What::Activity {
+                started: t,
+                hours: vec![ActiveHour {
+                    hour: t,
+                    seconds: 7,
+                }],
+            },
+            What::Gone {
+                started: None,
+                last_seen: t,
+                watch: Watch::Unwatched,
+                hub_restarted: Some(t),
+                stop_counted: StopEvidence::NotAsked,
+            },
+            What::Start,
+            What::Stop,
+            What::Died,
+        ];
+        for what in whats {
+            let fact = fact(what);
+            let event = event_of(&"hub".into(), &fact);
+            assert_eq!(of_event(&event), Some(fact), "{event:?}");
+        }
+    }
+
+    #[test]
+    fn events_of_other_kinds_and_broken_details_say_nothing() {
+        let mut event = event_of(&"hub".into(), &fact(What::Start));
+        assert!(of_event(&event).is_some());
+        event.kind = "login".into();
+        assert_eq!(of_event(&event), None);
+        event.kind = "server-gone".into();
+        event.detail = Some("[1]".into());
+        assert_eq!(of_event(&event), None);
+    }
+}

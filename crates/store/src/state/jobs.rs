@@ -1,0 +1,86 @@
+//! What a command line asks the running service to do: it holds the lock, so it does the work.
+
+use super::StateError;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::{Deserialize, Serialize};
+
+/// Work on the store that only the process that holds its lock may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Job {
+    /// Move everything that waits into the history.
+    Flush,
+    /// Merge small files and corrected rows, everywhere.
+    Compact,
+    /// Remove files that no version of the last hour needs.
+    Vacuum,
+    /// Derive sessions and days again.
+    Rebuild,
+    /// Remove a person's name everywhere.
+    Erase {
+        /// Who.
+        user: String,
+    },
+}
+
+/// A job somebody waits for.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) id: i64,
+    pub(crate) job: Job,
+}
+
+/// Asks for a job; gives its number.
+pub(crate) fn ask(
+    connection: &Connection,
+    hub: &str,
+    job: &Job,
+    now: Timestamp,
+) -> Result<i64, StateError> {
+    connection
+        .prepare_cached("insert into jobs (hub, job, asked) values (?1, ?2, ?3)")?
+        .execute(params![
+            hub,
+            serde_json::to_string(job)?,
+            now.as_microsecond()
+        ])?;
+    Ok(connection.last_insert_rowid())
+}
+
+/// The oldest job that nobody has done.
+pub(crate) fn next(connection: &Connection, hub: &str) -> Result<Option<Asked>, StateError> {
+    let mut select = connection.prepare_cached(
+        "select id, job from jobs where hub = ?1 and ended is null order by id limit 1",
+    )?;
+    let found: Option<(i64, String)> = select
+        .query_row([hub], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let asked = found.map(|(id, job)| {
+        Ok(Asked {
+            id,
+            job: serde_json::from_str(&job)?,
+        })
+    });
+    asked.transpose()
+}
+
+/// Notes how a job ended. Its text is kept out of the file: it may hold a name.
+pub(crate) fn end(
+    connection: &Connection,
+    id: i64,
+    outcome: &str,
+    now: Timestamp,
+) -> Result<(), StateError> {
+    connection
+        .prepare_cached("update jobs set ended = ?2, outcome = ?3, job = '' where id = ?1")?
+        .execute(params![id, now.as_microsecond(), outcome])?;
+    Ok(())
+}
+
+/// How the job ended; `None` while it waits or runs.
+pub(crate) fn outcome(connection: &Connection, id: i64) -> Result<Option<String>, StateError> {
+    let mut select = connection
+        .prepare_cached("select outcome from jobs where id = ?1 and ended is not null")?;
+    Ok(select.query_row([id], |row| row.get(0)).optional()?)
+}

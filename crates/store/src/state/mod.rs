@@ -1,0 +1,144 @@
+//! `state.db`: everything small that changes, in SQLite.
+//!
+//! Rows not yet in the history (the spool), recent ids, positions of sources, the present as the
+//! hub last told it, and what sessions and days are derived from. One thread writes; what it
+//! answers for is on the disk. What the rows mean and what becomes of them in the history do not
+//! belong here.
+
+pub(crate) mod facts;
+pub(crate) mod jobs;
+pub(crate) mod present;
+mod schema;
+pub(crate) mod spool;
+pub(crate) mod tombstones;
+mod writer;
+
+pub(crate) use writer::{Journal, Writer};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Why `state.db` did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The file cannot be opened or is no database.
+    #[error("cannot open `{path}`")]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The disk is full: nothing of the request was taken.
+    #[error(
+        "the disk that holds `state.db` is full: make room, nothing that was acknowledged is lost"
+    )]
+    Full(#[source] rusqlite::Error),
+    /// The file belongs to a later version.
+    #[error(
+        "`{path}` was written by a later version (format {found}, this one knows {known}): install that version again"
+    )]
+    Later {
+        /// Which file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// Too much is waiting to be written.
+    #[error("too much is waiting to be written to `state.db`: try again in a moment")]
+    Busy,
+    /// SQLite refused.
+    #[error("`state.db` refused")]
+    Sqlite(#[source] rusqlite::Error),
+    /// A value that was stored cannot be read.
+    #[error("`state.db` holds a value that cannot be read: {0}")]
+    Corrupt(String),
+    /// The writer is gone: a bug, or the store is closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl From<rusqlite::Error> for StateError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Full(error),
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+impl From<serde_json::Error> for StateError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}
+
+/// Several readers and one writer on `state.db`.
+#[derive(Clone)]
+pub(crate) struct State {
+    path: PathBuf,
+    reader: Arc<Mutex<Connection>>,
+}
+
+impl State {
+    /// Opens the file to read. It must exist.
+    pub(crate) fn open(path: &Path) -> Result<Self, StateError> {
+        let reader = schema::open_reader(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            reader: Arc::new(Mutex::new(reader)),
+        })
+    }
+
+    /// Makes the file if it is not there, brings it to this version's format.
+    pub(crate) fn prepare(path: &Path) -> Result<Connection, StateError> {
+        schema::open_writer(path)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads on a thread where waiting is allowed; sees one moment of the file.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StateError> + Send + 'static,
+    ) -> Result<T, StateError> {
+        let reader = Arc::clone(&self.reader);
+        let outcome = tokio::task::spawn_blocking(move || {
+            let mut connection = reader.lock().unwrap_or_else(PoisonError::into_inner);
+            let transaction = connection.transaction()?;
+            work(&transaction)
+        });
+        outcome.await.map_err(|_| StateError::Closed)?
+    }
+}
+
+/// A value that is kept by name.
+pub(crate) fn setting(connection: &Connection, name: &str) -> Result<Option<String>, StateError> {
+    let mut select = connection.prepare_cached("select value from settings where name = ?1")?;
+    Ok(select.query_row([name], |row| row.get(0)).optional()?)
+}
+
+/// Keeps a value by name.
+pub(crate) fn keep_setting(
+    connection: &Connection,
+    name: &str,
+    value: &str,
+) -> Result<(), StateError> {
+    connection
+        .prepare_cached("insert or replace into settings (name, value) values (?1, ?2)")?
+        .execute(params![name, value])?;
+    Ok(())
+}
+
+/// Reads a time from microseconds.
+pub(crate) fn time(micros: i64) -> Result<Timestamp, StateError> {
+    Timestamp::from_microsecond(micros).map_err(|error| StateError::Corrupt(error.to_string()))
+}

@@ -1,0 +1,373 @@
+//! Rows that are acknowledged and not yet in the history.
+//!
+//! A row is taken once: its id is remembered for eight days and looked up in the history after
+//! that. The number of the last row goes into the history with the rows, so that a crash between
+//! the two stores neither loses nor repeats one.
+
+use super::facts;
+use super::tombstones::Tombstones;
+use super::{StateError, keep_setting, present, setting};
+use crate::tables::{Event, Row, RowId, TableDef};
+use jiff::{SignedDuration, Timestamp};
+use model::names::UserName;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+/// How long ids are remembered, and how old a row may be to count as recent.
+pub(crate) const RECENT: SignedDuration = SignedDuration::from_hours(8 * 24);
+
+/// What one transaction takes: all of it or nothing.
+#[derive(Debug, Default)]
+pub struct Intake {
+    rows: Vec<Taken>,
+    positions: Vec<Position>,
+    present: Vec<present::Change>,
+}
+
+/// How far a source was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The source: a file, a server.
+    pub source: String,
+    /// What the source's reader needs to go on.
+    pub value: String,
+}
+
+/// One row on its way into the spool.
+#[derive(Debug)]
+struct Taken {
+    table: &'static TableDef,
+    id: RowId,
+    revision: i64,
+    at: Timestamp,
+    user: Option<UserName>,
+    row: String,
+    fact: Option<facts::KeyedFact>,
+}
+
+/// What became of an [`Intake`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Accepted {
+    /// Rows that are new.
+    pub n_new: usize,
+    /// Rows that were known already.
+    pub n_known: usize,
+    /// Rows of erased users, which are dropped.
+    pub n_erased: usize,
+}
+
+impl Intake {
+    /// Adds an event, and what it says about a server.
+    pub fn event(&mut self, event: &Event) -> Result<(), StateError> {
+        self.take(event, event.user.clone(), facts::of_event(event))
+    }
+
+    /// Adds a row that says nothing about servers.
+    pub fn row<R: Row>(&mut self, row: &R, user: Option<&UserName>) -> Result<(), StateError> {
+        self.take(row, user.cloned(), None)
+    }
+
+    /// Keeps how far a source was read, in the same transaction.
+    pub fn position(&mut self, position: Position) {
+        self.positions.push(position);
+    }
+
+    /// Keeps what the hub says now, in the same transaction.
+    pub fn present(&mut self, change: present::Change) {
+        self.present.push(change);
+    }
+
+    /// How many rows it holds.
+    pub fn n_rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Nothing to take.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.positions.is_empty() && self.present.is_empty()
+    }
+
+    fn take<R: Row>(
+        &mut self,
+        row: &R,
+        user: Option<UserName>,
+        fact: Option<facts::KeyedFact>,
+    ) -> Result<(), StateError> {
+        self.rows.push(Taken {
+            table: R::TABLE,
+            id: row.id().clone(),
+            revision: row.revision(),
+            at: row.time(),
+            user,
+            row: serde_json::to_string(row)?,
+            fact,
+        });
+        Ok(())
+    }
+
+    /// Writes everything; called within a transaction.
+    pub(crate) fn write(
+        self,
+        connection: &Connection,
+        hub: &str,
+        now: Timestamp,
+    ) -> Result<Accepted, StateError> {
+        let tombstones = Tombstones::of(connection, hub)?;
+        let facts = self.rows.iter().filter(|taken| taken.fact.is_some());
+        if let Some(first) = facts.map(|taken| taken.at).min() {
+            begin_by(connection, hub, first)?;
+        }
+        let mut accepted = Accepted::default();
+        for taken in &self.rows {
+            if tombstones.refuse(taken.user.as_ref(), taken.at) {
+                accepted.n_erased += 1;
+            } else if spool(connection, hub, taken, now)? {
+                accepted.n_new += 1;
+            } else {
+                accepted.n_known += 1;
+            }
+        }
+        for position in &self.positions {
+            connection
+                .prepare_cached(
+                    "insert or replace into positions (hub, source, value) values (?1, ?2, ?3)",
+                )?
+                .execute(params![hub, position.source, position.value])?;
+        }
+        for change in &self.present {
+            change.write(connection, hub)?;
+        }
+        Ok(accepted)
+    }
+}
+
+/// The history of the hub begins with its first fact.
+fn begin_by(connection: &Connection, hub: &str, at: Timestamp) -> Result<(), StateError> {
+    let name = format!("begin/{hub}");
+    let micros = at.as_microsecond();
+    let known = setting(connection, &name)?.and_then(|text| text.parse::<i64>().ok());
+    if known.is_none_or(|known| micros < known) {
+        keep_setting(connection, &name, &micros.to_string())?;
+    }
+    Ok(())
+}
+
+/// Whether the row is new.
+fn spool(
+    connection: &Connection,
+    hub: &str,
+    taken: &Taken,
+    now: Timestamp,
+) -> Result<bool, StateError> {
+    let table = taken.table.name;
+    let until = taken
+        .at
+        .max(now)
+        .saturating_add(RECENT)
+        .unwrap_or(Timestamp::MAX);
+    let key = if taken.revision == 0 {
+        taken.id.as_str().to_owned()
+    } else {
+        format!("{}/{}", taken.id.as_str(), taken.revision)
+    };
+    let n_new = connection
+        .prepare_cached("insert or ignore into ids (tbl, hub, id, until) values (?1, ?2, ?3, ?4)")?
+        .execute(params![table, hub, key, until.as_microsecond()])?;
+    if n_new == 0 {
+        return Ok(false);
+    }
+    append(connection, table, hub, taken.at, &taken.row)?;
+    if let Some(fact) = &taken.fact {
+        facts::write(connection, hub, fact, now)?;
+    }
+    Ok(true)
+}
+
+fn append(
+    connection: &Connection,
+    table: &str,
+    hub: &str,
+    at: Timestamp,
+    row: &str,
+) -> Result<(), StateError> {
+    let seq: i64 = connection
+        .prepare_cached(
+            "insert into sequences (tbl, hub, given) values (?1, ?2, 1)
+             on conflict do update set given = given + 1 returning given",
+        )?
+        .query_row([table, hub], |row| row.get(0))?;
+    connection
+        .prepare_cached("insert into spool (tbl, hub, seq, at, row) values (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![table, hub, seq, at.as_microsecond(), row])?;
+    Ok(())
+}
+
+/// Appends a derived row, whose revision makes it new.
+pub(crate) fn append_derived<R: Row>(
+    connection: &Connection,
+    hub: &str,
+    row: &R,
+) -> Result<(), StateError> {
+    append(
+        connection,
+        R::TABLE.name,
+        hub,
+        row.time(),
+        &serde_json::to_string(row)?,
+    )
+}
+
+/// Rows of one table as they wait, oldest first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Waiting {
+    /// Number of the last row; what the history carries after the flush.
+    pub(crate) last: i64,
+    /// The rows as JSON lines.
+    pub(crate) lines: Vec<String>,
+    /// The times of the rows, as they stand in `lines`.
+    pub(crate) times: Vec<Timestamp>,
+}
+
+/// The first `limit` rows of the table after number `after`.
+pub(crate) fn waiting(
+    connection: &Connection,
+    table: &TableDef,
+    hub: &str,
+    after: i64,
+    limit: usize,
+) -> Result<Waiting, StateError> {
+    let mut select = connection.prepare_cached(
+        "select seq, at, row from spool where tbl = ?1 and hub = ?2 and seq > ?3 order by seq limit ?4",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = select.query(params![table.name, hub, after, limit])?;
+    let mut waiting = Waiting {
+        last: after,
+        ..Waiting::default()
+    };
+    while let Some(row) = rows.next()? {
+        waiting.last = row.get(0)?;
+        waiting.times.push(super::time(row.get(1)?)?);
+        waiting.lines.push(row.get(2)?);
+    }
+    Ok(waiting)
+}
+
+/// The hubs whose rows of the table wait.
+pub(crate) fn hubs(connection: &Connection, table: &TableDef) -> Result<Vec<String>, StateError> {
+    let mut select = connection.prepare_cached("select hub from sequences where tbl = ?1")?;
+    let hubs = select.query_map([table.name], |row| row.get(0))?;
+    Ok(hubs.collect::<Result<_, _>>()?)
+}
+
+/// How many rows wait in all tables of the hub.
+pub(crate) fn n_waiting(connection: &Connection, hub: &str) -> Result<u64, StateError> {
+    let mut count = connection.prepare_cached("select count(*) from spool where hub = ?1")?;
+    let n_rows: i64 = count.query_row([hub], |row| row.get(0))?;
+    Ok(n_rows.unsigned_abs())
+}
+
+/// Rows up to this number are surely in the history: forget them here.
+pub(crate) fn forget(
+    connection: &Connection,
+    table: &TableDef,
+    hub: &str,
+    upto: i64,
+) -> Result<(), StateError> {
+    connection
+        .prepare_cached("delete from spool where tbl = ?1 and hub = ?2 and seq <= ?3")?
+        .execute(params![table.name, hub, upto])?;
+    // `given` follows too: a `state.db` from a backup must not hand out numbers again that the
+    // history already carries, since their rows would be taken for known ones.
+    connection
+        .prepare_cached(
+            "insert into sequences (tbl, hub, given, flushed) values (?1, ?2, ?3, ?3)
+             on conflict do update set flushed = max(flushed, ?3), given = max(given, ?3)",
+        )?
+        .execute(params![table.name, hub, upto])?;
+    Ok(())
+}
+
+/// What a table's numbers say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    /// The last number handed out.
+    pub(crate) given: i64,
+    /// The last number that was seen in the history.
+    pub(crate) flushed: i64,
+}
+
+/// The table's numbers; zero if it never had a row.
+pub(crate) fn numbers(
+    connection: &Connection,
+    table: &TableDef,
+    hub: &str,
+) -> Result<Numbers, StateError> {
+    let mut select = connection
+        .prepare_cached("select given, flushed from sequences where tbl = ?1 and hub = ?2")?;
+    let numbers = select.query_row([table.name, hub], |row| {
+        Ok(Numbers {
+            given: row.get(0)?,
+            flushed: row.get(1)?,
+        })
+    });
+    Ok(numbers.optional()?.unwrap_or_default())
+}
+
+/// Sets the numbers right where the history is ahead, as after restoring `state.db` from a backup.
+pub(crate) fn catch_up(
+    connection: &Connection,
+    table: &TableDef,
+    hub: &str,
+    in_history: i64,
+) -> Result<(), StateError> {
+    let numbers = numbers(connection, table, hub)?;
+    if in_history <= numbers.given {
+        return Ok(());
+    }
+    // What waits under numbers that the history used for other rows gets new numbers.
+    let mut select = connection.prepare_cached(
+        "select at, row from spool where tbl = ?1 and hub = ?2 and seq > ?3 order by seq",
+    )?;
+    let kept = select
+        .query_map(params![table.name, hub, numbers.flushed], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
+        .collect::<Result<Vec<(i64, String)>, _>>()?;
+    forget(connection, table, hub, in_history)?;
+    for (at, row) in kept {
+        append(connection, table.name, hub, super::time(at)?, &row)?;
+    }
+    Ok(())
+}
+
+/// Where a source was last read to.
+pub(crate) fn position(
+    connection: &Connection,
+    hub: &str,
+    source: &str,
+) -> Result<Option<String>, StateError> {
+    let mut select =
+        connection.prepare_cached("select value from positions where hub = ?1 and source = ?2")?;
+    Ok(select
+        .query_row([hub, source], |row| row.get(0))
+        .optional()?)
+}
+
+/// Forgets ids that are old enough to be looked up in the history.
+pub(crate) fn forget_ids(connection: &Connection, now: Timestamp) -> Result<(), StateError> {
+    connection
+        .prepare_cached("delete from ids where until < ?1")?
+        .execute([now.as_microsecond()])?;
+    Ok(())
+}
+
+/// The key of the digests of erased names, made at the first use.
+pub(crate) fn secret_key(connection: &Connection) -> Result<String, StateError> {
+    const NAME: &str = "tombstone_key";
+    if let Some(key) = setting(connection, NAME)? {
+        return Ok(key);
+    }
+    let key = format!("{}{}", RowId::random().as_str(), RowId::random().as_str());
+    keep_setting(connection, NAME, &key)?;
+    Ok(key)
+}

@@ -1,0 +1,157 @@
+//! The one thread that writes `state.db`.
+//!
+//! Requests that arrive while a transaction is being synced share the next one, so that many
+//! small requests cost few syncs. A request is answered after its transaction is on the disk; one
+//! that fails takes none of the others with it.
+
+use super::StateError;
+use rusqlite::{Connection, TransactionBehavior};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// Requests that wait at most.
+const QUEUE: usize = 256;
+/// Requests that share one transaction at most.
+const SHARED: usize = 64;
+
+/// Hears of each commit: for tests that cut the power between two steps.
+pub(crate) trait Journal: Send + Sync {
+    /// A transaction of `state.db` is on the disk.
+    fn committed(&self);
+}
+
+type Answer = Box<dyn FnOnce(Result<(), Arc<rusqlite::Error>>) + Send>;
+type Request = Box<dyn FnOnce(Result<&Connection, Arc<rusqlite::Error>>) -> Answer + Send>;
+
+/// Hands work to the writing thread.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Request>,
+}
+
+impl Writer {
+    /// Starts the thread; it ends when the last handle is gone and its work is done.
+    pub(crate) fn start(
+        connection: Connection,
+        journal: Option<Arc<dyn Journal>>,
+    ) -> std::io::Result<Self> {
+        let (queue, requests) = mpsc::channel(QUEUE);
+        std::thread::Builder::new()
+            .name("state".to_owned())
+            .spawn(move || serve(connection, requests, journal))?;
+        Ok(Self { queue })
+    }
+
+    /// Does `work` in a transaction and answers once it is on the disk. Waits if much is waiting.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StateError> + Send + 'static,
+    ) -> Result<T, StateError> {
+        let (request, answer) = request(work);
+        self.queue
+            .send(request)
+            .await
+            .map_err(|_| StateError::Closed)?;
+        answer.await.map_err(|_| StateError::Closed)?
+    }
+
+    /// The same, but refuses at once if too much is waiting.
+    pub(crate) async fn try_write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StateError> + Send + 'static,
+    ) -> Result<T, StateError> {
+        let (request, answer) = request(work);
+        self.queue
+            .try_send(request)
+            .map_err(|refused| match refused {
+                mpsc::error::TrySendError::Full(_) => StateError::Busy,
+                mpsc::error::TrySendError::Closed(_) => StateError::Closed,
+            })?;
+        answer.await.map_err(|_| StateError::Closed)?
+    }
+}
+
+fn request<T: Send + 'static>(
+    work: impl FnOnce(&Connection) -> Result<T, StateError> + Send + 'static,
+) -> (Request, oneshot::Receiver<Result<T, StateError>>) {
+    let (sender, receiver) = oneshot::channel();
+    let request: Request = Box::new(move |connection| {
+        let outcome = match connection {
+            Ok(connection) => within_savepoint(connection, work),
+            Err(error) => Err(commit_error(&error)),
+        };
+        Box::new(move |committed| {
+            let answer = match (outcome, committed) {
+                (Ok(value), Ok(())) => Ok(value),
+                (Ok(_), Err(error)) => Err(commit_error(&error)),
+                (Err(error), _) => Err(error),
+            };
+            // Whoever asked may have stopped waiting.
+            let _ = sender.send(answer);
+        })
+    });
+    (request, receiver)
+}
+
+fn within_savepoint<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> Result<T, StateError>,
+) -> Result<T, StateError> {
+    connection.execute_batch("savepoint request")?;
+    match work(connection) {
+        Ok(value) => {
+            connection.execute_batch("release request")?;
+            Ok(value)
+        }
+        Err(error) => {
+            connection.execute_batch("rollback to request; release request")?;
+            Err(error)
+        }
+    }
+}
+
+/// One failed commit answers several requests, and SQLite's error cannot be copied.
+fn commit_error(error: &rusqlite::Error) -> StateError {
+    let copy = match error {
+        rusqlite::Error::SqliteFailure(code, text) => {
+            rusqlite::Error::SqliteFailure(*code, text.clone())
+        }
+        other => rusqlite::Error::ToSqlConversionFailure(other.to_string().into()),
+    };
+    copy.into()
+}
+
+fn serve(
+    mut connection: Connection,
+    mut requests: mpsc::Receiver<Request>,
+    journal: Option<Arc<dyn Journal>>,
+) {
+    while let Some(first) = requests.blocking_recv() {
+        let mut shared = vec![first];
+        while shared.len() < SHARED {
+            match requests.try_recv() {
+                Ok(request) => shared.push(request),
+                Err(_) => break,
+            }
+        }
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let (answers, committed) = match transaction {
+            Ok(transaction) => {
+                let begun = shared.into_iter().map(|request| request(Ok(&transaction)));
+                (begun.collect::<Vec<_>>(), transaction.commit())
+            }
+            Err(error) => {
+                let shared_error = Arc::new(error);
+                let refuse = |request: Request| request(Err(Arc::clone(&shared_error)));
+                (shared.into_iter().map(refuse).collect(), Ok(()))
+            }
+        };
+        if let Some(journal) = journal.as_ref().filter(|_| committed.is_ok()) {
+            journal.committed();
+        }
+        let committed = committed.map_err(Arc::new);
+        for answer in answers {
+            answer(committed.clone());
+        }
+    }
+}

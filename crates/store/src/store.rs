@@ -1,0 +1,134 @@
+//! A folder with history: opened to read by anybody who may, and to write by one keeper per hub.
+
+use crate::durable::DurableFolder;
+use crate::durable::disk::{Disk, RealDisk};
+use crate::flush::FlushError;
+use crate::folder::{Folder, FolderError};
+use crate::history::{History, HistoryError};
+use crate::keeper::{Keeper, KeeperSettings};
+use crate::state::jobs::{self, Job};
+use crate::state::{Journal, State, StateError, Writer};
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why the store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// `state.db`.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The history.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+}
+
+impl From<FlushError> for StoreError {
+    fn from(error: FlushError) -> Self {
+        match error {
+            FlushError::State(error) => Self::State(error),
+            FlushError::History(error) => Self::History(error),
+        }
+    }
+}
+
+impl StoreError {
+    /// Whether it may work in a moment without anybody doing anything.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::State(StateError::Busy))
+    }
+}
+
+/// A folder with history.
+#[derive(Clone)]
+pub struct Store {
+    folder: Folder,
+    durable: Arc<DurableFolder>,
+    journal: Option<Arc<dyn Journal>>,
+}
+
+impl Store {
+    /// Opens the folder; makes `state.db` and `history/` if they are not there.
+    pub fn open(folder: Folder) -> Result<Self, StoreError> {
+        Self::open_on(folder, Arc::new(RealDisk), None)
+    }
+
+    pub(crate) fn open_on(
+        folder: Folder,
+        disk: Arc<dyn Disk>,
+        journal: Option<Arc<dyn Journal>>,
+    ) -> Result<Self, StoreError> {
+        drop(State::prepare(&folder.state_db())?);
+        let durable =
+            DurableFolder::new(folder.history(), disk).map_err(|error| FolderError::Unfit {
+                path: folder.history(),
+                reason: error.to_string(),
+                is_read_only: false,
+            })?;
+        Ok(Self {
+            folder,
+            durable: Arc::new(durable),
+            journal,
+        })
+    }
+
+    /// Where it is.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Becomes the keeper of the hub; `None` if another process is.
+    pub async fn try_keep(&self, settings: KeeperSettings) -> Result<Option<Keeper>, StoreError> {
+        Keeper::try_start(
+            &self.folder,
+            Arc::clone(&self.durable),
+            settings,
+            self.journal.clone(),
+        )
+        .await
+    }
+
+    /// Asks the process that keeps the hub to do a job, and waits until it has.
+    ///
+    /// The answer is for people; an error of the job is an answer that begins with `failed: `.
+    pub async fn ask(
+        &self,
+        hub: &Arc<str>,
+        job: Job,
+        now: Timestamp,
+    ) -> Result<String, StoreError> {
+        const PAUSE: Duration = Duration::from_millis(200);
+        let writer =
+            Writer::start(State::prepare(&self.folder.state_db())?, None).map_err(|source| {
+                FolderError::Unusable {
+                    path: self.folder.root().to_owned(),
+                    source,
+                }
+            })?;
+        let asked_hub = Arc::clone(hub);
+        let id = writer
+            .write(move |connection| jobs::ask(connection, &asked_hub, &job, now))
+            .await?;
+        let state = State::open(&self.folder.state_db())?;
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            if let Some(outcome) = state
+                .read(move |connection| jobs::outcome(connection, id))
+                .await?
+            {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    pub(crate) fn history(&self) -> History {
+        History::new(&self.folder.history(), Arc::clone(&self.durable))
+    }
+
+    pub(crate) fn state(&self) -> Result<State, StoreError> {
+        Ok(State::open(&self.folder.state_db())?)
+    }
+}

@@ -1,0 +1,252 @@
+//! Derived rows: the same figures whatever the order, batches and repetitions of the news.
+
+use super::*;
+use crate::PresentChange;
+use crate::tables::{Session, UserDay};
+use model::diff::{Running, StopCredit};
+use model::snapshot::Dated;
+use proptest::prelude::*;
+
+/// A look at what runs, as the collector tells it.
+fn look(time: &str, running: &[(&str, &str)]) -> PresentChange {
+    let running = running.iter().map(|(user, started)| Running {
+        key: key(user),
+        started: at(started),
+        options: None,
+        image: None,
+        seen_ready: at(started),
+        last_seen: at(time),
+        tally: model::tally::Tally::default(),
+    });
+    PresentChange::Servers(
+        Dated {
+            value: running.collect(),
+            at: at(time),
+        },
+        StopCredit::default(),
+    )
+}
+
+async fn take_look(keeper: &Keeper, change: PresentChange) {
+    let mut intake = Intake::default();
+    intake.present(change);
+    keeper.take(intake).await.unwrap();
+    keeper.flush().await.unwrap();
+}
+
+/// What the views show: the highest revision of each id that is not withdrawn.
+async fn figures(store: &Store) -> (Vec<String>, Vec<String>) {
+    let mut sessions = std::collections::BTreeMap::new();
+    for row in rows::<Session>(store).await {
+        sessions.insert(row.id.clone(), row);
+    }
+    let mut days = std::collections::BTreeMap::new();
+    for row in rows::<UserDay>(store).await {
+        days.insert(row.id.clone(), row);
+    }
+    let mut sessions: Vec<String> = sessions
+        .into_values()
+        .filter(|row| !row.withdrawn)
+        .map(|row| {
+            format!(
+                "{} {} - {} {} {:?}",
+                row.user, row.started, row.ended, row.end_reason, row.active_seconds
+            )
+        })
+        .collect();
+    let mut days: Vec<String> = days
+        .into_values()
+        .filter(|row| row.sessions > 0)
+        .map(|row| {
+            format!(
+                "{} {} {} {:.6} {:?}",
+                row.day, row.user, row.sessions, row.hours, row.active_seconds
+            )
+        })
+        .collect();
+    sessions.sort();
+    days.sort();
+    (sessions, days)
+}
+
+#[tokio::test]
+async fn a_session_of_weeks_counts_on_each_day_while_it_runs() {
+    let kept = kept().await;
+    let started = "2026-11-17T10:00:00Z";
+    kept.keeper
+        .take(intake(&[seen("ada", started, "2026-11-17T10:01:00Z")]))
+        .await
+        .unwrap();
+    take_look(
+        &kept.keeper,
+        look("2026-11-20T12:00:00Z", &[("ada", started)]),
+    )
+    .await;
+    let (sessions, days) = figures(&kept.store).await;
+    assert!(sessions.is_empty());
+    assert_eq!(
+        days,
+        [
+            "2026-11-17 ada 1 13.000000 None",
+            "2026-11-18 ada 1 24.000000 None",
+            "2026-11-19 ada 1 24.000000 None"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn late_news_corrects_a_session_and_the_days_that_were_closed() {
+    let kept = kept().await;
+    let started = "2026-11-18T10:00:00Z";
+    let gone = What::Gone {
+        started: Some(at(started)),
+        last_seen: at("2026-11-19T11:00:00Z"),
+        watch: Watch::Unwatched,
+        hub_restarted: None,
+        stop_counted: StopEvidence::Unknown,
+    };
+    let news = [
+        seen("ada", started, "2026-11-18T10:01:00Z"),
+        fact("ada", "2026-11-20T08:00:00Z", gone),
+    ];
+    kept.keeper.take(intake(&news)).await.unwrap();
+    take_look(&kept.keeper, look("2026-11-20T12:00:00Z", &[])).await;
+    let (sessions, days) = figures(&kept.store).await;
+    assert_eq!(
+        sessions,
+        ["ada 2026-11-18T10:00:00Z - 2026-11-19T11:00:00Z unobserved None"]
+    );
+    assert_eq!(
+        days,
+        [
+            "2026-11-18 ada 1 13.000000 None",
+            "2026-11-19 ada 1 12.000000 None"
+        ]
+    );
+    let late = intake(&[fact("ada", "2026-11-19T21:00:00Z", What::Stop)]);
+    kept.keeper.take(late).await.unwrap();
+    kept.keeper.flush().await.unwrap();
+    let (sessions, days) = figures(&kept.store).await;
+    assert_eq!(
+        sessions,
+        ["ada 2026-11-18T10:00:00Z - 2026-11-19T21:00:00Z stopped None"]
+    );
+    assert_eq!(
+        days,
+        [
+            "2026-11-18 ada 1 13.000000 None",
+            "2026-11-19 ada 1 22.000000 None"
+        ]
+    );
+    let revisions: Vec<i64> = kept
+        .rows::<Session>()
+        .await
+        .iter()
+        .map(|row| row.revision)
+        .collect();
+    assert_eq!(revisions, [1, 2]);
+}
+
+#[tokio::test]
+async fn a_start_that_no_poll_ever_saw_ends_when_a_poll_has_looked() {
+    let kept = kept().await;
+    kept.keeper
+        .take(intake(&[fact("ada", "10:00", What::Start)]))
+        .await
+        .unwrap();
+    take_look(&kept.keeper, look("10:00", &[])).await;
+    assert!(figures(&kept.store).await.0.is_empty());
+    take_look(&kept.keeper, look("10:01", &[])).await;
+    let (sessions, _) = figures(&kept.store).await;
+    assert_eq!(
+        sessions,
+        ["ada 2026-11-20T10:00:00Z - 2026-11-20T10:00:00Z unobserved None"]
+    );
+}
+
+#[derive(Clone, Debug)]
+struct News {
+    facts: Vec<KeyedFact>,
+}
+
+fn script() -> Vec<KeyedFact> {
+    let mut facts = Vec::new();
+    for (day, user) in [(17, "ada"), (18, "ada"), (18, "bob"), (19, "ada")] {
+        let t = |hour: u32, minute: u32| format!("2026-11-{day}T{hour:02}:{minute:02}:00Z");
+        facts.push(seen(user, &t(9, 0), &t(9, 1)));
+        facts.push(fact(user, &t(9, 2), What::Start));
+        facts.push(gone(user, &t(9, 0), &t(11, 0), &t(11, 1)));
+        facts.push(fact(user, &t(11, 0), What::Stop));
+        facts.push(fact(user, &t(21, 0), What::Start));
+    }
+    facts.push(gone(
+        "ada",
+        "2026-11-20T07:00:00Z",
+        "2026-11-20T07:30:00Z",
+        "2026-11-20T07:31:00Z",
+    ));
+    facts
+}
+
+fn shuffled() -> impl Strategy<Value = Vec<News>> {
+    (
+        Just(script()).prop_shuffle(),
+        proptest::collection::vec(1_usize..8, 1..6),
+    )
+        .prop_map(|(facts, sizes)| {
+            let mut batches = Vec::new();
+            let mut rest = &facts[..];
+            for size in sizes.iter().cycle() {
+                let (batch, after) = rest.split_at((*size).min(rest.len()));
+                batches.push(News {
+                    facts: batch.to_vec(),
+                });
+                rest = after;
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            // Every other batch comes twice.
+            let repeated: Vec<News> = batches.iter().step_by(2).cloned().collect();
+            batches.extend(repeated);
+            batches
+        })
+}
+
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(test);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn order_batches_repetitions_and_merging_change_no_figure(batches in shuffled()) {
+        run(async {
+            let straight = kept().await;
+            straight.keeper.take(intake(&script())).await.unwrap();
+            take_look(&straight.keeper, look("2026-11-21T11:00:00Z", &[])).await;
+            let expected = figures(&straight.store).await;
+
+            let kept = kept().await;
+            take_look(&kept.keeper, look("2026-11-21T11:00:00Z", &[])).await;
+            for (number, news) in batches.iter().enumerate() {
+                kept.keeper.take(intake(&news.facts)).await.unwrap();
+                if number % 3 != 2 {
+                    kept.keeper.flush().await.unwrap();
+                }
+            }
+            take_look(&kept.keeper, look("2026-11-21T11:00:30Z", &[])).await;
+            assert_eq!(figures(&kept.store).await, expected);
+            kept.keeper.compact().await.unwrap();
+            assert_eq!(figures(&kept.store).await, expected);
+            let rebuilt = kept.keeper.rebuild().await.unwrap();
+            assert_eq!((rebuilt.n_sessions_changed, rebuilt.n_days_changed), (0, 0), "{rebuilt}");
+            assert_eq!(figures(&kept.store).await, expected);
+        });
+    }
+}

@@ -1,0 +1,151 @@
+//! Rows on their way from the spool into the history.
+
+use super::*;
+use crate::tables::{Event, Session};
+use crate::upkeep::{self, Age, Thoroughness};
+
+#[tokio::test]
+async fn rows_are_in_the_history_after_a_flush_and_only_once() {
+    let kept = kept().await;
+    let facts = [
+        seen("ada", "09:00", "09:01"),
+        gone("ada", "09:00", "10:00", "10:01"),
+    ];
+    let first = kept.keeper.take(intake(&facts)).await.unwrap();
+    let again = kept.keeper.take(intake(&facts)).await.unwrap();
+    assert_eq!((first.n_new, first.n_known), (2, 0));
+    assert_eq!((again.n_new, again.n_known), (0, 2));
+    assert_eq!(
+        kept.keeper.flush().await.unwrap(),
+        3,
+        "two events and a session"
+    );
+    assert_eq!(kept.keeper.flush().await.unwrap(), 0);
+    assert_eq!(kept.rows::<Event>().await.len(), 2);
+    let sessions = kept.rows::<Session>().await;
+    assert_eq!(sessions.len(), 1);
+    assert_eq!(
+        (sessions[0].started, sessions[0].ended),
+        (at("09:00"), at("10:01"))
+    );
+    assert_eq!(&*sessions[0].end_reason, "stopped");
+    assert_eq!(kept.keeper.n_waiting().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn rows_older_than_remembered_ids_are_looked_up_in_the_history() {
+    let kept = kept().await;
+    let old = [
+        fact("ada", "2026-01-05T10:00:00Z", What::Start),
+        fact("ada", "2026-01-05T11:00:00Z", What::Stop),
+    ];
+    kept.keeper.take(intake(&old)).await.unwrap();
+    kept.keeper.flush().await.unwrap();
+    let state = crate::state::State::prepare(&kept.store.folder().state_db()).unwrap();
+    state.execute("delete from ids", []).unwrap();
+    let accepted = kept.keeper.take(intake(&old)).await.unwrap();
+    assert_eq!(accepted.n_new, 2, "the spool cannot know");
+    kept.keeper.flush().await.unwrap();
+    assert_eq!(kept.rows::<Event>().await.len(), 2);
+    assert_eq!(
+        kept.rows::<Session>().await.len(),
+        1,
+        "late news gave a session"
+    );
+}
+
+#[tokio::test]
+async fn a_spool_that_forgot_its_numbers_does_not_lose_rows() {
+    let kept = kept().await;
+    kept.keeper
+        .take(intake(&[fact("ada", "09:00", What::Start)]))
+        .await
+        .unwrap();
+    kept.keeper.flush().await.unwrap();
+    let state = crate::state::State::prepare(&kept.store.folder().state_db()).unwrap();
+    state.execute_batch("delete from sequences").unwrap();
+    let kept = kept.again().await;
+    kept.keeper
+        .take(intake(&[fact("ada", "10:00", What::Stop)]))
+        .await
+        .unwrap();
+    kept.keeper.flush().await.unwrap();
+    assert_eq!(kept.rows::<Event>().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_second_process_waits_until_the_first_is_gone() {
+    let kept = kept().await;
+    let other = Store::open(Folder::prepare(kept.folder.path()).unwrap()).unwrap();
+    assert!(other.try_keep(settings("hub")).await.unwrap().is_none());
+    let second_hub = other
+        .try_keep(settings("second hub, of ümlauts/and%20more"))
+        .await
+        .unwrap();
+    let second_hub = second_hub.expect("another hub has its own lock");
+    let mut rows = Intake::default();
+    let hub: Arc<str> = "second hub, of ümlauts/and%20more".into();
+    rows.event(&event_of(&hub, &fact("bob", "09:00", What::Start)))
+        .unwrap();
+    second_hub.take(rows).await.unwrap();
+    kept.keeper
+        .take(intake(&[fact("ada", "09:00", What::Start)]))
+        .await
+        .unwrap();
+    let (first, second) = tokio::join!(kept.keeper.flush(), second_hub.flush());
+    assert_eq!((first.unwrap(), second.unwrap()), (1, 1));
+    assert_eq!(kept.rows::<Event>().await.len(), 2);
+    let Kept { keeper, .. } = kept;
+    drop(keeper);
+    keep_when_free(&other).await;
+}
+
+#[tokio::test]
+async fn merging_and_removing_files_changes_no_row() {
+    let kept = kept().await;
+    for minute in 0..40 {
+        let time = format!("10:{minute:02}");
+        kept.keeper
+            .take(intake(&[fact("ada", &time, What::Start)]))
+            .await
+            .unwrap();
+        kept.keeper.flush().await.unwrap();
+    }
+    let before = kept.rows::<Event>().await;
+    assert_eq!(before.len(), 40);
+    let history = kept.store.history();
+    let n_merged = upkeep::compact(&history, "hub", Thoroughness::AsNeeded)
+        .await
+        .unwrap();
+    assert!(
+        n_merged >= 40,
+        "{n_merged}: events, and the sessions that follow from them"
+    );
+    let table = history
+        .table(&crate::tables::events::TABLE)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(table.files().await.unwrap().len(), 1);
+    assert_eq!(
+        upkeep::checkpoint(&history).await.unwrap(),
+        0,
+        "too few commits yet"
+    );
+    table.checkpoint().await.unwrap();
+    let n_removed = upkeep::vacuum(&history, Age::AT_ONCE, Timestamp::now())
+        .await
+        .unwrap();
+    assert!(
+        n_removed >= 40 + 40,
+        "{n_removed}: data files and log entries"
+    );
+    assert_eq!(kept.rows::<Event>().await, before);
+    let kept = kept.again().await;
+    kept.keeper
+        .take(intake(&[fact("ada", "11:00", What::Start)]))
+        .await
+        .unwrap();
+    kept.keeper.flush().await.unwrap();
+    assert_eq!(kept.rows::<Event>().await.len(), 41);
+}

@@ -1,0 +1,277 @@
+//! What keeps the history small and quick: merging files, checkpoints, retention, removal of what
+//! no reader needs any more.
+//!
+//! Everything is the same operation: the rows of some files of one partition are written anew.
+//! Readers keep the version that they opened; two processes that rewrite the same files are told
+//! so by the log, and the later one leaves it for the next round.
+
+mod hourly;
+mod retention;
+mod vacuum;
+
+pub use retention::Retention;
+pub(crate) use vacuum::{Age, vacuum};
+
+use crate::flush::blocking;
+use crate::history::{
+    Change, DataFile, History, HistoryError, HistoryTable, Partition, Replacement,
+};
+use crate::tables::{RowKind, TABLES, TableDef};
+use arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch, UInt64Array};
+use arrow::compute::{concat_batches, filter_record_batch, sort_to_indices, take_record_batch};
+use arrow::datatypes::Int64Type;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Files of like size that are merged: more are slower to commit and read, fewer are rewritten
+/// more often.
+const FILES_AT_ONCE: usize = 16;
+/// The first size class ends here; each further one is as many times larger as files are merged.
+const SMALL_BYTES: u64 = 64 << 10;
+/// Files of this size are not merged any more.
+const LARGE_BYTES: u64 = 48 << 20;
+/// Commits after which a checkpoint is written: what a reader then has to replay at most.
+const COMMITS_PER_CHECKPOINT: u64 = 50;
+
+/// How thoroughly files are merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Thoroughness {
+    /// Where many small files have come together.
+    AsNeeded,
+    /// Every partition into as few files as possible, without outdated revisions.
+    Everything,
+}
+
+/// What a round did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Upkeep {
+    /// Files that were merged away.
+    pub n_merged: usize,
+    /// Checkpoints that were written.
+    pub n_checkpoints: usize,
+    /// Rows that were past their time.
+    pub n_expired: usize,
+    /// Files that were removed from the disk.
+    pub n_removed: usize,
+}
+
+/// Merges files of the hub's partitions; gives how many gave way.
+pub(crate) async fn compact(
+    history: &History,
+    hub: &str,
+    thoroughness: Thoroughness,
+) -> Result<usize, HistoryError> {
+    let mut n_merged = 0;
+    for def in TABLES {
+        let Some(mut table) = history.table(def).await? else {
+            continue;
+        };
+        for group in groups(def, table.files().await?, hub, thoroughness) {
+            let n_files = group.len();
+            match merge(&mut table, group).await {
+                Ok(()) => n_merged += n_files,
+                // Another process rewrites the same files; what it leaves is for the next round.
+                Err(HistoryError::Conflict { .. }) => break,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(n_merged)
+}
+
+/// Files of one partition that are worth merging.
+fn groups(
+    def: &TableDef,
+    files: Vec<DataFile>,
+    hub: &str,
+    thoroughness: Thoroughness,
+) -> Vec<Vec<DataFile>> {
+    let mut by_partition: BTreeMap<Partition, Vec<DataFile>> = BTreeMap::new();
+    for file in files.into_iter().filter(|file| file.partition.hub == hub) {
+        by_partition
+            .entry(file.partition.clone())
+            .or_default()
+            .push(file);
+    }
+    let groups = by_partition
+        .into_values()
+        .flat_map(|files| match thoroughness {
+            Thoroughness::AsNeeded => by_size(files),
+            Thoroughness::Everything => whole_partition(def, files),
+        });
+    groups.collect()
+}
+
+fn by_size(files: Vec<DataFile>) -> Vec<Vec<DataFile>> {
+    let mut classes: BTreeMap<u32, Vec<DataFile>> = BTreeMap::new();
+    for file in files.into_iter().filter(|file| file.size < LARGE_BYTES) {
+        classes.entry(size_class(file.size)).or_default().push(file);
+    }
+    classes
+        .into_values()
+        .filter(|files| files.len() >= FILES_AT_ONCE)
+        .collect()
+}
+
+fn size_class(size: u64) -> u32 {
+    let mut class = 0;
+    let mut limit = SMALL_BYTES;
+    while size >= limit {
+        class += 1;
+        limit = limit.saturating_mul(FILES_AT_ONCE as u64);
+    }
+    class
+}
+
+/// Outdated revisions are found only where all files of a partition are read together.
+fn whole_partition(def: &TableDef, files: Vec<DataFile>) -> Vec<Vec<DataFile>> {
+    let files: Vec<DataFile> = match def.kind {
+        RowKind::Revised => files,
+        RowKind::Final => files
+            .into_iter()
+            .filter(|file| file.size < LARGE_BYTES)
+            .collect(),
+    };
+    if files.len() > 1 {
+        vec![files]
+    } else {
+        Vec::new()
+    }
+}
+
+async fn merge(table: &mut HistoryTable, files: Vec<DataFile>) -> Result<(), HistoryError> {
+    let def = table.def();
+    let reading = files.clone();
+    let batch = blocking(def, move || {
+        let mut batches = Vec::new();
+        for file in &reading {
+            batches.extend(file.read(def)?);
+        }
+        tidy(def, &batches).map_err(|error| HistoryError::rows(def, error))
+    });
+    let batch = batch.await?;
+    let replacement = Replacement {
+        removed: files,
+        batches: vec![batch],
+        change: Change::Layout,
+    };
+    table.replace(replacement).await
+}
+
+/// The rows in the order of their time, each id once with its highest revision.
+pub(crate) fn tidy(
+    def: &TableDef,
+    batches: &[RecordBatch],
+) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let all = concat_batches(&def.schema(), batches)?;
+    let all = if def.kind == RowKind::Revised {
+        newest_revisions(&all)?
+    } else {
+        all
+    };
+    let time = all.schema().index_of(def.time)?;
+    let order = sort_to_indices(all.column(time), None, None)?;
+    let order: UInt64Array = order.iter().map(|index| index.map(u64::from)).collect();
+    take_record_batch(&all, &order)
+}
+
+fn newest_revisions(batch: &RecordBatch) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let ids = batch
+        .column(batch.schema().index_of("id")?)
+        .as_string::<i32>();
+    let revisions = batch
+        .column(batch.schema().index_of("revision")?)
+        .as_primitive::<Int64Type>();
+    let mut newest: HashMap<&str, i64> = HashMap::with_capacity(ids.len());
+    for row in 0..ids.len() {
+        let known = newest.entry(ids.value(row)).or_insert(i64::MIN);
+        *known = (*known).max(revisions.value(row));
+    }
+    let is_newest: BooleanArray = (0..ids.len())
+        .map(|row| Some(newest.get(ids.value(row)) == Some(&revisions.value(row))))
+        .collect();
+    filter_record_batch(batch, &is_newest)
+}
+
+/// Writes a checkpoint of each table that has had many commits since the last one; gives how many.
+pub(crate) async fn checkpoint(history: &History) -> Result<usize, HistoryError> {
+    let mut n_checkpoints = 0;
+    for def in TABLES {
+        let Some(table) = history.table(def).await? else {
+            continue;
+        };
+        let since = table.version().saturating_sub(table.last_checkpoint()?);
+        if since >= COMMITS_PER_CHECKPOINT {
+            table.checkpoint().await?;
+            n_checkpoints += 1;
+        }
+    }
+    Ok(n_checkpoints)
+}
+
+/// Rewrites the hub's partitions of a table through `change`; gives how many rows it took away or
+/// changed. Partitions in which it does nothing stay as they are.
+pub(crate) async fn rewrite(
+    table: &mut HistoryTable,
+    partitions: impl Fn(&Partition) -> bool,
+    change: Arc<dyn Fn(RecordBatch) -> Result<Rewritten, arrow::error::ArrowError> + Send + Sync>,
+) -> Result<usize, HistoryError> {
+    let def = table.def();
+    let mut by_partition: BTreeMap<Partition, Vec<DataFile>> = BTreeMap::new();
+    for file in table
+        .files()
+        .await?
+        .into_iter()
+        .filter(|file| partitions(&file.partition))
+    {
+        by_partition
+            .entry(file.partition.clone())
+            .or_default()
+            .push(file);
+    }
+    let mut n_changed = 0;
+    for files in by_partition.into_values() {
+        let (reading, change) = (files.clone(), Arc::clone(&change));
+        let rewritten = blocking(def, move || {
+            let mut batches = Vec::new();
+            for file in &reading {
+                batches.extend(file.read(def)?);
+            }
+            let failed = |error| HistoryError::rows(def, error);
+            change(tidy(def, &batches).map_err(failed)?).map_err(failed)
+        });
+        let rewritten = rewritten.await?;
+        if rewritten.n_changed > 0 {
+            n_changed += rewritten.n_changed;
+            let batches = vec![rewritten.batch];
+            table
+                .replace(Replacement {
+                    removed: files,
+                    batches,
+                    change: Change::Rows,
+                })
+                .await?;
+        }
+    }
+    Ok(n_changed)
+}
+
+/// What a change made of a partition.
+pub(crate) struct Rewritten {
+    pub(crate) batch: RecordBatch,
+    /// Rows that differ or are gone.
+    pub(crate) n_changed: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn size_classes_grow_as_files_are_merged() {
+        assert_eq!(size_class(1), 0);
+        assert_eq!(size_class(SMALL_BYTES), 1);
+        assert_eq!(size_class(SMALL_BYTES * 16), 2);
+        assert!(size_class(LARGE_BYTES) < 5);
+    }
+}
