@@ -722,7 +722,8 @@ mod tests {
                 let labels = format!(
                     "{{le=\"{one}\",status=\"{other}\",reason=\"{one}\",code=\"{one}\",period=\"{one}\"}}"
                 );
-                text += &format!("{name}{labels} {value}\njupyterhub_{name}{labels} {value}\n");
+                let line = |prefix| format!("{prefix}{name}{labels} {value}\n");
+                text.extend(["", "jupyterhub_"].map(line));
             }
             if let Ok(numbers) = HubNumbers::parse(&text, "jupyterhub") {
                 prop_assert!(numbers.observations.len() <= MAX_NUMBERS);
