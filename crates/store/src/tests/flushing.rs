@@ -128,7 +128,7 @@ async fn merging_and_removing_files_changes_no_row() {
         .unwrap();
     assert_eq!(table.files().await.unwrap().len(), 1);
     assert_eq!(
-        upkeep::checkpoint(&history).await.unwrap(),
+        upkeep::checkpoint(&history, 50).await.unwrap(),
         0,
         "too few commits yet"
     );

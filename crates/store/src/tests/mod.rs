@@ -6,13 +6,12 @@ mod power;
 
 use crate::state::spool::Intake;
 use crate::tables::{Row, rows_of};
-use crate::{Folder, Keeper, KeeperSettings, Retention, Store, event_of};
+use crate::{Folder, Keeper, KeeperSettings, Store, event_of};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use model::fact::{Fact, KeyedFact, ServerKey, StopEvidence, Watch, What};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 /// The time that keepers are told; each test has its own thread and so its own runtime, but the
 /// clock is one: tests that turn it say to what.
@@ -35,14 +34,11 @@ fn clock() -> Timestamp {
 }
 
 pub(crate) fn settings(hub: &str) -> KeeperSettings {
-    KeeperSettings {
-        hub: hub.into(),
-        zone: TimeZone::get("Europe/Berlin").unwrap(),
-        retention: Retention::default(),
-        flush_interval: Duration::from_secs(60),
+    KeeperSettings::new(
+        hub.into(),
+        TimeZone::get("Europe/Berlin").unwrap(),
         clock,
-        observer: None,
-    }
+    )
 }
 
 /// A folder with a keeper.
