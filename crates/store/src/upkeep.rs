@@ -193,10 +193,7 @@ fn newest_revisions(batch: &RecordBatch) -> Result<RecordBatch, arrow::error::Ar
 
 /// Writes a checkpoint of each table that has had this many commits since the last one; gives how
 /// many.
-pub(crate) async fn checkpoint(
-    history: &History,
-    n_commits: u64,
-) -> Result<usize, HistoryError> {
+pub(crate) async fn checkpoint(history: &History, n_commits: u64) -> Result<usize, HistoryError> {
     let mut n_checkpoints = 0;
     for def in TABLES {
         let Some(table) = history.table(def).await? else {

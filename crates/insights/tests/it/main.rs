@@ -12,14 +12,15 @@ mod command_line;
 mod docs;
 mod exposition;
 mod fixtures;
+mod history_open;
 mod hub_contract;
 mod internal_ssl;
 mod kills;
 mod prometheus;
 mod real_hub;
 mod slugs;
-mod store_kills;
 mod stopping;
+mod store_kills;
 mod supervision;
 mod support;
 mod walk;
@@ -38,6 +39,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("docs", docs::TESTS),
     ("exposition", exposition::TESTS),
     ("fixtures", fixtures::TESTS),
+    ("history_open", history_open::TESTS),
     ("hub_contract", hub_contract::TESTS),
     ("internal_ssl", internal_ssl::TESTS),
     ("kills", kills::TESTS),
@@ -60,6 +62,7 @@ fn main() {
         ["--store-writer", folder, midnight] => {
             store_kills::run_writer(folder.as_ref(), midnight.parse().unwrap());
         }
+        ["--store-fixture", folder] => history_open::write_fixture(folder.as_ref()),
         _ => run_tests(),
     }
 }

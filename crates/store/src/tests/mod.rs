@@ -34,11 +34,7 @@ fn clock() -> Timestamp {
 }
 
 pub(crate) fn settings(hub: &str) -> KeeperSettings {
-    KeeperSettings::new(
-        hub.into(),
-        TimeZone::get("Europe/Berlin").unwrap(),
-        clock,
-    )
+    KeeperSettings::new(hub.into(), TimeZone::get("Europe/Berlin").unwrap(), clock)
 }
 
 /// A folder with a keeper.

@@ -7,6 +7,7 @@ column `revision` the row with the highest one of each id counts, as docs/histor
 import json
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
@@ -163,8 +164,10 @@ def by_duckdb_from_files(name, table):
     """The Parquet files that the log names, without DuckDB's own guesses about their folders."""
     connection = duckdb.connect()
     actions = pa.table(table.get_add_actions(flatten=True))
+    # The log's paths are URLs, where DuckDB wants names of files.
+    folder = Path(unquote(table.table_uri.removeprefix("file://")))
     files = [
-        (str(Path(table.table_uri.removeprefix("file://")) / path), hub, month)
+        (str(folder / unquote(path)), hub, month)
         for path, hub, month in zip(
             actions["path"].to_pylist(),
             actions["partition.hub"].to_pylist(),
@@ -173,7 +176,7 @@ def by_duckdb_from_files(name, table):
     ]
     uris = sorted(uri.removeprefix("file://") for uri in table.file_uris())
     connection.execute("create table files (file text, hub text, month text)")
-    connection.executemany("insert into files values (?, ?, ?)", [(u, h, m) for u, h, m in files])
+    connection.executemany("insert into files values (?, ?, ?)", files)
     assert sorted(file for file, _, _ in files) == uris, (files, uris)
     connection.execute(
         "create view rows as select parquet.* exclude (filename), hub, month"

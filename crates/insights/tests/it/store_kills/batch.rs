@@ -25,7 +25,7 @@ pub(super) struct Batch {
 }
 
 /// What a table must hold of a row.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub(super) struct Key {
     pub(super) table: &'static str,
     pub(super) kind: RowKind,

@@ -150,8 +150,10 @@ impl Ledger {
             // A correction shares its id with the row that it corrects.
             let keys = batch.keys();
             let own: Vec<&Key> = keys.iter().filter(|key| key.table != "usage").collect();
-            let is_there =
-                |key: &&&Key| ids.get(key.table).is_some_and(|ids| ids.contains(key.id.as_str()));
+            let is_there = |key: &&&Key| {
+                ids.get(key.table)
+                    .is_some_and(|ids| ids.contains(key.id.as_str()))
+            };
             match own.iter().filter(is_there).count() {
                 0 => self.n_dropped += 1,
                 n if n == own.len() => {
@@ -202,7 +204,11 @@ impl Ledger {
 fn check_final(table: &str, kept: &HashSet<String>, seen: &[String]) {
     let once: HashSet<&String> = seen.iter().collect();
     assert_eq!(once.len(), seen.len(), "{table}: rows are there twice");
-    let lost: Vec<&String> = kept.iter().filter(|id| !once.contains(id)).take(5).collect();
+    let lost: Vec<&String> = kept
+        .iter()
+        .filter(|id| !once.contains(id))
+        .take(5)
+        .collect();
     assert!(lost.is_empty(), "{table}: lost {lost:?} …");
     let unknown = once.iter().find(|id| !kept.contains(**id));
     assert_eq!(unknown, None, "{table}: nobody sent it, or it came back");

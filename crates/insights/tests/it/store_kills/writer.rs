@@ -8,7 +8,7 @@ use super::batch::{Batch, HUB};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use std::future::Future;
-use std::io::{BufRead as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,9 +90,18 @@ fn say(line: &str) {
 fn work(keeper: &Keeper) {
     let background = keeper.clone();
     tokio::spawn(async move { background.run(std::future::pending()).await });
-    again_and_again(keeper, |keeper| async move { keeper.flush().await.map(drop) });
-    again_and_again(keeper, |keeper| async move { keeper.compact().await.map(drop) });
-    again_and_again(keeper, |keeper| async move { keeper.vacuum().await.map(drop) });
+    again_and_again(
+        keeper,
+        |keeper| async move { keeper.flush().await.map(drop) },
+    );
+    again_and_again(
+        keeper,
+        |keeper| async move { keeper.compact().await.map(drop) },
+    );
+    again_and_again(
+        keeper,
+        |keeper| async move { keeper.vacuum().await.map(drop) },
+    );
 }
 
 fn again_and_again<F>(keeper: &Keeper, step: fn(Keeper) -> F)
