@@ -218,8 +218,9 @@ impl Collector {
             zone: self.zone.clone(),
         };
         let news = server_news(before, &read.value, &look);
+        let poll: Arc<str> = "poll".into();
         for fact in &news.facts {
-            intake.event(&store::event_of(&self.hub, fact))?;
+            intake.event(&store::event_of(&self.hub, &poll, fact))?;
         }
         let servers = Dated {
             value: news.running,
