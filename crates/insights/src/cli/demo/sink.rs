@@ -61,6 +61,7 @@ impl Sink {
             let mut kept = self.kept();
             let mut facts = std::mem::take(&mut kept.ended);
             for (key, known) in std::mem::take(&mut kept.open) {
+                let known = of_last_run(known);
                 facts.extend(known.into_iter().map(|fact| KeyedFact {
                     key: key.clone(),
                     fact,
@@ -103,16 +104,11 @@ impl Sink {
         rows.retain(|row| &*row.source != "hub" || kept.told.insert(row.id.clone()));
         for KeyedFact { key, fact } in rows.iter().filter_map(store::fact_of) {
             let gone = matches!(fact.what, What::Gone { .. });
-            let begins = matches!(fact.what, What::Seen { .. });
             let is_recent = fact.at >= self.recent;
             let open = kept.open.entry(key.clone()).or_default();
-            if begins {
-                // A stop that came before belongs to an earlier run.
-                open.clear();
-            }
             open.push(fact);
             if gone {
-                let whole = std::mem::take(open);
+                let whole = of_last_run(std::mem::take(open));
                 if is_recent {
                     let whole = whole.into_iter().map(|fact| KeyedFact {
                         key: key.clone(),
@@ -167,6 +163,19 @@ impl HistorySink for Sink {
         });
         self.keeper.append_bulk(&rows.collect::<Vec<_>>()).await
     }
+}
+
+/// The facts of the last run that polls saw; what the hub told late of earlier ones is left out.
+fn of_last_run(mut facts: Vec<Fact>) -> Vec<Fact> {
+    let seen = facts.iter().filter_map(|fact| match fact.what {
+        What::Seen { started, .. } => Some(started),
+        _ => None,
+    });
+    let Some(started) = seen.max() else {
+        return Vec::new();
+    };
+    facts.retain(|fact| fact.at >= started);
+    facts
 }
 
 fn groups_of(world: &World) -> Arc<[Group]> {
