@@ -331,7 +331,6 @@ impl Keeper {
         let inner = &self.inner;
         rebuild::Rebuild {
             hub: &inner.hub,
-            state: &inner.state,
             writer: &inner.writer,
             history: &inner.history,
             retention: inner.settings.retention,

@@ -159,8 +159,8 @@ mod tests {
             .unwrap();
         let sweep = |older_than| sweep_staged(folder.path(), older_than).unwrap();
 
-        assert_eq!(sweep(written - Duration::from_secs(60)), 0);
-        assert_eq!(sweep(written + Duration::from_secs(60)), 2);
+        assert_eq!(sweep(written - Duration::from_mins(1)), 0);
+        assert_eq!(sweep(written + Duration::from_mins(1)), 2);
 
         let mut left: Vec<_> = fs::read_dir(folder.path())
             .unwrap()

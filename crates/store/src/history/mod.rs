@@ -122,11 +122,6 @@ impl History {
         }
     }
 
-    /// Where it is.
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// Where the table's files are.
     pub(crate) fn folder(&self, def: &TableDef) -> PathBuf {
         self.root.join(def.name)

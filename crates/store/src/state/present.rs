@@ -209,10 +209,10 @@ fn read_groups(connection: &Connection, hub: &str) -> Result<Arc<[Group]>, State
     let mut current: Option<String> = None;
     while let Some(row) = rows.next()? {
         let (name, user): (String, Option<String>) = (row.get(0)?, row.get(1)?);
-        if current.as_ref() != Some(&name) {
-            if let Some(done) = current.replace(name) {
-                groups.push(Group::new(GroupName::new(done), members.drain(..)));
-            }
+        if current.as_ref() != Some(&name)
+            && let Some(done) = current.replace(name)
+        {
+            groups.push(Group::new(GroupName::new(done), members.drain(..)));
         }
         members.extend(user.map(|user| pool.user(&user)));
     }

@@ -38,7 +38,7 @@ impl Writer {
         let (queue, requests) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
             .name("state".to_owned())
-            .spawn(move || serve(connection, requests, journal))?;
+            .spawn(move || serve(connection, requests, journal.as_deref()))?;
         Ok(Self { queue })
     }
 
@@ -124,7 +124,7 @@ fn commit_error(error: &rusqlite::Error) -> StateError {
 fn serve(
     mut connection: Connection,
     mut requests: mpsc::Receiver<Request>,
-    journal: Option<Arc<dyn Journal>>,
+    journal: Option<&dyn Journal>,
 ) {
     while let Some(first) = requests.blocking_recv() {
         let mut shared = vec![first];
@@ -146,7 +146,7 @@ fn serve(
                 (shared.into_iter().map(refuse).collect(), Ok(()))
             }
         };
-        if let Some(journal) = journal.as_ref().filter(|_| committed.is_ok()) {
+        if let Some(journal) = journal.filter(|_| committed.is_ok()) {
             journal.committed();
         }
         let committed = committed.map_err(Arc::new);

@@ -137,7 +137,7 @@ async fn merging_and_removing_files_changes_no_row() {
         "too few commits yet"
     );
     table.checkpoint().await.unwrap();
-    let n_removed = upkeep::vacuum(&history, Age::AT_ONCE, Timestamp::now())
+    let n_removed = upkeep::vacuum(&history, Age::AT_ONCE, clock())
         .await
         .unwrap();
     assert!(

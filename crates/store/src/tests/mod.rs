@@ -39,7 +39,7 @@ pub(crate) fn settings(hub: &str) -> KeeperSettings {
         hub: hub.into(),
         zone: TimeZone::get("Europe/Berlin").unwrap(),
         retention: Retention::default(),
-        flush_interval: Duration::from_secs(60),
+        flush_interval: Duration::from_mins(1),
         clock,
         observer: None,
     }

@@ -63,7 +63,7 @@ fn sweep(folder: &Path) -> Result<usize, HistoryError> {
         clippy::disallowed_methods,
         reason = "ages of files are told by the system's clock"
     )]
-    let before = SystemTime::now() - Duration::from_secs(3600);
+    let before = SystemTime::now() - Duration::from_hours(1);
     sweep_staged(folder, before).map_err(|source| HistoryError::File {
         path: folder.to_owned(),
         source,

@@ -26,7 +26,7 @@ pub(super) fn make(
     let history = History::plan(world, shape);
     let mut meter = Meter::new(shape.n_days);
     let written = block_on(write(history, world, config, store, |progress| {
-        meter.show(progress)
+        meter.show(progress);
     }))?;
     let Filled { history, totals } = written.context("could not make the history")?;
     meter.finish();

@@ -112,7 +112,7 @@ impl Rows {
         }
     }
 
-    pub(super) fn observation(&self, reading: Reading) -> Observation {
+    pub(super) fn observation(&self, reading: &Reading) -> Observation {
         let at = reading.at.to_string();
         let kind = if reading.hour.is_some() {
             "hour"
