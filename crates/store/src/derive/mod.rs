@@ -8,7 +8,7 @@ mod days;
 mod rows;
 
 pub(crate) use days::{close_days, keep_day, nothing, recompute_days};
-pub(crate) use rows::{session_row, user_day_row};
+pub(crate) use rows::{session_id, session_row, user_day_id, user_day_row};
 
 use crate::state::facts::{self, AT_HAND};
 use crate::state::{StateError, keep_setting, present, setting, spool, time};
