@@ -49,6 +49,17 @@ impl Flush<'_> {
         Ok(n_rows)
     }
 
+    /// Makes the spool's numbers agree with the history before the first new row is numbered: a
+    /// `state.db` from a backup would hand out numbers again that the history has seen.
+    pub(crate) async fn settle_all(&self) -> Result<(), FlushError> {
+        for def in TABLES {
+            if let Some(table) = self.history.table(def).await? {
+                self.settle(&table).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn table(&self, def: &'static TableDef, now: Timestamp) -> Result<usize, FlushError> {
         if self.waiting(def, 0, 1).await?.lines.is_empty() {
             return Ok(0);

@@ -123,7 +123,19 @@ impl Keeper {
                 _lock: lock,
             }),
         };
+        keeper.keep_zone().await?;
+        keeper.flusher().settle_all().await?;
         Ok(Some(keeper))
+    }
+
+    /// Queries that show days need the zone, also in other processes.
+    async fn keep_zone(&self) -> Result<(), StoreError> {
+        let name = format!("{}{}", crate::sources::ZONE, self.inner.hub.name);
+        let zone = self.inner.hub.zone.iana_name().unwrap_or("UTC").to_owned();
+        let keep = move |connection: &rusqlite::Connection| {
+            crate::state::keep_setting(connection, &name, &zone)
+        };
+        Ok(self.inner.writer.write(keep).await?)
     }
 
     /// Takes everything or nothing; when this answers, it is on the disk.
@@ -220,14 +232,17 @@ impl Keeper {
 
     async fn flush_rows(&self) -> Result<usize, StoreError> {
         self.phase(Phase::Flush);
+        Ok(self.flusher().run(self.now()).await?)
+    }
+
+    fn flusher(&self) -> Flush<'_> {
         let inner = &self.inner;
-        let flush = Flush {
+        Flush {
             hub: &inner.hub.name,
             state: &inner.state,
             writer: &inner.writer,
             history: &inner.history,
-        };
-        Ok(flush.run(self.now()).await?)
+        }
     }
 
     /// Merges files and writes checkpoints where that is due.

@@ -10,7 +10,9 @@ mod flush;
 mod folder;
 mod history;
 mod keeper;
+mod query;
 mod rebuild;
+mod sources;
 mod state;
 mod store;
 mod table;
@@ -24,12 +26,16 @@ pub use flush::FlushError;
 pub use folder::{Folder, FolderError};
 pub use history::HistoryError;
 pub use keeper::{Keeper, KeeperSettings, Phase};
+pub use query::{
+    Engine, EngineSettings, Limits, QueryError, Resource, Rows, Sources, Value, schema_markdown,
+    schema_text,
+};
 pub use rebuild::Rebuilt;
 pub use state::StateError;
 pub use state::facts::event_of;
 pub use state::jobs::Job;
 pub use state::present::{Change as PresentChange, Present};
 pub use state::spool::{Accepted, Intake, Position};
-pub use store::{Store, StoreError};
+pub use store::{AskError, Store, StoreError};
 pub use table::{Column, Format, Table, TableError};
 pub use upkeep::{Retention, Upkeep};

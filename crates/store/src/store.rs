@@ -6,8 +6,11 @@ use crate::flush::FlushError;
 use crate::folder::{Folder, FolderError};
 use crate::history::{History, HistoryError};
 use crate::keeper::{Keeper, KeeperSettings};
+use crate::query::{Engine, Limits, QueryError, Rows};
+use crate::sources::Reader;
 use crate::state::jobs::{self, Job};
 use crate::state::{Journal, State, StateError, Writer};
+use crate::table::Table;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +51,18 @@ pub struct Store {
     folder: Folder,
     durable: Arc<DurableFolder>,
     journal: Option<Arc<dyn Journal>>,
+    reader: Arc<Reader>,
+}
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The query.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl Store {
@@ -68,9 +83,13 @@ impl Store {
                 reason: error.to_string(),
                 is_read_only: false,
             })?;
+        let durable = Arc::new(durable);
+        let history = History::new(&folder.history(), Arc::clone(&durable));
+        let state = State::open(&folder.state_db())?;
         Ok(Self {
+            reader: Arc::new(Reader::new(state, history)),
             folder,
-            durable: Arc::new(durable),
+            durable,
             journal,
         })
     }
@@ -124,11 +143,46 @@ impl Store {
         }
     }
 
-    pub(crate) fn history(&self) -> History {
-        History::new(&self.folder.history(), Arc::clone(&self.durable))
+    /// Asks the history, the spool and the present, as one; all rows at once.
+    pub async fn query(
+        &self,
+        engine: &Engine,
+        sql: &str,
+        limits: Limits,
+        now: Timestamp,
+    ) -> Result<Table, AskError> {
+        let sources = self.reader.sources(now).await?;
+        Ok(engine.run(sql, sources, limits, &[]).await?)
     }
 
-    pub(crate) fn state(&self) -> Result<State, StoreError> {
-        Ok(State::open(&self.folder.state_db())?)
+    /// The same, as the rows come.
+    pub async fn stream(
+        &self,
+        engine: &Engine,
+        sql: &str,
+        limits: Limits,
+        now: Timestamp,
+    ) -> Result<Rows, AskError> {
+        let sources = self.reader.sources(now).await?;
+        Ok(engine.stream(sql, sources, limits, &[]).await?)
+    }
+
+    /// Who was in which group of a hub at a moment.
+    pub async fn members_as_of(
+        &self,
+        engine: &Engine,
+        hub: &str,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Table, AskError> {
+        let sources = self.reader.sources(now).await?;
+        Ok(engine
+            .members_as_of(hub, at, sources, Limits::default())
+            .await?)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn history(&self) -> History {
+        History::new(&self.folder.history(), Arc::clone(&self.durable))
     }
 }

@@ -2,8 +2,18 @@
 //!
 //! Where the rows come from and what they mean do not belong here.
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use arrow::util::display::FormatOptions;
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::basic::{Compression, ZstdLevel};
+use datafusion::parquet::errors::ParquetError;
+use datafusion::parquet::file::properties::WriterProperties;
+use jiff::Timestamp;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -14,50 +24,63 @@ pub enum Format {
     Text,
     /// An array of objects.
     Json,
-    /// RFC 4180 with a head line.
+    /// An object on each line.
+    Ndjson,
+    /// RFC 4180 with a head line. Text that a spreadsheet would run gets a `'` before it.
     Csv,
+    /// Apache Parquet, compressed with zstd.
+    Parquet,
 }
 
 /// One named column; all columns of a table have the same length.
 #[derive(Debug)]
 pub struct Column {
-    name: &'static str,
+    name: String,
     values: ArrayRef,
 }
 
 impl Column {
+    fn new(name: impl Into<String>, values: ArrayRef) -> Self {
+        let name = name.into();
+        Self { name, values }
+    }
+
     /// Text; `None` is unknown.
     pub fn text<T: AsRef<str>>(
-        name: &'static str,
+        name: impl Into<String>,
         values: impl IntoIterator<Item = Option<T>>,
     ) -> Self {
-        Self {
-            name,
-            values: Arc::new(values.into_iter().collect::<StringArray>()),
-        }
+        Self::new(name, Arc::new(values.into_iter().collect::<StringArray>()))
     }
 
     /// Whole numbers; `None` is unknown.
-    pub fn integer(name: &'static str, values: impl IntoIterator<Item = Option<i64>>) -> Self {
-        Self {
-            name,
-            values: Arc::new(values.into_iter().collect::<Int64Array>()),
-        }
+    pub fn integer(name: impl Into<String>, values: impl IntoIterator<Item = Option<i64>>) -> Self {
+        Self::new(name, Arc::new(values.into_iter().collect::<Int64Array>()))
     }
 
     /// Measures; `None` is unknown.
-    pub fn real(name: &'static str, values: impl IntoIterator<Item = Option<f64>>) -> Self {
-        Self {
-            name,
-            values: Arc::new(values.into_iter().collect::<Float64Array>()),
-        }
+    pub fn real(name: impl Into<String>, values: impl IntoIterator<Item = Option<f64>>) -> Self {
+        Self::new(name, Arc::new(values.into_iter().collect::<Float64Array>()))
+    }
+
+    /// Moments, to the microsecond; `None` is unknown.
+    pub fn time(
+        name: impl Into<String>,
+        values: impl IntoIterator<Item = Option<Timestamp>>,
+    ) -> Self {
+        let values = values.into_iter();
+        let values: TimestampMicrosecondArray = values
+            .map(|time| time.map(Timestamp::as_microsecond))
+            .collect();
+        Self::new(name, Arc::new(values.with_timezone("UTC")))
     }
 }
 
 /// Named, typed columns.
 #[derive(Debug)]
 pub struct Table {
-    batch: RecordBatch,
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
 }
 
 /// Why a table could not be made or written.
@@ -69,6 +92,19 @@ pub enum TableError {
     /// A value that the format cannot hold, or the output refused it.
     #[error("could not write the table")]
     Write(#[source] ArrowError),
+    /// The same for Parquet.
+    #[error("could not write the table as Parquet")]
+    Parquet(#[source] ParquetError),
+}
+
+impl TableError {
+    /// The message with its cause.
+    pub(crate) fn describe(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
+        }
+    }
 }
 
 impl Table {
@@ -78,47 +114,218 @@ impl Table {
             .into_iter()
             .map(|column| (column.name, column.values, true));
         RecordBatch::try_from_iter_with_nullable(columns)
-            .map(|batch| Self { batch })
+            .map(|batch| Self::of_batches(batch.schema(), vec![batch]))
             .map_err(TableError::Columns)
+    }
+
+    /// All batches have the schema.
+    pub(crate) fn of_batches(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
+        Self { schema, batches }
+    }
+
+    /// Its rows, for the rest of this crate.
+    pub(crate) fn batches(&self) -> &[RecordBatch] {
+        &self.batches
     }
 
     /// Number of rows.
     pub fn n_rows(&self) -> usize {
-        self.batch.num_rows()
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// The columns' names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
     }
 
     /// Writes all rows, with a line feed at the end.
     pub fn write(&self, format: Format, output: &mut impl Write) -> Result<(), TableError> {
-        match format {
-            Format::Text => self.write_text(output),
-            Format::Json => self.write_json(output),
-            Format::Csv => self.write_csv(output),
+        let mut writer = Self::writer(format, Arc::clone(&self.schema), output)?;
+        for batch in &self.batches {
+            writer.write(batch)?;
+        }
+        writer.finish()
+    }
+
+    /// Writes rows as they come.
+    pub(crate) fn writer<W: Write>(
+        format: Format,
+        schema: SchemaRef,
+        output: W,
+    ) -> Result<TableWriter<W>, TableError> {
+        TableWriter::new(format, schema, output)
+    }
+}
+
+/// Writes batches of one schema, one after another.
+pub(crate) enum TableWriter<W: Write> {
+    Text(W, SchemaRef, Vec<RecordBatch>),
+    Json(Option<Box<arrow::json::ArrayWriter<W>>>),
+    Ndjson(arrow::json::LineDelimitedWriter<W>),
+    Csv(arrow::csv::Writer<W>),
+    /// What is written lies in the vector until it is handed on: the library wants an output that
+    /// can go to another thread, which a locked standard output cannot.
+    Parquet(W, Box<ArrowWriter<Vec<u8>>>),
+}
+
+impl<W: Write> TableWriter<W> {
+    fn new(format: Format, schema: SchemaRef, output: W) -> Result<Self, TableError> {
+        // Unknown values are written as null: a key that is missing now and then breaks readers.
+        let json = arrow::json::WriterBuilder::new().with_explicit_nulls(true);
+        Ok(match format {
+            Format::Text => Self::Text(output, schema, Vec::new()),
+            Format::Json => Self::Json(Some(Box::new(json.build(output)))),
+            Format::Ndjson => Self::Ndjson(json.build(output)),
+            Format::Csv => {
+                let mut writer = arrow::csv::WriterBuilder::new()
+                    .with_header(true)
+                    .build(output);
+                // The head line comes with the first batch: an empty result has one too.
+                writer
+                    .write(&harmless(&RecordBatch::new_empty(schema)).map_err(TableError::Write)?)
+                    .map_err(TableError::Write)?;
+                Self::Csv(writer)
+            }
+            Format::Parquet => {
+                let zstd = Compression::ZSTD(ZstdLevel::default());
+                let properties = WriterProperties::builder()
+                    .set_compression(zstd)
+                    // Bounds what is kept in memory until a group is full.
+                    .set_max_row_group_row_count(Some(128 * 1024))
+                    .build();
+                ArrowWriter::try_new(Vec::new(), schema, Some(properties))
+                    .map(|writer| Self::Parquet(output, Box::new(writer)))
+                    .map_err(TableError::Parquet)?
+            }
+        })
+    }
+
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
+        match self {
+            Self::Text(_, _, batches) => {
+                batches.push(batch.clone());
+                Ok(())
+            }
+            Self::Json(Some(writer)) => writer.write(&in_utc(batch).map_err(TableError::Write)?),
+            Self::Json(None) => Ok(()),
+            Self::Ndjson(writer) => writer.write(&in_utc(batch).map_err(TableError::Write)?),
+            Self::Csv(writer) => in_utc(batch)
+                .and_then(|batch| harmless(&batch))
+                .and_then(|batch| writer.write(&batch)),
+            Self::Parquet(output, writer) => {
+                writer.write(batch).map_err(TableError::Parquet)?;
+                let written = std::mem::take(writer.inner_mut());
+                output.write_all(&written).map_err(ArrowError::from)
+            }
         }
         .map_err(TableError::Write)
     }
 
-    fn write_text(&self, output: &mut impl Write) -> Result<(), ArrowError> {
-        let text = arrow::util::pretty::pretty_format_batches(std::slice::from_ref(&self.batch))?;
-        writeln!(output, "{text}").map_err(ArrowError::from)
+    pub(crate) fn finish(self) -> Result<(), TableError> {
+        match self {
+            Self::Text(output, schema, batches) => write_text(output, &schema, &batches),
+            Self::Json(writer) => writer.map_or(Ok(()), |mut writer| {
+                writer.finish()?;
+                writeln!(writer.into_inner()).map_err(ArrowError::from)
+            }),
+            Self::Ndjson(mut writer) => writer.finish(),
+            Self::Csv(writer) => writer.into_inner().flush().map_err(ArrowError::from),
+            Self::Parquet(mut output, writer) => {
+                let written = writer.into_inner().map_err(TableError::Parquet)?;
+                output
+                    .write_all(&written)
+                    .and_then(|()| output.flush())
+                    .map_err(ArrowError::from)
+            }
+        }
+        .map_err(TableError::Write)
     }
+}
 
-    fn write_json(&self, output: &mut impl Write) -> Result<(), ArrowError> {
-        // Unknown values are written as null: a key that is missing now and then breaks readers.
-        let mut writer = arrow::json::WriterBuilder::new()
-            .with_explicit_nulls(true)
-            .build::<_, arrow::json::writer::JsonArray>(&mut *output);
-        writer.write(&self.batch)?;
-        writer.finish()?;
-        drop(writer);
-        writeln!(output).map_err(ArrowError::from)
-    }
+fn write_text(
+    mut output: impl Write,
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+) -> Result<(), ArrowError> {
+    let options = FormatOptions::new()
+        .with_display_error(true)
+        .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
+        .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.fZ"));
+    // Without a row the columns would be lost.
+    let empty = [RecordBatch::new_empty(Arc::clone(schema))];
+    let batches = if batches.is_empty() { &empty } else { batches };
+    let batches: Vec<_> = batches.iter().map(in_utc).collect::<Result<_, _>>()?;
+    let text = arrow::util::pretty::pretty_format_batches_with_options(&batches, &options)?;
+    writeln!(output, "{text}").map_err(ArrowError::from)
+}
 
-    fn write_csv(&self, output: &mut impl Write) -> Result<(), ArrowError> {
-        arrow::csv::WriterBuilder::new()
-            .with_header(true)
-            .build(output)
-            .write(&self.batch)
+/// Moments are written in UTC, whatever zone the query put them in.
+fn in_utc(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    with_columns(batch, |array| match array.data_type() {
+        DataType::Timestamp(unit, Some(zone)) if zone.as_ref() != "UTC" => {
+            let utc = DataType::Timestamp(*unit, Some("UTC".into()));
+            arrow::compute::cast(array, &utc).map(Some)
+        }
+        _ => Ok(None),
+    })
+}
+
+/// Text that a spreadsheet would take for a formula is marked as text.
+fn harmless(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let batch = with_columns(batch, |array| {
+        if !matches!(
+            array.data_type(),
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..)
+        ) {
+            return Ok(None);
+        }
+        let text = arrow::compute::cast(array, &DataType::Utf8View)?;
+        let text = text.as_string_view();
+        if !text.iter().flatten().any(is_formula) {
+            return Ok(None);
+        }
+        let marked: StringArray = text.iter().map(|value| value.map(mark_formula)).collect();
+        Ok(Some(Arc::new(marked)))
+    })?;
+    let fields = batch.schema();
+    let fields = fields.fields().iter().map(|field| {
+        let name = mark_formula(field.name());
+        Field::clone(field).with_name(name)
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    RecordBatch::try_new(schema, batch.columns().to_vec())
+}
+
+fn is_formula(text: &str) -> bool {
+    text.starts_with(['=', '+', '-', '@', '\t', '\r'])
+}
+
+fn mark_formula(text: &str) -> String {
+    let mark = if is_formula(text) { "'" } else { "" };
+    format!("{mark}{text}")
+}
+
+/// Columns for which `change` gives something are replaced by it.
+fn with_columns(
+    batch: &RecordBatch,
+    change: impl Fn(&ArrayRef) -> Result<Option<ArrayRef>, ArrowError>,
+) -> Result<RecordBatch, ArrowError> {
+    let mut fields = Vec::with_capacity(batch.num_columns());
+    let mut columns = Vec::with_capacity(batch.num_columns());
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        if let Some(column) = change(column)? {
+            let field = Field::clone(field).with_data_type(column.data_type().clone());
+            fields.push(Arc::new(field));
+            columns.push(column);
+        } else {
+            fields.push(Arc::clone(field));
+            columns.push(Arc::clone(column));
+        }
     }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
 #[cfg(test)]
@@ -163,6 +370,105 @@ mod tests {
         c",,0.0
         ,0,
         "#);
+    }
+
+    fn two_batches(format: Format) -> Vec<u8> {
+        let table = |user: &str, at: &str| {
+            let table = Table::new(vec![
+                Column::text(String::from("user"), [Some(user)]),
+                Column::time("at", [Some(at.parse().unwrap())]),
+                Column::integer("=n", [Some(-1)]),
+            ]);
+            table.unwrap().batches.remove(0)
+        };
+        let batches = vec![
+            table("ada", "2026-11-21T09:30:00Z"),
+            table("=1+1", "2026-11-21T09:30:00.25Z"),
+        ];
+        let table = Table::of_batches(batches[0].schema(), batches);
+        assert_eq!(table.n_rows(), 2);
+        let mut output = Vec::new();
+        table.write(format, &mut output).unwrap();
+        output
+    }
+
+    fn two_batches_as_text(format: Format) -> String {
+        String::from_utf8(two_batches(format)).unwrap()
+    }
+
+    #[test]
+    fn rows_of_several_batches_are_one_table() {
+        insta::assert_snapshot!(two_batches_as_text(Format::Text), @r#"
+    +------+--------------------------+----+
+    | user | at                       | =n |
+    +------+--------------------------+----+
+    | ada  | 2026-11-21 09:30:00Z     | -1 |
+    | =1+1 | 2026-11-21 09:30:00.250Z | -1 |
+    +------+--------------------------+----+
+    "#);
+        insta::assert_snapshot!(two_batches_as_text(Format::Json), @r#"
+    [{"user":"ada","at":"2026-11-21T09:30:00Z","=n":-1},{"user":"=1+1","at":"2026-11-21T09:30:00.250Z","=n":-1}]
+    "#);
+        insta::assert_snapshot!(two_batches_as_text(Format::Ndjson), @r#"
+    {"user":"ada","at":"2026-11-21T09:30:00Z","=n":-1}
+    {"user":"=1+1","at":"2026-11-21T09:30:00.250Z","=n":-1}
+    "#);
+    }
+
+    #[test]
+    fn a_spreadsheet_runs_no_text_but_keeps_numbers() {
+        insta::assert_snapshot!(two_batches_as_text(Format::Csv), @r#"
+    user,at,'=n
+    ada,2026-11-21T09:30:00Z,-1
+    '=1+1,2026-11-21T09:30:00.250Z,-1
+    "#);
+        for text in ["+1", "-1", "@a", "\tb", "\rc", "=d"] {
+            assert_eq!(mark_formula(text), format!("'{text}"));
+        }
+        for text in ["", "a=b", " =1", "1-2"] {
+            assert_eq!(mark_formula(text), text);
+        }
+    }
+
+    #[test]
+    fn parquet_holds_the_same_rows() {
+        use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReader;
+        let written = bytes_of(two_batches(Format::Parquet));
+        let read: Vec<_> = ParquetRecordBatchReader::try_new(written, 1024)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let mut output = Vec::new();
+        let table = Table::of_batches(read[0].schema(), read);
+        table.write(Format::Csv, &mut output).unwrap();
+        assert_eq!(output, two_batches(Format::Csv));
+    }
+
+    /// The reader takes files and the bytes of a crate that is not ours.
+    fn bytes_of(content: Vec<u8>) -> std::fs::File {
+        use std::io::{Seek as _, Write as _};
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&content).unwrap();
+        file.rewind().unwrap();
+        file
+    }
+
+    #[test]
+    fn a_table_without_rows_still_has_its_head() {
+        let table = Table::new(vec![Column::text::<&str>("user", [])]).unwrap();
+        let written = |format| {
+            let mut output = Vec::new();
+            table.write(format, &mut output).unwrap();
+            String::from_utf8(output).unwrap()
+        };
+        assert_eq!(written(Format::Csv), "user\n");
+        assert_eq!(written(Format::Json), "[]\n");
+        assert_eq!(written(Format::Ndjson), "");
+        assert!(written(Format::Text).contains("user"));
+        let none = Table::of_batches(Arc::clone(&table.schema), vec![]);
+        let mut output = Vec::new();
+        none.write(Format::Csv, &mut output).unwrap();
+        assert_eq!(output, b"user\n");
     }
 
     #[test]

@@ -162,10 +162,10 @@ impl PythonFlags {
         Ok(layers)
     }
 
-    /// The environment, with the Python exporter's prefix if its command line is used.
+    /// The environment, which says so if the Python exporter's command line is used.
     fn environment(&self, environment: &Environment) -> Environment {
         if self.is_any_given() {
-            environment.clone().with_usual_prefix(PYTHON_PREFIX)
+            environment.clone().with_python_flags(PYTHON_PREFIX)
         } else {
             environment.clone()
         }

@@ -19,7 +19,9 @@ const POD_NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/
 pub struct Environment {
     variables: Vec<(String, String)>,
     pod_namespace_file: PathBuf,
-    usual_prefix: Option<&'static str>,
+    python_prefix: Option<&'static str>,
+    working_directory: PathBuf,
+    machine_timezone: Option<String>,
 }
 
 impl Environment {
@@ -35,7 +37,10 @@ impl Environment {
         Self {
             variables: std::env::vars_os().filter_map(text).collect(),
             pod_namespace_file: POD_NAMESPACE_FILE.into(),
-            usual_prefix: None,
+            python_prefix: None,
+            // One that was deleted is nobody's.
+            working_directory: std::env::current_dir().unwrap_or_default(),
+            machine_timezone: machine_timezone(),
         }
     }
 
@@ -45,7 +50,9 @@ impl Environment {
         Self {
             variables: variables.into_iter().map(owned).collect(),
             pod_namespace_file: PathBuf::new(),
-            usual_prefix: None,
+            python_prefix: None,
+            working_directory: PathBuf::new(),
+            machine_timezone: None,
         }
     }
 
@@ -58,11 +65,30 @@ impl Environment {
         }
     }
 
-    /// The same where nobody who says nothing about it means another `web.prefix`.
+    /// The same with the Python exporter's flags on the command line, whose `web.prefix` is this
+    /// where nobody says otherwise.
     #[must_use]
-    pub fn with_usual_prefix(self, usual_prefix: &'static str) -> Self {
+    pub fn with_python_flags(self, python_prefix: &'static str) -> Self {
         Self {
-            usual_prefix: Some(usual_prefix),
+            python_prefix: Some(python_prefix),
+            ..self
+        }
+    }
+
+    /// The same in another working directory.
+    #[must_use]
+    pub fn with_working_directory(self, folder: &Path) -> Self {
+        Self {
+            working_directory: folder.to_owned(),
+            ..self
+        }
+    }
+
+    /// The same on a machine in this time zone.
+    #[must_use]
+    pub fn with_machine_timezone(self, name: &str) -> Self {
+        Self {
+            machine_timezone: Some(name.to_owned()),
             ..self
         }
     }
@@ -71,6 +97,21 @@ impl Environment {
     pub fn get(&self, name: &str) -> Option<&str> {
         let (_, value) = self.variables.iter().find(|(known, _)| known == name)?;
         Some(value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// Whether the Python exporter's flags are on the command line.
+    pub fn has_python_flags(&self) -> bool {
+        self.python_prefix.is_some()
+    }
+
+    /// Where the process works; empty if that is unknown.
+    pub fn working_directory(&self) -> &Path {
+        &self.working_directory
+    }
+
+    /// IANA name of the machine's time zone, if it has one.
+    pub(super) fn machine_timezone(&self) -> Option<&str> {
+        self.machine_timezone.as_deref()
     }
 
     /// Whether a hub started this process as its service.
@@ -112,7 +153,7 @@ impl Environment {
                 Origin::Variable(variable.to_owned()),
             ))
         });
-        let usual_prefix = self.usual_prefix.map(|prefix| {
+        let usual_prefix = self.python_prefix.map(|prefix| {
             let origin = Origin::Flag("--hub_service_prefix".to_owned());
             Layer::of_key("web.prefix", Value::from(prefix), origin)
         });
@@ -209,6 +250,13 @@ impl Environment {
         }
         Ok(layers)
     }
+}
+
+/// From `TZ` or `/etc/localtime`. A zone given by rules or as a copied file has no name that
+/// reports could use.
+fn machine_timezone() -> Option<String> {
+    let zone = jiff::tz::TimeZone::try_system().ok()?;
+    zone.iana_name().map(str::to_owned)
 }
 
 /// Reads text as the type that a key wants; the error says what is expected.

@@ -4,6 +4,7 @@
 
 use super::environment::{Environment, read_secret, typed_value};
 use super::{Config, limits, schema};
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -311,6 +312,18 @@ fn complete(config: &mut Config, environment: &Environment) {
         .take()
         .or_else(|| environment.pod_namespace());
     config.metrics.namespace = namespace.or_else(|| Some(config.hub.name.clone()));
+    config.hub.timezone = Some(timezone(config.hub.timezone.take(), environment));
+}
+
+/// The zone that is set, spelled as its name is; else the machine's, if it is known.
+fn timezone(set: Option<String>, environment: &Environment) -> String {
+    let name_of = |name: &str| TimeZone::get(name).ok()?.iana_name().map(str::to_owned);
+    if let Some(set) = set {
+        // One that is unknown is refused as it was written.
+        return name_of(&set).unwrap_or(set);
+    }
+    let machine = environment.machine_timezone().and_then(name_of);
+    machine.unwrap_or_else(|| "UTC".to_owned())
 }
 
 /// Reads secrets that are given as files.
@@ -489,6 +502,49 @@ mod tests {
     }
 
     #[test]
+    fn bad_settings_of_the_history_earn_messages_too() {
+        for (text, expected) in [
+            (
+                "[store]\nflush_interval_seconds = 4",
+                "`store.flush_interval_seconds` (file `insights.toml`): 4 is not between 5 and \
+                 3600 seconds",
+            ),
+            (
+                "[store]\npath = \"data/insights\"",
+                "`store.path` (file `insights.toml`): `data/insights` is not absolute; give the \
+                 whole path, for instance `/var/lib/jupyterhub-insights`",
+            ),
+            (
+                "[store]\nkeep = \"maybe\"",
+                "`store.keep` (file `insights.toml`): unknown variant `maybe`, expected one of \
+                 `auto`, `always`, `never`",
+            ),
+            (
+                "[retention]\nevents_days = 1",
+                "`retention.events_days` (file `insights.toml`): 1 is not between 2 and 36500 \
+                 days, or 0 for ever",
+            ),
+            (
+                "[retention]\naddresses_days = 0",
+                "`retention.addresses_days` (file `insights.toml`): 0 is not between 1 and 36500 \
+                 days",
+            ),
+            (
+                "[hub]\ntimezone = \"Europe/Berln\"",
+                "`hub.timezone` (file `insights.toml`): `Europe/Berln` is no time zone's name, for \
+                 instance `Europe/Berlin` or `UTC`",
+            ),
+            (
+                "[hub]\ntimezone = \"\"",
+                "`hub.timezone` (file `insights.toml`): `` is no time zone's name, for instance \
+                 `Europe/Berlin` or `UTC`",
+            ),
+        ] {
+            assert_eq!(message(load_file(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn a_file_that_is_not_toml_is_named_with_the_line_and_without_its_text() {
         let message = message(load_file("[hub]\ntoken = s3cret"));
         assert!(
@@ -617,6 +673,35 @@ mod tests {
             namespace(&[("NAMESPACE", "None")], None, Some("")),
             "jupyterhub"
         );
+    }
+
+    #[test]
+    fn the_time_zone_is_the_one_set_else_the_machines_else_utc() {
+        let zone = |machine: Option<&str>, assignment: &str| {
+            let environment = Environment::default();
+            let environment = match machine {
+                Some(name) => environment.with_machine_timezone(name),
+                None => environment,
+            };
+            let flags = vec![Layer::of_assignment(assignment).unwrap()];
+            let hub = load(&environment, None, flags).unwrap().config.hub;
+            assert_eq!(hub.time_zone().iana_name(), hub.timezone.as_deref());
+            hub.timezone.unwrap()
+        };
+        let nothing = "hub.name=x";
+        assert_eq!(
+            zone(Some("Asia/Kolkata"), "hub.timezone=europe/BERLIN"),
+            "Europe/Berlin"
+        );
+        assert_eq!(zone(Some("Asia/Kolkata"), nothing), "Asia/Kolkata");
+        assert_eq!(zone(None, nothing), "UTC");
+        assert_eq!(zone(Some("Etc/Unknown"), nothing), "UTC");
+    }
+
+    #[test]
+    fn events_may_be_kept_for_ever() {
+        let config = load_file("[retention]\nevents_days = 0").unwrap().config;
+        assert_eq!(config.retention.events_days, 0);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! earns. The messages are tested in [`super::layers`], where files become configurations.
 
 use super::{Config, ConfigError, MultipleConfig, Origin};
+use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 
 /// Refuses the first value beyond a limit.
@@ -10,6 +11,9 @@ pub(super) fn check(
     origins: &BTreeMap<String, Origin>,
 ) -> Result<(), ConfigError> {
     let problem = intervals(config)
+        .or_else(|| retention(config))
+        .or_else(|| timezone(config))
+        .or_else(|| store(config))
         .or_else(|| hub(config))
         .or_else(|| addresses(config))
         .or_else(|| web(config))
@@ -53,6 +57,11 @@ fn intervals(config: &Config) -> Option<Problem> {
             60..=604_800,
         ),
         ("hub.timeout_seconds", hub.timeout_seconds, 1..=600),
+        (
+            "store.flush_interval_seconds",
+            config.store.flush_interval_seconds,
+            5..=3600,
+        ),
     ];
     let (key, value, range) = ranges
         .into_iter()
@@ -62,6 +71,54 @@ fn intervals(config: &Config) -> Option<Problem> {
         key,
         format!("{value} is not between {low} and {high} seconds"),
     ))
+}
+
+/// A day is too short for events: the last one is still being written.
+fn retention(config: &Config) -> Option<Problem> {
+    const LONGEST_DAYS: u64 = 36_500;
+    let retention = &config.retention;
+    let events_days = retention.events_days;
+    if events_days != 0 && !(2..=LONGEST_DAYS).contains(&events_days) {
+        let text = format!("{events_days} is not between 2 and {LONGEST_DAYS} days, or 0 for ever");
+        return Some(Problem::new("retention.events_days", text));
+    }
+    let days = [
+        ("retention.addresses_days", retention.addresses_days),
+        ("retention.dead_letters_days", retention.dead_letters_days),
+        (
+            "retention.observations_minutes_days",
+            retention.observations_minutes_days,
+        ),
+    ];
+    let is_bad = |(_, days): &(&str, u64)| !(1..=LONGEST_DAYS).contains(days);
+    let (key, days) = days.into_iter().find(is_bad)?;
+    Some(Problem::new(
+        key,
+        format!("{days} is not between 1 and {LONGEST_DAYS} days"),
+    ))
+}
+
+fn timezone(config: &Config) -> Option<Problem> {
+    let name = config.hub.timezone.as_ref()?;
+    if TimeZone::get(name).is_ok() {
+        return None;
+    }
+    Some(Problem::new(
+        "hub.timezone",
+        format!("`{name}` is no time zone's name, for instance `Europe/Berlin` or `UTC`"),
+    ))
+}
+
+fn store(config: &Config) -> Option<Problem> {
+    let path = config.store.path.as_ref()?;
+    if path.is_absolute() {
+        return None;
+    }
+    let text = format!(
+        "`{}` is not absolute; give the whole path, for instance `/var/lib/jupyterhub-insights`",
+        path.display()
+    );
+    Some(Problem::new("store.path", text))
 }
 
 fn hub(config: &Config) -> Option<Problem> {

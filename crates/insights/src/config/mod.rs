@@ -11,10 +11,12 @@ mod limits;
 pub mod print;
 mod schema;
 mod secret;
+pub mod store;
 
 pub use layers::{ConfigError, Effective, Layer, Origin, load};
 pub use secret::Secret;
 
+use jiff::tz::TimeZone;
 use model::attribution::{Attribution, ExtraMultipleRow, MultiGroupRule};
 use model::filter::{GroupFilter, GroupPattern};
 use model::names::GroupName;
@@ -36,6 +38,10 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// What the hub's proxy passes on to browsers and scripts.
     pub web: WebConfig,
+    /// The history: what was, beside what is.
+    pub store: StoreConfig,
+    /// How long the history is kept.
+    pub retention: RetentionConfig,
     /// What is written to standard error.
     pub log: LogConfig,
 }
@@ -69,6 +75,10 @@ pub struct HubConfig {
     /// Seconds after which a request to the hub is given up, 1 to 600. The first read after the
     /// start of a large hub takes seconds.
     pub timeout_seconds: u64,
+    /// Time zone in which days and weeks begin and end, by its IANA name, for instance
+    /// `Europe/Berlin`. The default is the machine's (`TZ` or `/etc/localtime`), else `UTC`; in
+    /// containers that is mostly `UTC`, so set it where that is not your hub's.
+    pub timezone: Option<String>,
 }
 
 impl Default for HubConfig {
@@ -84,6 +94,7 @@ impl Default for HubConfig {
             interval_seconds: 60,
             users_interval_seconds: 6 * 3600,
             timeout_seconds: 30,
+            timezone: None,
         }
     }
 }
@@ -97,6 +108,13 @@ impl HubConfig {
     /// Time between two complete reads of the user list.
     pub fn users_interval(&self) -> Duration {
         Duration::from_secs(self.users_interval_seconds)
+    }
+
+    /// The zone in which days and weeks are cut; a configuration that was loaded has one.
+    pub fn time_zone(&self) -> TimeZone {
+        let zone = self.timezone.as_deref();
+        zone.and_then(|name| TimeZone::get(name).ok())
+            .unwrap_or(TimeZone::UTC)
     }
 
     /// Time after which a request is given up.
@@ -216,6 +234,82 @@ impl Default for WebConfig {
             cert_file: None,
             key_file: None,
             client_ca_file: None,
+        }
+    }
+}
+
+/// The history: what was, beside what is.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// Folder of the history, an absolute path. The default is the first of these that can be used
+    /// or made: the service manager's state directory (`STATE_DIRECTORY`),
+    /// `/var/lib/jupyterhub-insights`, and `jupyterhub-insights` in the user's data folder
+    /// (`XDG_DATA_HOME`, else `~/.local/share`); never a temporary folder or the directory in which
+    /// the service works, which is the hub's where a hub starts it.
+    pub path: Option<PathBuf>,
+    /// Whether a history is kept. With `auto`, where a folder for it is found; not if the service is
+    /// started with the Python exporter's flags and `path` is not set. With `always`, not to find a
+    /// folder ends the start.
+    pub keep: KeepConfig,
+    /// Seconds between two writes of what is new into the history's tables, 5 to 3600. It is safe on
+    /// disk and seen by reports before; fewer writes make fewer and larger files.
+    pub flush_interval_seconds: u64,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            path: None,
+            keep: KeepConfig::Auto,
+            flush_interval_seconds: 60,
+        }
+    }
+}
+
+impl StoreConfig {
+    /// Time between two writes into the tables.
+    pub fn flush_interval(&self) -> Duration {
+        Duration::from_secs(self.flush_interval_seconds)
+    }
+}
+
+/// Whether a history is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum KeepConfig {
+    /// Where a folder for it is found.
+    Auto,
+    /// Yes, or the service does not start.
+    Always,
+    /// No.
+    Never,
+}
+
+/// How long the history is kept.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionConfig {
+    /// Days for which single events are kept, 2 to 36500; 0: for ever. The default is a year and a
+    /// month, so that a month can be compared with the same one of the year before. Sessions and
+    /// what is summed from them stay.
+    pub events_days: u64,
+    /// Days for which network addresses in events are kept, 1 to 36500.
+    pub addresses_days: u64,
+    /// Days for which input that could not be read is kept, 1 to 36500.
+    pub dead_letters_days: u64,
+    /// Days for which numbers about the hub as a whole are kept by the minute, 1 to 36500; after
+    /// that by the hour.
+    pub observations_minutes_days: u64,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self {
+            events_days: 400,
+            addresses_days: 30,
+            dead_letters_days: 30,
+            observations_minutes_days: 60,
         }
     }
 }

@@ -20,6 +20,10 @@ use url::Url;
 const PAGINATION: &str = "application/jupyterhub-pagination+json";
 /// Largest reply that is read. A page of 200 groups with 10,000 members each has some 40 MB.
 const BODY_LIMIT_BYTES: usize = 256 * 1024 * 1024;
+/// The same of the hub's metrics, of which a busy hub has 200 kB.
+const METRICS_LIMIT_BYTES: usize = 8 * 1024 * 1024;
+/// They are made in 10 ms; a hub that takes this long has trouble enough.
+const METRICS_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest `Retry-After` that is waited for within one read; a longer one ends the read, and
 /// the next one comes no sooner.
 const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(10);
@@ -58,6 +62,15 @@ pub(super) struct Question<'a> {
     /// Below `hub/api/`, with the query.
     pub(super) path: &'a str,
     pub(super) etag: Option<&'a HeaderValue>,
+}
+
+impl Question<'_> {
+    fn limit_bytes(self) -> usize {
+        match self.endpoint {
+            "metrics" => METRICS_LIMIT_BYTES,
+            _ => BODY_LIMIT_BYTES,
+        }
+    }
 }
 
 impl HubClient {
@@ -121,16 +134,10 @@ impl HubClient {
         visitor.json("user", "user").await
     }
 
-    /// The hub's own metrics as text; needs `read:metrics`.
-    pub async fn metrics(&self) -> Result<String, HubError> {
-        let question = Question {
-            endpoint: "metrics",
-            path: "metrics",
-            etag: None,
-        };
+    /// Asks once for what is not JSON.
+    pub(super) async fn text(&self, question: Question<'_>) -> Result<Bytes, HubError> {
         let response = self.send(question).await?;
-        let bytes = self.body(question, response).await?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        self.body(question, response).await
     }
 
     async fn json<T: DeserializeOwned>(
@@ -212,7 +219,7 @@ impl HubClient {
         let mut request = self
             .http
             .get(url)
-            .timeout(self.timeout)
+            .timeout(self.timeout_of(question))
             .header(ACCEPT, PAGINATION)
             .header(AUTHORIZATION, authorization);
         if let Some(etag) = question.etag {
@@ -224,18 +231,25 @@ impl HubClient {
             .ok()
             .map(|response| response.status().as_u16());
         self.log.record(question.endpoint, status);
-        let response = outcome.map_err(|source| self.transport_error(path, source))?;
+        let response = outcome.map_err(|source| self.transport_error(question, source))?;
         match response.status() {
             StatusCode::OK | StatusCode::NOT_MODIFIED => Ok(response),
             status => Err(self.refusal(question, status, response).await),
         }
     }
 
-    fn transport_error(&self, path: &str, source: reqwest::Error) -> HubError {
+    fn timeout_of(&self, question: Question<'_>) -> Duration {
+        match question.endpoint {
+            "metrics" => self.timeout.min(METRICS_TIMEOUT),
+            _ => self.timeout,
+        }
+    }
+
+    fn transport_error(&self, question: Question<'_>, source: reqwest::Error) -> HubError {
         if source.is_timeout() && !source.is_connect() {
             return HubError::Timeout {
-                path: path.to_owned(),
-                timeout: self.timeout,
+                path: question.path.to_owned(),
+                timeout: self.timeout_of(question),
             };
         }
         // The URL is in our message already, without its query.
@@ -298,6 +312,7 @@ impl HubClient {
 
     async fn body(&self, question: Question<'_>, response: Response) -> Result<Bytes, HubError> {
         let path = question.path;
+        let limit_bytes = question.limit_bytes();
         let mut body = Vec::new();
         let mut chunks = response.bytes_stream();
         while let Some(chunk) = chunks.next().await {
@@ -305,7 +320,7 @@ impl HubClient {
                 if source.is_timeout() {
                     HubError::Timeout {
                         path: path.to_owned(),
-                        timeout: self.timeout,
+                        timeout: self.timeout_of(question),
                     }
                 } else {
                     HubError::Truncated {
@@ -315,8 +330,7 @@ impl HubClient {
                     }
                 }
             })?;
-            if body.len() + chunk.len() > BODY_LIMIT_BYTES {
-                let limit_bytes = BODY_LIMIT_BYTES;
+            if body.len() + chunk.len() > limit_bytes {
                 return Err(HubError::TooLarge {
                     path: path.to_owned(),
                     limit_bytes,

@@ -55,6 +55,8 @@ pub enum HubError {
         #[source]
         source: serde_json::Error,
     },
+    #[error("hub's answer to `{path}` is not a page of its metrics: {problem}")]
+    NotMetrics { path: String, problem: String },
     #[error("hub's pages of `{path}` do not fit together: {problem}")]
     InconsistentPages { path: &'static str, problem: String },
     #[error("hub's answer to `{path}` is larger than {limit_bytes} bytes")]
@@ -144,7 +146,7 @@ impl HubError {
             Self::Status { .. } => ErrorKind::Status,
             Self::Redirected { .. } | Self::NotJson { .. } => ErrorKind::NotJson,
             Self::Truncated { .. } => ErrorKind::Truncated,
-            Self::Malformed { .. } => ErrorKind::Malformed,
+            Self::Malformed { .. } | Self::NotMetrics { .. } => ErrorKind::Malformed,
             Self::InconsistentPages { .. } => ErrorKind::InconsistentPages,
             Self::TooLarge { .. } | Self::ImplausibleName { .. } => ErrorKind::TooLarge,
         }
@@ -177,9 +179,16 @@ impl HubError {
             Self::Truncated { .. } => {
                 "see whether the hub or a proxy before it was restarted or is out of memory"
             }
+            Self::NotMetrics { .. } => {
+                "open the hub's `/hub/metrics` and see what answers there; everything else is read \
+                 as before"
+            }
             Self::Malformed { .. } | Self::InconsistentPages { .. } => {
                 "check that `hub.url` leads to a JupyterHub of 4.0 or later; a list that changes \
                  while it is read is read again by itself"
+            }
+            Self::TooLarge { path, .. } if path == "metrics" => {
+                "see which metric of the hub has so many series"
             }
             Self::TooLarge { .. } | Self::ImplausibleName { .. } => {
                 "look in the hub's database for users or groups that were made by mistake"

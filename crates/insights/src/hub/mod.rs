@@ -7,6 +7,9 @@
 
 mod client;
 mod error;
+mod exposition;
+mod numbers;
+mod options;
 mod pages;
 mod replies;
 mod tls;
@@ -14,6 +17,7 @@ mod walk;
 
 pub use client::{HubClient, RequestLog};
 pub use error::{ErrorKind, HubError};
+pub use numbers::{HubNumbers, Number, api_numbers};
 pub use pages::{GroupPages, PageSize};
 pub use replies::{ClassInfo, HubInfo, Identity};
 pub use tls::{TlsFileError, server_config};

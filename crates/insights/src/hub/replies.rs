@@ -4,10 +4,12 @@
 //! from an empty value, since "no members" and "members hidden" are different truths.
 
 use super::error::HubError;
+use super::options::UserOptions;
 use jiff::Timestamp;
 use model::names::{NamePool, UserName};
 use model::snapshot::{Group, Server};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -51,11 +53,11 @@ pub(super) struct UserReply<'a> {
     pub(super) name: Cow<'a, str>,
     /// Absent without the scope `read:servers`.
     #[serde(borrow)]
-    servers: Option<BTreeMap<Cow<'a, str>, ServerReply>>,
+    servers: Option<BTreeMap<Cow<'a, str>, ServerReply<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
-struct ServerReply {
+struct ServerReply<'a> {
     started: Option<Timestamp>,
     last_activity: Option<Timestamp>,
     #[serde(default)]
@@ -63,6 +65,9 @@ struct ServerReply {
     /// Since 4.x; only `include_stopped_servers`, which we never send, lists stopped ones.
     #[serde(default)]
     stopped: bool,
+    /// Anything at all, and so not looked into here: no user's choice may spoil the whole page.
+    #[serde(borrow)]
+    user_options: Option<&'a RawValue>,
 }
 
 /// `{"status": 403, "message": "…"}`; the message is null in 6.x where nothing was said.
@@ -153,14 +158,20 @@ pub(super) fn active_user(reply: &UserReply<'_>) -> Result<ActiveUser, HubError>
     };
     let user = user(reply)?;
     let active = servers.iter().filter(|(_, server)| !server.stopped);
-    let servers = active.map(|(name, server)| Server {
-        user: user.clone(),
-        name: (&**name).into(),
-        started: server.started,
-        last_activity: server.last_activity,
-        ready: server.ready,
-        options: None,
-        image: None,
+    let servers = active.map(|(name, server)| {
+        let UserOptions { text, image } = match server.user_options {
+            Some(options) => UserOptions::read(options.get()),
+            None => UserOptions::default(),
+        };
+        Server {
+            user: user.clone(),
+            name: (&**name).into(),
+            started: server.started,
+            last_activity: server.last_activity,
+            ready: server.ready,
+            options: text,
+            image,
+        }
     });
     Ok(ActiveUser {
         servers: servers.collect(),
@@ -351,7 +362,7 @@ mod tests {
                 );
             }
             Group => drop(parsed::<GroupReply<'_>>(file, text)),
-            Server => assert!(parsed::<ServerReply>(file, text).ready),
+            Server => assert!(parsed::<ServerReply<'_>>(file, text).ready),
             Refusal(message) => {
                 let refusal: ErrorReply = parsed(file, text);
                 assert_eq!(refusal.message.as_deref(), *message, "{file}");
@@ -401,5 +412,48 @@ mod tests {
             ),
             "{error}"
         );
+    }
+
+    /// What is known of the one server of a user who chose this.
+    fn server_with(user_options: &str) -> model::snapshot::Server {
+        let text = format!(
+            r#"{{"items": [{{"name": "ada", "servers": {{"": {{"name": "", "ready": true,
+                "started": "2026-11-20T12:00:00Z", "last_activity": null,
+                "user_options": {user_options}}}}}}}],
+                "_pagination": {{"offset": 0, "limit": 50, "total": 1, "next": null}}}}"#
+        );
+        let page: PageReply<UserReply<'_>> =
+            super::super::client::parse("users", text.as_bytes()).unwrap();
+        active_user(&page.items[0]).unwrap().servers.remove(0)
+    }
+
+    #[test]
+    fn a_users_choice_comes_with_the_server() {
+        let server = server_with(r#"{"profile": "large", "image": "a/b:1"}"#);
+        let options = r#"{"image":"a/b:1","profile":"large"}"#;
+        assert_eq!(server.options.as_deref(), Some(options));
+        assert_eq!(server.image.as_deref(), Some("a/b:1"));
+    }
+
+    #[test]
+    fn no_choice_spoils_the_page() {
+        let deep = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
+        let object = format!("{}1{}", r#"{"a":"#.repeat(300), "}".repeat(300));
+        for choice in [
+            "null",
+            "{}",
+            r#"["small"]"#,
+            r#""small""#,
+            "1e999",
+            "-0",
+            r#"{"a": "\ud800\u0000"}"#,
+            r#"{"a": 1, "a": {"a": 2}}"#,
+            r#"{"image": {"image": []}}"#,
+            &deep,
+            &object,
+        ] {
+            let server = server_with(choice);
+            assert!(server.ready && server.image.is_none(), "{choice:.40}");
+        }
     }
 }

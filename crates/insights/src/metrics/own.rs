@@ -28,11 +28,13 @@ pub enum Data {
     Users,
     /// Running servers.
     Servers,
+    /// The hub's own metrics.
+    Numbers,
 }
 
 impl Data {
     /// Everything that is polled.
-    pub const ALL: [Self; 3] = [Self::Groups, Self::Users, Self::Servers];
+    pub const ALL: [Self; 4] = [Self::Groups, Self::Users, Self::Servers, Self::Numbers];
 
     /// The label's value.
     pub fn as_str(self) -> &'static str {
@@ -40,6 +42,7 @@ impl Data {
             Self::Groups => "groups",
             Self::Users => "users",
             Self::Servers => "servers",
+            Self::Numbers => "numbers",
         }
     }
 }

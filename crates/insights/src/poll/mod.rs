@@ -8,7 +8,7 @@ mod journal;
 mod pace;
 
 use crate::config::HubConfig;
-use crate::hub::{GroupPages, HubClient, HubError, PageSize, UserWalk, WalkStep};
+use crate::hub::{GroupPages, HubClient, HubError, HubNumbers, PageSize, UserWalk, WalkStep};
 use crate::metrics::Published;
 use crate::metrics::own::{Data, Own};
 use clock::now;
@@ -39,11 +39,28 @@ pub struct Poller {
     walked: Option<Dated<Arc<[UserName]>>>,
     users_walked: Option<Instant>,
     servers_size: PageSize,
+    /// What the hub's own metrics are expected to begin with.
+    metrics_prefix: String,
     snapshot: Snapshot,
     journal: Journal,
     /// Renamed pseudo groups that the log knows about.
     renames_told: HashSet<String>,
+    listener: Option<Listener>,
 }
+
+/// What one turn of reads brought.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// The present. A part that could not be read is as it was, with the time of that.
+    pub snapshot: Snapshot,
+    /// The hub's own numbers, if they were read in this turn, which is after its servers: whoever
+    /// compares servers that went missing with the stops that were counted relies on it.
+    pub numbers: Option<Dated<HubNumbers>>,
+}
+
+/// Hears of every turn, also of one in which everything failed. Called where the poller works, so
+/// it has to be quick.
+pub type Listener = Box<dyn FnMut(Turn) + Send>;
 
 impl Poller {
     /// A poller that goes on from what is published, so that a restart forgets nothing.
@@ -64,10 +81,30 @@ impl Poller {
             walked: snapshot.users.clone(),
             users_walked: None,
             servers_size: PageSize::default(),
+            metrics_prefix: "jupyterhub".to_owned(),
             snapshot,
             published,
             journal: Journal::default(),
             renames_told: HashSet::new(),
+            listener: None,
+        }
+    }
+
+    /// The same, expecting the hub's own metrics to begin with this; else `jupyterhub`.
+    #[must_use]
+    pub fn with_metrics_prefix(self, prefix: &str) -> Self {
+        Self {
+            metrics_prefix: prefix.to_owned(),
+            ..self
+        }
+    }
+
+    /// The same, telling of each turn.
+    #[must_use]
+    pub fn with_listener(self, listener: Listener) -> Self {
+        Self {
+            listener: Some(listener),
+            ..self
         }
     }
 
@@ -99,7 +136,14 @@ impl Poller {
             self.read_groups(round).await;
         }
         self.read_servers(round).await;
+        let numbers = self.read_numbers(round).await;
         self.publish().await;
+        if let Some(listener) = &mut self.listener {
+            listener(Turn {
+                snapshot: self.snapshot.clone(),
+                numbers,
+            });
+        }
     }
 
     async fn read_groups(&mut self, round: &mut Round) {
@@ -194,6 +238,31 @@ impl Poller {
         }
     }
 
+    /// The hub's own metrics. A hub that just failed is not asked for them, too.
+    async fn read_numbers(&mut self, round: &mut Round) -> Option<Dated<HubNumbers>> {
+        if round.has_failed() {
+            return None;
+        }
+        let started = Instant::now();
+        let outcome = self.hub.numbers(&self.metrics_prefix).await;
+        round.hub_time += started.elapsed();
+        match outcome {
+            Ok(numbers) => {
+                let n_numbers = numbers.observations.len();
+                self.complete(Data::Numbers, started);
+                debug!(n_numbers, "Read {n_numbers} numbers of the hub's own.");
+                Some(Dated {
+                    value: numbers,
+                    at: now(),
+                })
+            }
+            Err(error) => {
+                self.fail(Data::Numbers, started, &error, round);
+                None
+            }
+        }
+    }
+
     fn complete(&mut self, data: Data, started: Instant) {
         self.own.record_complete(data, started.elapsed(), now());
         self.journal.complete(data);
@@ -231,3 +300,6 @@ impl Poller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,13 +26,21 @@ impl Round {
     /// Notes a failed read.
     ///
     /// That the role lacks the scope for users or servers is a reason, not a failure: it will not
-    /// go away by asking again soon.
+    /// go away by asking again soon. Numbers are worth no further question whatever is wrong.
     pub(super) fn failed(&mut self, data: Data, error: &HubError) {
-        let is_optional = data != Data::Groups;
-        self.has_failed |= !(is_optional && error.kind() == ErrorKind::MissingScope);
+        self.has_failed |= match data {
+            Data::Groups => true,
+            Data::Users | Data::Servers => error.kind() != ErrorKind::MissingScope,
+            Data::Numbers => false,
+        };
         self.retry_after = self
             .retry_after
             .max(error.retry_after().unwrap_or_default());
+    }
+
+    /// Whether something that has to be read could not be.
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed
     }
 }
 
@@ -162,6 +170,14 @@ mod tests {
         let mut round = Round::default();
         round.failed(Data::Servers, &missing("/users?state=active"));
         assert!(!round.has_failed);
+        round.failed(
+            Data::Numbers,
+            &HubError::NotMetrics {
+                path: "metrics".to_owned(),
+                problem: "x".to_owned(),
+            },
+        );
+        assert!(!round.has_failed, "numbers are worth no further question");
         round.failed(Data::Groups, &missing("/groups"));
         assert!(round.has_failed);
     }

@@ -204,7 +204,8 @@ fn poll_task(site: &Site) -> Task {
     let site = site.clone();
     Task::new("poll", OnPanic::Restart, move || {
         let (hub, own) = (site.hub.clone(), site.own.clone());
-        let poller = Poller::new(&site.config.hub, hub, own, site.published.clone());
+        let poller = Poller::new(&site.config.hub, hub, own, site.published.clone())
+            .with_metrics_prefix(&site.config.metrics.prefix);
         async move {
             poller.run().await;
             Ok(Wish::Nothing)

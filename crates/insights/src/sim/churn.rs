@@ -19,7 +19,7 @@ impl World {
     /// or leaves a group. Somebody else is active. The number of active users stays around that
     /// of the start.
     pub fn churn(&mut self, now: Timestamp) {
-        self.now = self.now.max(now);
+        self.set_now(self.now.max(now));
         let active: Vec<usize> = (0..self.users().len())
             .filter(|user| self.users()[*user].is_active())
             .collect();

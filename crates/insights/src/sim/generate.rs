@@ -68,7 +68,7 @@ impl World {
     /// [`DEMO_TOKEN`] and the [`DEMO_ADMIN_TOKEN`].
     pub fn generate(shape: &Shape, now: Timestamp) -> Self {
         let mut world = Self::empty();
-        world.now = now;
+        world.set_now(now);
         world.chance = SmallRng::seed_from_u64(shape.seed);
         world.add_token(DEMO_TOKEN, "insights", &ROLE_SCOPES);
         world.add_token(DEMO_ADMIN_TOKEN, "administrator", ADMIN_SCOPES);
@@ -250,7 +250,15 @@ fn properties(index: usize) -> Map<String, Value> {
 }
 
 fn profile_options(profile: &str) -> Map<String, Value> {
-    Map::from_iter([("profile".to_owned(), json!(profile))])
+    let mut options = Map::from_iter([("profile".to_owned(), json!(profile))]);
+    let image = match profile {
+        "medium" => "quay.io/jupyter/scipy-notebook:2026-11-02",
+        "large" => "quay.io/jupyter/pytorch-notebook:cuda12-2026-11-02",
+        // The small one runs what the hub's administrator set.
+        _ => return options,
+    };
+    options.insert("image".to_owned(), json!(image));
+    options
 }
 
 #[cfg(test)]

@@ -8,9 +8,6 @@ use std::fmt::{self, Write};
 /// Whatever the client accepts.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=1.0.0; charset=utf-8";
 
-/// When all series began; nobody restarts a simulated hub.
-const CREATED: &str = "1.79521121746e+09";
-
 const SHORT: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
@@ -27,6 +24,8 @@ enum Count {
     Starts,
     Stops,
     Requests,
+    /// Twenty in each second of the hub's life.
+    Beats,
     Fixed(u64),
 }
 
@@ -35,7 +34,7 @@ struct Histogram {
     name: &'static str,
     help: &'static str,
     buckets: &'static [f64],
-    /// How long each of the counted things took.
+    /// How long most of the counted things took; see [`slow`].
     seconds: f64,
     series: &'static [Series],
 }
@@ -170,7 +169,7 @@ const HISTOGRAMS: &[Histogram] = &[
         help: "Distribution of measured event loop intervals",
         buckets: EVENT_LOOP,
         seconds: 0.05,
-        series: &[series("", Count::Fixed(2679))],
+        series: &[series("", Count::Beats)],
     },
 ];
 
@@ -183,29 +182,55 @@ pub(super) fn render(world: &World, n_requests: u64) -> String {
 }
 
 fn write_all(text: &mut String, world: &World, n_requests: u64) -> fmt::Result {
-    write_process(text)?;
+    let created = seconds(world.hub_started);
+    write_process(text, world)?;
     write_gauges(text, world)?;
     for histogram in HISTOGRAMS {
-        write_histogram(text, histogram, |count| match count {
+        write_histogram(text, histogram, created, |count| match count {
             Count::Starts => world.n_starts,
             Count::Stops => world.n_stops,
             Count::Requests => n_requests,
+            Count::Beats => n_beats(world),
             Count::Fixed(count) => count,
         })?;
     }
-    write_csp_reports(text)
+    write_csp_reports(text, created)
+}
+
+/// Since 1970, as Python writes it, to 10 milliseconds.
+#[expect(clippy::cast_precision_loss, reason = "exact far beyond our time")]
+fn seconds(time: jiff::Timestamp) -> f64 {
+    (time.as_millisecond() / 10) as f64 / 100.0
+}
+
+fn n_beats(world: &World) -> u64 {
+    let age = world.now.duration_since(world.hub_started);
+    u64::try_from(age.as_millis() / 50).unwrap_or(0)
 }
 
 fn write_head(text: &mut String, name: &str, help: &str, kind: &str) -> fmt::Result {
     writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}")
 }
 
-fn write_process(text: &mut String) -> fmt::Result {
+fn write_process(text: &mut String, world: &World) -> fmt::Result {
+    write_head(
+        text,
+        "process_resident_memory_bytes",
+        "Resident memory size in bytes.",
+        "gauge",
+    )?;
+    writeln!(text, "process_resident_memory_bytes 1.35110656e+08")?;
     write_head(text, "process_start_time_seconds", START_TIME_HELP, "gauge")?;
-    writeln!(text, "process_start_time_seconds {CREATED}")?;
+    let started = seconds(world.hub_started);
+    writeln!(text, "process_start_time_seconds {started:?}")?;
     let help = "Total user and system CPU time spent in seconds.";
     write_head(text, "process_cpu_seconds_total", help, "counter")?;
-    writeln!(text, "process_cpu_seconds_total 6.53")
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a sum of seconds need not be exact"
+    )]
+    let cpu_seconds = 6.53 + n_beats(world) as f64 * 0.001;
+    writeln!(text, "process_cpu_seconds_total {cpu_seconds:?}")
 }
 
 const START_TIME_HELP: &str = "Start time of the process since unix epoch in seconds.";
@@ -249,6 +274,7 @@ fn n_seen_within(world: &World, period: SignedDuration) -> usize {
 fn write_histogram(
     text: &mut String,
     histogram: &Histogram,
+    created: f64,
     count_of: impl Fn(Count) -> u64,
 ) -> fmt::Result {
     let name = format!("jupyterhub_{}", histogram.name);
@@ -258,7 +284,7 @@ fn write_histogram(
     }
     write_head(text, &format!("{name}_created"), histogram.help, "gauge")?;
     for Series { labels, .. } in histogram.series {
-        writeln!(text, "{name}_created{} {CREATED}", braced(labels))?;
+        writeln!(text, "{name}_created{} {created:?}", braced(labels))?;
     }
     Ok(())
 }
@@ -266,12 +292,10 @@ fn write_histogram(
 fn write_series(text: &mut String, histogram: &Histogram, labels: &str, count: u64) -> fmt::Result {
     let name = format!("jupyterhub_{}", histogram.name);
     let comma = if labels.is_empty() { "" } else { "," };
+    let slow = slow(count);
     for bucket in histogram.buckets {
-        let count = if *bucket >= histogram.seconds {
-            count
-        } else {
-            0
-        };
+        let in_time = |part: &&Slow| *bucket >= histogram.seconds * part.factor;
+        let count: u64 = slow.iter().filter(in_time).map(|part| part.count).sum();
         writeln!(
             text,
             "{name}_bucket{{le=\"{bucket:?}\"{comma}{labels}}} {count}.0"
@@ -286,8 +310,30 @@ fn write_series(text: &mut String, histogram: &Histogram, labels: &str, count: u
         clippy::cast_precision_loss,
         reason = "a sum of seconds need not be exact"
     )]
-    let sum = count as f64 * histogram.seconds;
+    let sum: f64 = slow
+        .iter()
+        .map(|part| part.count as f64 * part.factor * histogram.seconds)
+        .sum();
     writeln!(text, "{name}_sum{} {sum:?}", braced(labels))
+}
+
+/// Some of the things that a histogram counts.
+struct Slow {
+    count: u64,
+    /// How many times as long as usual each of them took.
+    factor: f64,
+}
+
+/// Every fiftieth thing takes twice as long as usual, every thousandth ten times.
+fn slow(count: u64) -> [Slow; 3] {
+    let n_stalled = count / 1000;
+    let n_slow = count / 50 - n_stalled;
+    [
+        (count - n_slow - n_stalled, 1.0),
+        (n_slow, 2.0),
+        (n_stalled, 10.0),
+    ]
+    .map(|(count, factor)| Slow { count, factor })
 }
 
 fn braced(labels: &str) -> String {
@@ -298,12 +344,12 @@ fn braced(labels: &str) -> String {
     }
 }
 
-fn write_csp_reports(text: &mut String) -> fmt::Result {
+fn write_csp_reports(text: &mut String, created: f64) -> fmt::Result {
     let help = "content security policy violation reports";
     write_head(text, "jupyterhub_csp_reports_total", help, "counter")?;
     writeln!(text, "jupyterhub_csp_reports_total 0.0")?;
     write_head(text, "jupyterhub_csp_reports_created", help, "gauge")?;
-    writeln!(text, "jupyterhub_csp_reports_created {CREATED}")
+    writeln!(text, "jupyterhub_csp_reports_created {created:?}")
 }
 
 #[cfg(test)]
@@ -316,7 +362,9 @@ mod tests {
         let mut world = World::empty();
         world.add_user("ada");
         world.add_user("grace");
-        world.start_server("ada", "", Timestamp::UNIX_EPOCH);
+        let started: Timestamp = "2026-11-20T21:46:54.931Z".parse().unwrap();
+        world.set_now(started);
+        world.start_server("ada", "", started + SignedDuration::from_secs(100));
         let text = render(&world, 7);
         for line in [
             "jupyterhub_running_servers 1.0",
@@ -325,10 +373,38 @@ mod tests {
             "jupyterhub_server_spawn_duration_seconds_bucket{le=\"2.5\",reason=\"\",status=\"success\"} 0.0",
             "jupyterhub_server_spawn_duration_seconds_bucket{le=\"5.0\",reason=\"\",status=\"success\"} 1.0",
             "jupyterhub_server_spawn_duration_seconds_sum{reason=\"\",status=\"success\"} 4.0",
-            "jupyterhub_event_loop_interval_seconds_count 2679.0",
+            "process_start_time_seconds 1795211214.93",
+            "jupyterhub_event_loop_interval_seconds_bucket{le=\"0.05\"} 1960.0",
+            "jupyterhub_event_loop_interval_seconds_bucket{le=\"0.1\"} 1998.0",
+            "jupyterhub_event_loop_interval_seconds_bucket{le=\"+Inf\"} 2000.0",
+            "jupyterhub_event_loop_interval_seconds_count 2000.0",
+            "jupyterhub_server_stop_seconds_count{status=\"success\"} 0.0",
         ] {
             assert!(text.lines().any(|known| known == line), "{line}\n{text}");
         }
+    }
+
+    #[test]
+    fn stops_are_counted_from_the_start_of_the_hub_and_crashes_are_not() {
+        let mut world = World::empty();
+        let n_stops = |world: &World| {
+            let text = render(world, 0);
+            let name = "jupyterhub_server_stop_seconds_count{status=\"success\"} ";
+            let count = text.lines().find_map(|line| line.strip_prefix(name));
+            count.unwrap().to_owned()
+        };
+        for user in ["ada", "grace", "emmy"] {
+            world.add_user(user);
+            world.start_server(user, "", Timestamp::UNIX_EPOCH);
+        }
+        assert!(world.stop_server("ada", ""));
+        assert_eq!(n_stops(&world), "1.0");
+        assert!(world.crash_server("grace", ""));
+        assert_eq!(n_stops(&world), "1.0");
+        assert!(world.remove_user("emmy"));
+        assert_eq!(n_stops(&world), "2.0");
+        world.restart_hub(Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1));
+        assert_eq!(n_stops(&world), "0.0");
     }
 
     #[test]
@@ -342,6 +418,6 @@ mod tests {
         unique.sort_unstable();
         unique.dedup();
         assert_eq!(types.len(), unique.len());
-        assert_eq!(types.len(), 2 + 3 + 2 * HISTOGRAMS.len() + 2);
+        assert_eq!(types.len(), 3 + 3 + 2 * HISTOGRAMS.len() + 2);
     }
 }

@@ -23,6 +23,8 @@ pub struct World {
     pub(super) tokens: HashMap<String, Arc<Token>>,
     /// The last time the world was told; what happens over HTTP happens then.
     pub(super) now: Timestamp,
+    /// When the hub's process started; its counters count from then.
+    pub(super) hub_started: Timestamp,
     pub(super) n_starts: u64,
     pub(super) n_stops: u64,
     /// What [`World::churn`] draws from, and the number of active users it swings around.
@@ -147,6 +149,7 @@ impl World {
             groups: Register::default(),
             tokens: HashMap::new(),
             now: Timestamp::UNIX_EPOCH,
+            hub_started: Timestamp::UNIX_EPOCH,
             n_starts: 0,
             n_stops: 0,
             chance: SmallRng::seed_from_u64(0),
@@ -194,9 +197,21 @@ impl World {
         self.groups().iter().map(|group| group.members.len()).sum()
     }
 
-    /// Tells the time, to which later changes over HTTP are dated.
+    /// Tells the time, to which later changes over HTTP are dated. The hub started when it was told
+    /// first.
     pub fn set_now(&mut self, now: Timestamp) {
         self.now = now;
+        if self.hub_started == Timestamp::UNIX_EPOCH {
+            self.hub_started = now;
+        }
+    }
+
+    /// Starts the hub's process anew: its counters begin at 0, servers run on.
+    pub fn restart_hub(&mut self, now: Timestamp) {
+        self.set_now(now);
+        self.hub_started = now;
+        self.n_starts = 0;
+        self.n_stops = 0;
     }
 
     /// Adds a user who is in no group and was never seen.
@@ -217,11 +232,12 @@ impl World {
         true
     }
 
-    /// Removes the user from the hub and from all groups.
+    /// Stops the user's servers, and removes the user from the hub and from all groups.
     pub fn remove_user(&mut self, name: &str) -> bool {
         let Some(user) = self.users.remove(name) else {
             return false;
         };
+        self.n_stops += user.servers.len() as u64;
         for group in &user.groups {
             if let Some(group) = self.groups.get_mut(group.as_str()) {
                 group.members.retain(|member| *member != user.name);
@@ -323,7 +339,7 @@ impl World {
 
     /// The user asked for the server; it does not answer yet.
     pub fn begin_server(&mut self, user: &str, server: &str, now: Timestamp) -> bool {
-        self.now = self.now.max(now);
+        self.set_now(self.now.max(now));
         let Some(user) = self.users.get_mut(user) else {
             return false;
         };
@@ -342,7 +358,14 @@ impl World {
         true
     }
 
-    /// The user's server is gone.
+    /// The user's server crashed: it is gone without a stop that the hub counts.
+    pub fn crash_server(&mut self, user: &str, server: &str) -> bool {
+        let is_gone = self.stop_server(user, server);
+        self.n_stops -= u64::from(is_gone);
+        is_gone
+    }
+
+    /// The user's server is stopped through the hub, which counts it.
     pub fn stop_server(&mut self, user: &str, server: &str) -> bool {
         let Some(user) = self.users.get_mut(user) else {
             return false;

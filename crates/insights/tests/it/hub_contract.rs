@@ -27,6 +27,7 @@ pub(crate) const TESTS: &[crate::Test] = &[
 
 fn simulated() {
     let sim = SimServer::start(|world| {
+        world.set_now("2026-11-20T12:00:00Z".parse().expect("a time"));
         for service in TOKENS {
             world.add_token(service.token, service.name, service.scopes);
         }
@@ -745,7 +746,39 @@ async fn metrics(hub: &Hub) {
         };
         let bucket = format!("jupyterhub_server_spawn_duration_seconds_bucket{labels}");
         assert!(reply.text.contains(&bucket), "{path}: {bucket}");
+        if hub.series >= Series::V5 {
+            let bucket = r#"jupyterhub_event_loop_interval_seconds_bucket{le="+Inf"}"#;
+            assert!(reply.text.contains(bucket), "{path}: {bucket}");
+        }
     }
+    let [started, again] = [
+        number(hub, "process_start_time_seconds").await,
+        number(hub, "process_start_time_seconds").await,
+    ];
+    assert!((started - again).abs() < f64::EPSILON, "one process");
+    assert!(started > 1e9, "a time of this century: {started}");
+    // It is there before the first stop.
+    assert!(n_stops(hub).await >= 0.0);
+}
+
+/// The value of the line of the hub's metrics that begins so.
+async fn number(hub: &Hub, name: &str) -> f64 {
+    let reply = hub
+        .send(Method::GET, &READER, "/metrics", Rest::default())
+        .await;
+    let mut lines = reply.is(200).text.lines();
+    let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let line = line.unwrap_or_else(|| panic!("no {name} in {}", reply.text));
+    line.parse().expect("a number")
+}
+
+/// Stops of servers through the hub.
+async fn n_stops(hub: &Hub) -> f64 {
+    number(
+        hub,
+        r#"jupyterhub_server_stop_seconds_count{status="success"}"#,
+    )
+    .await
 }
 
 /// Families of the hub's own metrics, their type, and the first series that has them.
@@ -837,11 +870,14 @@ async fn lists_longer_than_a_page(hub: &Hub) {
     }
 }
 
+/// What a user may choose; it comes back as it is.
+fn large() -> Value {
+    json!({"profile": "large", "image": "quay.io/a/b:1", "gpus": [1, {"kind": "é", "n": null}]})
+}
+
 /// Two real servers of one user, from start to stop.
 async fn servers(hub: &Hub) {
-    let started = hub
-        .edit("POST /users/u03/server", json!({"profile": "large"}))
-        .await;
+    let started = hub.edit("POST /users/u03/server", large()).await;
     assert!(
         matches!(started.status, 201 | 202),
         "{}: {}",
@@ -892,6 +928,7 @@ async fn servers(hub: &Hub) {
     assert_eq!(full.body["server"], format!("{}user/u03/", hub.path()));
     let again = hub.edit("POST /users/u03/server", Value::Null).await;
     again.refuses(400, "u03 is already running");
+    let n_stops_before = n_stops(hub).await;
     for path in ["server", "servers/batch-2"] {
         let stopped = hub
             .edit(&format!("DELETE /users/u03/{path}"), Value::Null)
@@ -904,6 +941,16 @@ async fn servers(hub: &Hub) {
         );
     }
     let user = wait_for_user(hub, |user| user["servers"] == json!({})).await;
+    // Each is counted in the moment in which it is gone, or in the next one.
+    let counted = async {
+        while n_stops(hub).await < n_stops_before + 2.0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let counted = tokio::time::timeout(Duration::from_secs(10), counted).await;
+    counted.expect("stops are counted");
+    let n_counted = n_stops(hub).await - n_stops_before;
+    assert!((n_counted - 2.0).abs() < 0.5, "each once: {n_counted}");
     assert_time(&user["last_activity"]);
     assert_eq!(
         hub.page(&READER, "/users?state=active").await.numbers()[2],
@@ -950,7 +997,7 @@ fn check_servers(hub: &Hub, user: &Value) {
             assert_eq!(model["display_name"], name);
         }
     }
-    assert_eq!(servers[""]["user_options"], json!({"profile": "large"}));
+    assert_eq!(servers[""]["user_options"], large());
     assert_eq!(servers["batch-2"]["user_options"], json!({}));
 }
 

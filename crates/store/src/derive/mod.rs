@@ -101,7 +101,9 @@ fn look_at(
     Ok(())
 }
 
-/// A poll that came after the start event does not know the server: it is gone again.
+/// A poll that came after the start event does not know the server: it is gone again. How long it
+/// ran is not known, only that it was less than the time between two polls; and it must not
+/// depend on when the event came here, so that it counts for the moment of its start.
 fn tell_never_seen(
     connection: &Connection,
     hub: &Hub,
@@ -113,7 +115,7 @@ fn tell_never_seen(
     let what = What::Gone {
         started: None,
         last_seen: session.last_seen,
-        watch: Watch::Watched,
+        watch: Watch::Unwatched,
         hub_restarted: None,
         stop_counted: StopEvidence::Unknown,
     };

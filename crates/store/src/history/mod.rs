@@ -218,8 +218,18 @@ impl History {
     }
 }
 
+/// Whether the table exists: a crash while it was made leaves folders without any entry.
 fn has_log(folder: &Path) -> bool {
-    folder.join("_delta_log").is_dir()
+    let Ok(entries) = std::fs::read_dir(folder.join("_delta_log")) else {
+        return false;
+    };
+    entries.flatten().any(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        name.len() > 20
+            && name.as_bytes()[..20].iter().all(u8::is_ascii_digit)
+            && (name.ends_with(".json") || name.ends_with(".parquet"))
+    })
 }
 
 fn struct_type(def: &TableDef) -> Result<StructType, HistoryError> {

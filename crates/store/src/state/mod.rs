@@ -17,6 +17,7 @@ pub(crate) use writer::{Journal, Writer};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -124,6 +125,23 @@ impl State {
 pub(crate) fn setting(connection: &Connection, name: &str) -> Result<Option<String>, StateError> {
     let mut select = connection.prepare_cached("select value from settings where name = ?1")?;
     Ok(select.query_row([name], |row| row.get(0)).optional()?)
+}
+
+/// The values whose names begin with `prefix`, by the rest of the name.
+pub(crate) fn settings_named(
+    connection: &Connection,
+    prefix: &str,
+) -> Result<BTreeMap<String, String>, StateError> {
+    let mut select = connection.prepare_cached("select name, value from settings")?;
+    let mut rows = select.query([])?;
+    let mut named = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let (name, value): (String, String) = (row.get(0)?, row.get(1)?);
+        if let Some(rest) = name.strip_prefix(prefix) {
+            named.insert(rest.to_owned(), value);
+        }
+    }
+    Ok(named)
 }
 
 /// Keeps a value by name.

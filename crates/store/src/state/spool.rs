@@ -261,6 +261,18 @@ pub(crate) struct Waiting {
     pub(crate) lines: Vec<String>,
     /// The times of the rows, as they stand in `lines`.
     pub(crate) times: Vec<Timestamp>,
+    /// The numbers of the rows, as they stand in `lines`.
+    numbers: Vec<i64>,
+}
+
+impl Waiting {
+    /// Leaves out rows up to this number.
+    pub(crate) fn drop_upto(&mut self, number: i64) {
+        let n_dropped = self.numbers.partition_point(|known| *known <= number);
+        self.numbers.drain(..n_dropped);
+        self.lines.drain(..n_dropped);
+        self.times.drain(..n_dropped);
+    }
 }
 
 /// The first `limit` rows of the table after number `after`.
@@ -282,6 +294,7 @@ pub(crate) fn waiting(
     };
     while let Some(row) = rows.next()? {
         waiting.last = row.get(0)?;
+        waiting.numbers.push(waiting.last);
         waiting.times.push(super::time(row.get(1)?)?);
         waiting.lines.push(row.get(2)?);
     }

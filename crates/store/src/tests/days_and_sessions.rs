@@ -160,7 +160,7 @@ async fn a_start_that_no_poll_ever_saw_ends_when_a_poll_has_looked() {
     let (sessions, _) = figures(&kept.store).await;
     assert_eq!(
         sessions,
-        ["ada 2026-11-20T10:00:00Z - 2026-11-20T10:01:00Z crashed or evicted None"]
+        ["ada 2026-11-20T10:00:00Z - 2026-11-20T10:00:00Z unobserved None"]
     );
 }
 

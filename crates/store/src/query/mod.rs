@@ -1,0 +1,22 @@
+//! Read-only SQL over the tables and views of the history.
+//!
+//! [`Engine`] runs queries beside the service without starving it; [`Sources`] are the rows
+//! that they see; [`schema_text`] says what there is. Writing, and where rows come from, do not
+//! belong here.
+
+mod engine;
+mod error;
+mod functions;
+mod guard;
+mod plain;
+mod schema;
+mod stop;
+#[cfg(test)]
+mod tests;
+mod views;
+
+pub use engine::{Engine, EngineSettings, Limits, Rows, Value};
+pub use error::{QueryError, Resource};
+pub use schema::{schema_markdown, schema_text};
+pub(crate) use views::Part;
+pub use views::Sources;

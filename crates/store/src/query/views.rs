@@ -1,0 +1,632 @@
+//! The tables and views that queries see, made from what holds the rows.
+//!
+//! A table's rows lie in several places (the Delta table, the spool): its public name is one
+//! plan over all of them, with equal and plain types. Views are one `.sql` file each.
+
+use super::error::QueryError;
+use super::plain::Plain;
+use crate::tables::{
+    ColumnDef, ColumnKind, HUB, MONTH, Presence, RowKind, TABLES, TableDef, sessions, user_days,
+};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::{MemTable, TableProvider};
+use datafusion::common::{Column, DFSchema, JoinType, Result, ScalarValue, TableReference};
+use datafusion::datasource::{ViewTable, provider_as_source};
+use datafusion::execution::session_state::SessionState;
+use datafusion::functions_aggregate::expr_fn::max;
+use datafusion::logical_expr::{
+    EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, cast, col, ident, lit, not,
+};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+
+/// A view: its columns are checked against what its SQL gives.
+#[derive(Debug)]
+pub(super) struct ViewDef {
+    pub(super) name: &'static str,
+    /// What one row is.
+    pub(super) doc: &'static str,
+    pub(super) columns: &'static [ColumnDef],
+    sql: &'static str,
+}
+
+const fn user() -> ColumnDef {
+    ColumnDef::always("user", ColumnKind::Name, "Who.")
+}
+
+const fn group() -> ColumnDef {
+    ColumnDef::always("group", ColumnKind::Text, "The group.")
+}
+
+const fn hub() -> ColumnDef {
+    ColumnDef::always(HUB, ColumnKind::Text, "Name of the hub.")
+}
+
+const fn server() -> ColumnDef {
+    ColumnDef::always(
+        "server",
+        ColumnKind::Name,
+        "Name of the server; empty is the default server.",
+    )
+}
+
+const fn started() -> ColumnDef {
+    ColumnDef::always("started", ColumnKind::Time, "When the hub started it.")
+}
+
+const fn active_seconds() -> ColumnDef {
+    ColumnDef::maybe(
+        "active_seconds",
+        ColumnKind::Integer,
+        "Seconds with activity; unknown if only start and stop are known.",
+    )
+}
+
+const fn options() -> ColumnDef {
+    ColumnDef::maybe(
+        "options",
+        ColumnKind::Json,
+        "What the user chose at the start, as a JSON object.",
+    )
+}
+
+const fn image() -> ColumnDef {
+    ColumnDef::maybe(
+        "image",
+        ColumnKind::Text,
+        "Container image, if the hub tells it.",
+    )
+}
+
+/// All views, in the order of the documentation.
+pub(super) static VIEWS: &[ViewDef] = &[
+    ViewDef {
+        name: "hubs",
+        doc: "A hub that the history is about.",
+        columns: &[
+            hub(),
+            ColumnDef::always(
+                "zone",
+                ColumnKind::Text,
+                "Time zone in which its days are cut, as `Europe/Berlin`.",
+            ),
+        ],
+        sql: include_str!("views/hubs.sql"),
+    },
+    ViewDef {
+        name: "running_sessions",
+        doc: "A server that runs now.",
+        columns: &[
+            hub(),
+            user(),
+            server(),
+            started(),
+            ColumnDef::always(
+                "seconds",
+                ColumnKind::Real,
+                "How long it has run, in seconds.",
+            ),
+            active_seconds(),
+            options(),
+            image(),
+        ],
+        sql: include_str!("views/running_sessions.sql"),
+    },
+    ViewDef {
+        name: "all_sessions",
+        doc: "A server that runs or ran: `sessions` and `running_sessions` together.",
+        columns: &[
+            hub(),
+            user(),
+            server(),
+            started(),
+            ColumnDef::maybe(
+                "ended",
+                ColumnKind::Time,
+                "When it ended; null if it still runs.",
+            ),
+            ColumnDef::always(
+                "last_seen",
+                ColumnKind::Time,
+                "The last moment it surely ran.",
+            ),
+            ColumnDef::maybe(
+                "end_reason",
+                ColumnKind::Text,
+                "As in `sessions`; null if it still runs.",
+            ),
+            active_seconds(),
+            options(),
+            image(),
+        ],
+        sql: include_str!("views/all_sessions.sql"),
+    },
+    ViewDef {
+        name: "membership_intervals",
+        doc: "Somebody was in a group from `joined` to `left`. Who was in which group at a moment: \
+              `where joined <= $moment and (\"left\" is null or \"left\" > $moment)`.",
+        columns: &[
+            hub(),
+            user(),
+            group(),
+            ColumnDef::always(
+                "joined",
+                ColumnKind::Time,
+                "When the hub was first seen to say so.",
+            ),
+            ColumnDef::maybe(
+                "joined_not_before",
+                ColumnKind::Time,
+                "When the hub last said otherwise; unknown for members who were there when the history began.",
+            ),
+            ColumnDef::maybe(
+                "left",
+                ColumnKind::Time,
+                "When the hub was first seen to say otherwise; null for a member of today.",
+            ),
+            ColumnDef::maybe(
+                "reason",
+                ColumnKind::Text,
+                "Why the membership ended, if not by an ordinary change.",
+            ),
+        ],
+        sql: include_str!("views/membership_intervals.sql"),
+    },
+    ViewDef {
+        name: "current_members",
+        doc: "Somebody is in a group now.",
+        columns: &[
+            hub(),
+            user(),
+            group(),
+            ColumnDef::always(
+                "since",
+                ColumnKind::Time,
+                "When the hub was first seen to say so.",
+            ),
+            ColumnDef::maybe(
+                "since_not_before",
+                ColumnKind::Time,
+                "When the hub last said otherwise; unknown for members who were there when the history began.",
+            ),
+        ],
+        sql: include_str!("views/current_members.sql"),
+    },
+];
+
+/// Who was in which group at `$moment` on `$hub`.
+pub(super) const MEMBERS_AS_OF: &str = include_str!("views/members_as_of.sql");
+
+/// Tables that show less than all rows that count.
+static NARROWED: &[(&str, &str)] = &[
+    (sessions::TABLE.name, include_str!("views/sessions.sql")),
+    (user_days::TABLE.name, include_str!("views/user_days.sql")),
+];
+
+/// One row per running server.
+const RUNNING: &str = "running";
+const HUBS: &str = "hubs";
+/// Where the tables lie that only views see.
+const STORED: &str = "stored";
+
+pub(super) static RUNNING_COLUMNS: &[ColumnDef] = &[
+    hub(),
+    user(),
+    server(),
+    started(),
+    ColumnDef::always(
+        "last_seen",
+        ColumnKind::Time,
+        "The last moment it surely ran.",
+    ),
+    ColumnDef::maybe(
+        "last_activity",
+        ColumnKind::Time,
+        "Its last activity, as the hub says.",
+    ),
+    ColumnDef::maybe(
+        "ready",
+        ColumnKind::Flag,
+        "Whether it has finished starting.",
+    ),
+    active_seconds(),
+    options(),
+    image(),
+];
+
+static HUB_COLUMNS: &[ColumnDef] = &[
+    hub(),
+    ColumnDef::always(
+        "zone",
+        ColumnKind::Text,
+        "Time zone in which its days are cut.",
+    ),
+];
+
+/// Rows of a table that do not change: one version of its Delta table, or what was in the spool.
+///
+/// Keep it as long as there is no newer version, and clone it into each [`Sources`]: it remembers
+/// what it was once asked about itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    table: &'static TableDef,
+    provider: Arc<dyn TableProvider>,
+    /// Its corrected ids; see [`Superseding`].
+    corrected: Arc<OnceCell<Vec<RecordBatch>>>,
+}
+
+impl Part {
+    /// Columns that the provider lacks are unknown, further ones are not seen.
+    pub(crate) fn new(table: &'static TableDef, provider: Arc<dyn TableProvider>) -> Self {
+        Self {
+            table,
+            provider,
+            corrected: Arc::default(),
+        }
+    }
+}
+
+/// What holds the rows that a query sees: one moment of history, spool and the present.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    now: Timestamp,
+    zones: BTreeMap<String, String>,
+    tables: BTreeMap<&'static str, Vec<Part>>,
+    running: Vec<Arc<dyn TableProvider>>,
+}
+
+impl Sources {
+    /// No rows at all; `now` is what `now()` says.
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            now,
+            zones: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            running: Vec::new(),
+        }
+    }
+
+    /// The time zone in which a hub's days are cut.
+    #[must_use]
+    pub fn with_hub(mut self, hub: &str, zone: &str) -> Self {
+        self.zones.insert(hub.to_owned(), zone.to_owned());
+        self
+    }
+
+    /// Rows of a table, in addition to those given before.
+    #[must_use]
+    pub(crate) fn with_part(mut self, part: Part) -> Self {
+        self.tables.entry(part.table.name).or_default().push(part);
+        self
+    }
+
+    /// The servers that run now: [`Sources::running_schema`].
+    #[must_use]
+    pub(crate) fn with_running(mut self, running: Arc<dyn TableProvider>) -> Self {
+        self.running.push(running);
+        self
+    }
+
+    /// The columns that [`Sources::with_running`] takes.
+    pub(crate) fn running_schema() -> SchemaRef {
+        let field = |column: &ColumnDef| {
+            let kind = column.kind.arrow();
+            Field::new(column.name, kind, is_nullable(column))
+        };
+        Arc::new(Schema::new(
+            RUNNING_COLUMNS.iter().map(field).collect::<Vec<_>>(),
+        ))
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn zones_table(&self) -> Result<MemTable> {
+        let names: StringArray = self.zones.keys().map(Some).collect();
+        let zones: StringArray = self.zones.values().map(Some).collect();
+        let columns = [
+            (HUB, Arc::new(names) as ArrayRef),
+            ("zone", Arc::new(zones) as ArrayRef),
+        ];
+        let batch = RecordBatch::try_from_iter(columns)?;
+        MemTable::try_new(batch.schema(), vec![vec![batch]])
+    }
+}
+
+fn is_nullable(column: &ColumnDef) -> bool {
+    column.presence == Presence::Maybe
+}
+
+/// The type that queries see: text as views, which the engine compares and copies by their
+/// first bytes, and which the Delta reader gives.
+pub(super) fn public_type(kind: ColumnKind) -> DataType {
+    match kind.arrow() {
+        DataType::Utf8 => DataType::Utf8View,
+        other => other,
+    }
+}
+
+/// The names of all tables and views.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let tables = TABLES.iter().map(|table| table.name);
+    tables.chain(VIEWS.iter().map(|view| view.name))
+}
+
+/// What has to be known of tables before their plans can be made, and the plans.
+pub(super) struct Catalog<'a> {
+    sources: &'a Sources,
+    /// Plans views: it knows the hidden tables too.
+    inner: SessionState,
+    known: BTreeMap<String, Arc<dyn TableProvider>>,
+}
+
+impl<'a> Catalog<'a> {
+    pub(super) fn new(sources: &'a Sources, inner: SessionState) -> Self {
+        Self {
+            sources,
+            inner,
+            known: BTreeMap::new(),
+        }
+    }
+
+    /// Makes the tables that a statement names available to `state`.
+    pub(super) async fn resolve(
+        &mut self,
+        statement: &datafusion::sql::parser::Statement,
+        state: &SessionState,
+    ) -> Result<(), QueryError> {
+        for reference in state.resolve_table_references(statement)? {
+            let name = match &reference {
+                TableReference::Bare { table } => table.as_ref(),
+                // There is one schema, with the library's name for it.
+                TableReference::Partial { schema, table } if schema.as_ref() == "public" => {
+                    table.as_ref()
+                }
+                _ => return Err(unknown_table(&reference)),
+            };
+            if !names().any(|known| known == name) {
+                return Err(unknown_table(&reference));
+            }
+            let table = self.table(name).await?;
+            let schema = state.schema_for_ref(reference.clone())?;
+            if !schema.table_exist(name) {
+                schema.register_table(name.to_owned(), table)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A public table or view.
+    async fn table(&mut self, name: &str) -> Result<Arc<dyn TableProvider>, QueryError> {
+        if let Some(known) = self.known.get(name) {
+            return Ok(Arc::clone(known));
+        }
+        let view = VIEWS.iter().find(|view| view.name == name);
+        let narrowed = NARROWED.iter().find(|(table, _)| *table == name);
+        let plan = match (view.map(|view| view.sql), narrowed.map(|(_, sql)| *sql)) {
+            (Some(sql), _) | (None, Some(sql)) => self.planned(sql).await?,
+            (None, None) => self.stored(name).await?,
+        };
+        let table: Arc<dyn TableProvider> = Arc::new(ViewTable::new(plan, None));
+        self.known.insert(name.to_owned(), Arc::clone(&table));
+        Ok(table)
+    }
+
+    /// The plan of a view's SQL.
+    async fn planned(&mut self, sql: &str) -> Result<LogicalPlan, QueryError> {
+        let statement = super::guard::parse(sql)?;
+        for reference in self.inner.resolve_table_references(&statement)? {
+            let name = reference.table().to_owned();
+            let schema = self.inner.schema_for_ref(reference.clone())?;
+            if schema.table_exist(&name) {
+                continue;
+            }
+            let table: Arc<dyn TableProvider> = if reference.schema() == Some(STORED) {
+                Arc::new(ViewTable::new(self.stored(&name).await?, None))
+            } else {
+                Box::pin(self.table(&name)).await?
+            };
+            schema.register_table(name, table)?;
+        }
+        Ok(self.inner.statement_to_plan(statement).await?)
+    }
+
+    /// All rows that count, of every part.
+    async fn stored(&self, name: &str) -> Result<LogicalPlan, QueryError> {
+        if name == RUNNING {
+            return Ok(union(&self.sources.running, RUNNING_COLUMNS.iter())?);
+        }
+        if name == HUBS {
+            let zones: Arc<dyn TableProvider> = Arc::new(self.sources.zones_table()?);
+            return Ok(union(&[zones], HUB_COLUMNS.iter())?);
+        }
+        let table = TableDef::by_name(name)
+            .ok_or_else(|| QueryError::Failed(format!("there is no table `{name}`")))?;
+        let parts = self.sources.tables.get(name).map_or(&[][..], Vec::as_slice);
+        let providers: Vec<_> = parts
+            .iter()
+            .map(|part| Arc::clone(&part.provider))
+            .collect();
+        let all = union(&providers, table.all_columns())?;
+        if table.kind == RowKind::Final {
+            return Ok(all);
+        }
+        let mut batches = Vec::new();
+        for part in parts {
+            let corrected = part
+                .corrected
+                .get_or_try_init(|| self.corrected(part))
+                .await?;
+            batches.extend(corrected.iter().cloned());
+        }
+        Ok(Superseding { table, batches }.leave_out_of(all)?)
+    }
+
+    /// The ids that have a row with a higher revision than the first.
+    ///
+    /// Asked before the query proper, since the answer is nearly always "none" or "a few" and
+    /// then the query need not read every id: reading those of 1.5 M sessions takes longer than
+    /// all else. The files' statistics answer it without reading files in which no row has a
+    /// higher revision.
+    async fn corrected(&self, part: &Part) -> Result<Vec<RecordBatch>, QueryError> {
+        let provider = Arc::clone(&part.provider);
+        let corrected = LogicalPlanBuilder::from(union(&[provider], part.table.all_columns())?)
+            .filter(ident("revision").gt(lit(1_i64)))?
+            .aggregate(
+                vec![
+                    ident(part.table.time).alias("time"),
+                    ident("id"),
+                    cast(ident(HUB), DataType::Utf8).alias(HUB),
+                    cast(ident(MONTH), DataType::Utf8).alias(MONTH),
+                ],
+                vec![max(ident("revision")).alias("newest")],
+            )?
+            .build()?;
+        let physical = self.inner.create_physical_plan(&corrected).await?;
+        Ok(datafusion::physical_plan::collect(physical, self.inner.task_ctx()).await?)
+    }
+}
+
+fn unknown_table(reference: &TableReference) -> QueryError {
+    let names: Vec<_> = names().collect();
+    QueryError::Syntax(format!(
+        "there is no table `{reference}`; there are `{}`",
+        names.join("`, `")
+    ))
+}
+
+/// All rows of the parts, with equal and plain types.
+fn union<'a>(
+    parts: &[Arc<dyn TableProvider>],
+    columns: impl Iterator<Item = &'a ColumnDef>,
+) -> Result<LogicalPlan> {
+    let columns: Vec<_> = columns.collect();
+    let mut plans = parts
+        .iter()
+        .enumerate()
+        .map(|(at, part)| one_part(at, part, &columns));
+    let Some(first) = plans.next() else {
+        let fields = columns.iter().map(|column| {
+            let kind = public_type(column.kind);
+            Field::new(column.name, kind, is_nullable(column))
+        });
+        let schema = DFSchema::try_from(Schema::new(fields.collect::<Vec<_>>()))?;
+        return Ok(LogicalPlan::EmptyRelation(EmptyRelation {
+            produce_one_row: false,
+            schema: Arc::new(schema),
+        }));
+    };
+    let mut union = LogicalPlanBuilder::from(first?);
+    for plan in plans {
+        union = union.union(plan?)?;
+    }
+    union.build()
+}
+
+fn one_part(
+    at: usize,
+    part: &Arc<dyn TableProvider>,
+    columns: &[&ColumnDef],
+) -> Result<LogicalPlan> {
+    let part: Arc<dyn TableProvider> = Arc::new(Plain::new(Arc::clone(part), columns));
+    LogicalPlanBuilder::scan(format!("part{at}"), provider_as_source(part), None)?
+        .project(columns.iter().map(|column| ident(column.name)))?
+        .build()
+}
+
+/// Ids that were corrected, each with its highest revision, the time of its rows and their
+/// partition: all rows of one id have the same.
+struct Superseding {
+    table: &'static TableDef,
+    batches: Vec<RecordBatch>,
+}
+
+/// More times than this are no longer cheaper than comparing every row.
+const MAX_TIMES: usize = 4_000;
+/// Conditions on more partitions than this are not taken by the reader of the files.
+const MAX_PARTITIONS: usize = 3;
+
+impl Superseding {
+    /// Only rows at a time at which something was corrected are compared with the ids, and only
+    /// in the partitions of these rows are times read.
+    fn leave_out_of(self, all: LogicalPlan) -> Result<LogicalPlan> {
+        let mut times = HashSet::new();
+        let mut partitions = BTreeSet::new();
+        for batch in &self.batches {
+            let (hubs, months) = (batch.column(2), batch.column(3));
+            let (hubs, months) = (hubs.as_string::<i32>(), months.as_string::<i32>());
+            for row in 0..batch.num_rows() {
+                times.insert(ScalarValue::try_from_array(batch.column(0), row)?);
+                partitions.insert((hubs.value(row).to_owned(), months.value(row).to_owned()));
+            }
+        }
+        if times.is_empty() {
+            return Ok(all);
+        }
+        if times.len() > MAX_TIMES {
+            return self.compare(all);
+        }
+        let filtered = |rows: &LogicalPlan, by: Expr| {
+            LogicalPlanBuilder::from(rows.clone()).filter(by)?.build()
+        };
+        let times: Vec<Expr> = times.into_iter().map(lit).collect();
+        let is_at = |negated| ident(self.table.time).in_list(times.clone(), negated);
+        let n_partitions = partitions.len();
+        let is_in = partitions
+            .into_iter()
+            .map(|(hub, month)| ident(HUB).eq(lit(hub)).and(ident(MONTH).eq(lit(month))))
+            .reduce(Expr::or)
+            .filter(|_| n_partitions <= MAX_PARTITIONS);
+        let mut rows = Vec::new();
+        let touched = match is_in {
+            Some(is_in) => {
+                rows.push(filtered(&all, not(is_in.clone()))?);
+                filtered(&all, is_in)?
+            }
+            None => all,
+        };
+        rows.push(filtered(&touched, is_at(true))?);
+        let compared = filtered(&touched, is_at(false))?;
+        let mut union = LogicalPlanBuilder::from(self.compare(compared)?);
+        for rows in rows {
+            union = union.union(rows)?;
+        }
+        union.build()
+    }
+
+    /// Without the rows of lower revisions.
+    fn compare(self, rows: LogicalPlan) -> Result<LogicalPlan> {
+        let schema = self
+            .batches
+            .first()
+            .map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
+        let ids = MemTable::try_new(schema, vec![self.batches])?;
+        let ids = LogicalPlanBuilder::scan("newer", provider_as_source(Arc::new(ids)), None)?
+            .project(vec![col("newer.id"), col("newer.newest")])?
+            .build()?;
+        let row = |name: &str| Column::new(Some("row"), name);
+        let columns: Vec<Expr> = rows
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| Expr::Column(row(field.name())).alias(field.name()))
+            .collect();
+        LogicalPlanBuilder::from(rows)
+            .alias("row")?
+            .join(
+                ids,
+                JoinType::LeftAnti,
+                (vec![row("id")], vec![Column::new(Some("newer"), "id")]),
+                Some(Expr::Column(row("revision")).lt(col("newer.newest"))),
+            )?
+            .project(columns)?
+            .build()
+    }
+}
+
+/// The name of the schema that only views see.
+pub(super) const HIDDEN_SCHEMA: &str = STORED;

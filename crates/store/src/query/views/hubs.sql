@@ -1,0 +1,1 @@
+select hub, zone from stored.hubs

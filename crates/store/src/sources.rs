@@ -1,0 +1,213 @@
+//! What a query sees: history and spool as one, and the present, at one moment.
+//!
+//! The spool is read before the history: a row that is flushed in between is then in both, and the
+//! history's number tells so. The other way round it would be in neither.
+
+use crate::StoreError;
+use crate::flush::batch_of_lines;
+use crate::history::{History, HistoryError, HistoryTable};
+use crate::query::{Part, Sources};
+use crate::state::spool::{self, Waiting};
+use crate::state::{State, StateError, facts, present, settings_named};
+use crate::tables::{TABLES, TableDef};
+use arrow::array::{
+    ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use datafusion::datasource::MemTable;
+use jiff::Timestamp;
+use model::diff::Running;
+use model::session;
+use rusqlite::Connection;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// Settings that hold the time zone of a hub are named after it.
+pub(crate) const ZONE: &str = "zone/";
+
+/// Gives out sources; remembers open tables between queries.
+pub(crate) struct Reader {
+    state: State,
+    history: History,
+    open: Mutex<HashMap<&'static str, Open>>,
+}
+
+struct Open {
+    table: HistoryTable,
+    part: Part,
+}
+
+/// One moment of `state.db`.
+struct Moment {
+    waiting: Vec<(&'static TableDef, String, Waiting)>,
+    zones: BTreeMap<String, String>,
+    running: Vec<Present>,
+}
+
+struct Present {
+    hub: String,
+    running: Running,
+    active_seconds: Option<u64>,
+}
+
+impl Reader {
+    pub(crate) fn new(state: State, history: History) -> Self {
+        Self {
+            state,
+            history,
+            open: Mutex::default(),
+        }
+    }
+
+    /// Everything as it is now.
+    pub(crate) async fn sources(&self, now: Timestamp) -> Result<Sources, StoreError> {
+        let moment = self
+            .state
+            .read(move |connection| Moment::read(connection, now))
+            .await?;
+        let mut sources = Sources::new(now);
+        for (hub, zone) in &moment.zones {
+            sources = sources.with_hub(hub, zone);
+        }
+        let mut open = self.open.lock().await;
+        for def in TABLES {
+            self.refresh(&mut open, def).await?;
+            if let Some(open) = open.get(def.name) {
+                sources = sources.with_part(open.part.clone());
+            }
+        }
+        for (def, hub, mut waiting) in moment.waiting {
+            if let Some(open) = open.get(def.name) {
+                waiting.drop_upto(open.table.last_of(&hub).await?);
+            }
+            if !waiting.lines.is_empty() {
+                let batch = batch_of_lines(def, &waiting)?;
+                let table = memory(batch).map_err(|error| HistoryError::rows(def, error))?;
+                sources = sources.with_part(Part::new(def, Arc::new(table)));
+            }
+        }
+        let running = running_batch(&moment.running)
+            .map_err(StateError::Corrupt)
+            .and_then(|batch| {
+                memory(batch).map_err(|error| StateError::Corrupt(error.to_string()))
+            })?;
+        Ok(sources.with_running(Arc::new(running)))
+    }
+
+    async fn refresh(
+        &self,
+        open: &mut HashMap<&'static str, Open>,
+        def: &'static TableDef,
+    ) -> Result<(), StoreError> {
+        if let Some(known) = open.get_mut(def.name) {
+            let before = known.table.version();
+            // A log that was cut short or replaced is read anew.
+            if known.table.refresh().await.is_ok() {
+                if known.table.version() != before {
+                    known.part = known.table.part().await?;
+                }
+                return Ok(());
+            }
+            open.remove(def.name);
+        }
+        if let Some(table) = self.history.table(def).await? {
+            let part = table.part().await?;
+            open.insert(def.name, Open { table, part });
+        }
+        Ok(())
+    }
+}
+
+impl HistoryTable {
+    async fn part(&self) -> Result<Part, HistoryError> {
+        let def = self.def();
+        let provider = self.delta().table_provider().await;
+        let provider = provider.map_err(|error| HistoryError::delta(def, error.into()))?;
+        Ok(Part::new(def, provider))
+    }
+}
+
+fn memory(batch: RecordBatch) -> Result<MemTable, datafusion::error::DataFusionError> {
+    MemTable::try_new(batch.schema(), vec![vec![batch]])
+}
+
+impl Moment {
+    fn read(connection: &Connection, now: Timestamp) -> Result<Self, StateError> {
+        let mut waiting = Vec::new();
+        for def in TABLES {
+            for hub in spool::hubs(connection, def)? {
+                let rows = spool::waiting(connection, def, &hub, 0, usize::MAX)?;
+                if !rows.lines.is_empty() {
+                    waiting.push((*def, hub, rows));
+                }
+            }
+        }
+        let zones = settings_named(connection, ZONE)?;
+        let mut running = Vec::new();
+        for hub in zones.keys() {
+            for server in present::read_servers(connection, hub)? {
+                running.push(Present {
+                    active_seconds: active_seconds(connection, hub, &server, now)?,
+                    hub: hub.clone(),
+                    running: server,
+                });
+            }
+        }
+        Ok(Self {
+            waiting,
+            zones,
+            running,
+        })
+    }
+}
+
+/// What was told of earlier days together with what is tallied since.
+fn active_seconds(
+    connection: &Connection,
+    hub: &str,
+    running: &Running,
+    now: Timestamp,
+) -> Result<Option<u64>, StateError> {
+    let mut facts = facts::of_key(connection, hub, &running.key)?;
+    facts.extend(running.activity(now).map(|keyed| keyed.fact));
+    let sessions = session::sessions(&facts);
+    let of_this = sessions
+        .iter()
+        .find(|session| session.started == running.started);
+    Ok(of_this.and_then(|session| session.active_seconds))
+}
+
+fn running_batch(running: &[Present]) -> Result<RecordBatch, String> {
+    let text = |value: &dyn Fn(&Present) -> Option<String>| -> ArrayRef {
+        Arc::new(running.iter().map(value).collect::<StringArray>())
+    };
+    let time = |value: &dyn Fn(&Present) -> Option<Timestamp>| -> ArrayRef {
+        let micros = running
+            .iter()
+            .map(|present| value(present).map(Timestamp::as_microsecond));
+        Arc::new(
+            micros
+                .collect::<TimestampMicrosecondArray>()
+                .with_timezone("UTC"),
+        )
+    };
+    let seconds = running.iter().map(|present| {
+        present
+            .active_seconds
+            .and_then(|seconds| i64::try_from(seconds).ok())
+    });
+    let ready: BooleanArray = running.iter().map(|_| Some(true)).collect();
+    let columns = vec![
+        text(&|present| Some(present.hub.clone())),
+        text(&|present| Some(present.running.key.user.to_string())),
+        text(&|present| Some(present.running.key.server.to_string())),
+        time(&|present| Some(present.running.started)),
+        time(&|present| Some(present.running.last_seen)),
+        time(&|present| present.running.tally.last_activity),
+        Arc::new(ready),
+        Arc::new(seconds.collect::<Int64Array>()),
+        text(&|present| present.running.options.as_deref().map(str::to_owned)),
+        text(&|present| present.running.image.as_deref().map(str::to_owned)),
+    ];
+    RecordBatch::try_new(Sources::running_schema(), columns).map_err(|error| error.to_string())
+}
