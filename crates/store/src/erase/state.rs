@@ -9,7 +9,7 @@
 use super::person::{Person, Whose};
 use super::rows::{Cleaner, OldIds};
 use crate::StateError;
-use crate::derive::{self, Hub, session_id, user_day_id};
+use crate::derive::{self, Hub, user_day_id};
 use crate::state::facts::{self, KeyedFact};
 use crate::state::jobs::Job;
 use crate::state::spool::{Intake, RECENT};

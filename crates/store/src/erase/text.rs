@@ -110,12 +110,12 @@ impl Words {
 fn length_of(text: &str, word: &[char]) -> Option<usize> {
     let mut rest = text;
     for wanted in word {
-        let literal = rest.chars().next()?;
-        let length = if is_same(literal, *wanted) {
-            literal.len_utf8()
-        } else {
-            let decoded = decoded(rest).filter(|decoded| is_same(decoded.character, *wanted))?;
-            decoded.length
+        // Encoded first: a backslash may be the beginning of an encoded backslash.
+        let encoded = decoded(rest).filter(|decoded| is_same(decoded.character, *wanted));
+        let literal = || rest.chars().next().filter(|found| is_same(*found, *wanted));
+        let length = match encoded {
+            Some(encoded) => encoded.length,
+            None => literal()?.len_utf8(),
         };
         rest = &rest[length..];
     }

@@ -1,6 +1,7 @@
 //! The store as a whole, on real folders.
 
 mod days_and_sessions;
+mod erasing;
 mod flushing;
 mod power;
 
