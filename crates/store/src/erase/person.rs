@@ -230,7 +230,7 @@ fn is_ordinary(name: &str) -> bool {
         state status stop stopped storage student sudo system tag teacher temp tensorflow test time
         tiny tmp token torch total true type undefined unknown unobserved up update url usage user
         users value version view volume web work worker workspace write yes zone";
-    name.chars().count() <= 2
+    name.len() <= 2
         || WORDS
             .split_whitespace()
             .any(|word| word.eq_ignore_ascii_case(name))
