@@ -3,6 +3,7 @@
 //! The binary is a thin shell around this library, so that tests can run the real service.
 
 pub mod cli;
+pub mod collect;
 pub mod config;
 pub mod hub;
 pub mod logging;

@@ -15,7 +15,9 @@ pub fn start(config: &LogConfig) {
     };
     // Libraries are heard from `warn` on: their `debug` lines carry headers and names.
     let library_level = level.min(LevelFilter::WARN);
-    let filter = EnvFilter::new(format!("{library_level},insights={level}"));
+    let filter = EnvFilter::new(format!(
+        "{library_level},insights={level},store={level},deltalake_core=off"
+    ));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -59,6 +59,11 @@ impl Reader {
         }
     }
 
+    /// For what is read from `state.db` alone.
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
     /// Everything as it is now.
     pub(crate) async fn sources(&self, now: Timestamp) -> Result<Sources, StoreError> {
         let moment = self

@@ -9,6 +9,7 @@ use crate::keeper::{Keeper, KeeperSettings};
 use crate::query::{Engine, Limits, QueryError, Rows};
 use crate::sources::Reader;
 use crate::state::jobs::{self, Job};
+use crate::state::present::Present;
 use crate::state::{Journal, State, StateError, Writer};
 use crate::table::Table;
 use jiff::Timestamp;
@@ -108,6 +109,13 @@ impl Store {
             self.journal.clone(),
         )
         .await
+    }
+
+    /// The present of a hub as it was last kept.
+    pub async fn present(&self, hub: &str) -> Result<Present, StoreError> {
+        let hub = hub.to_owned();
+        let read = move |connection: &rusqlite::Connection| Present::read(connection, &hub);
+        Ok(self.reader.state().read(read).await?)
     }
 
     /// Asks the process that keeps the hub to do a job, and waits until it has.

@@ -123,11 +123,6 @@ impl Table {
         Self { schema, batches }
     }
 
-    /// Its rows, for the rest of this crate.
-    pub(crate) fn batches(&self) -> &[RecordBatch] {
-        &self.batches
-    }
-
     /// Number of rows.
     pub fn n_rows(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()
@@ -163,9 +158,9 @@ impl Table {
 /// Writes batches of one schema, one after another.
 pub(crate) enum TableWriter<W: Write> {
     Text(W, SchemaRef, Vec<RecordBatch>),
-    Json(Option<Box<arrow::json::ArrayWriter<W>>>),
-    Ndjson(arrow::json::LineDelimitedWriter<W>),
-    Csv(arrow::csv::Writer<W>),
+    Json(Box<arrow::json::ArrayWriter<W>>),
+    Ndjson(Box<arrow::json::LineDelimitedWriter<W>>),
+    Csv(Box<arrow::csv::Writer<W>>),
     /// What is written lies in the vector until it is handed on: the library wants an output that
     /// can go to another thread, which a locked standard output cannot.
     Parquet(W, Box<ArrowWriter<Vec<u8>>>),
@@ -177,8 +172,8 @@ impl<W: Write> TableWriter<W> {
         let json = arrow::json::WriterBuilder::new().with_explicit_nulls(true);
         Ok(match format {
             Format::Text => Self::Text(output, schema, Vec::new()),
-            Format::Json => Self::Json(Some(Box::new(json.build(output)))),
-            Format::Ndjson => Self::Ndjson(json.build(output)),
+            Format::Json => Self::Json(Box::new(json.build(output))),
+            Format::Ndjson => Self::Ndjson(Box::new(json.build(output))),
             Format::Csv => {
                 let mut writer = arrow::csv::WriterBuilder::new()
                     .with_header(true)
@@ -187,7 +182,7 @@ impl<W: Write> TableWriter<W> {
                 writer
                     .write(&harmless(&RecordBatch::new_empty(schema)).map_err(TableError::Write)?)
                     .map_err(TableError::Write)?;
-                Self::Csv(writer)
+                Self::Csv(Box::new(writer))
             }
             Format::Parquet => {
                 let zstd = Compression::ZSTD(ZstdLevel::default());
@@ -209,8 +204,7 @@ impl<W: Write> TableWriter<W> {
                 batches.push(batch.clone());
                 Ok(())
             }
-            Self::Json(Some(writer)) => writer.write(&in_utc(batch).map_err(TableError::Write)?),
-            Self::Json(None) => Ok(()),
+            Self::Json(writer) => writer.write(&in_utc(batch).map_err(TableError::Write)?),
             Self::Ndjson(writer) => writer.write(&in_utc(batch).map_err(TableError::Write)?),
             Self::Csv(writer) => in_utc(batch)
                 .and_then(|batch| harmless(&batch))
@@ -227,10 +221,9 @@ impl<W: Write> TableWriter<W> {
     pub(crate) fn finish(self) -> Result<(), TableError> {
         match self {
             Self::Text(output, schema, batches) => write_text(output, &schema, &batches),
-            Self::Json(writer) => writer.map_or(Ok(()), |mut writer| {
-                writer.finish()?;
-                writeln!(writer.into_inner()).map_err(ArrowError::from)
-            }),
+            Self::Json(mut writer) => writer
+                .finish()
+                .and_then(|()| writeln!(writer.into_inner()).map_err(ArrowError::from)),
             Self::Ndjson(mut writer) => writer.finish(),
             Self::Csv(writer) => writer.into_inner().flush().map_err(ArrowError::from),
             Self::Parquet(mut output, writer) => {
@@ -433,7 +426,7 @@ mod tests {
     #[test]
     fn parquet_holds_the_same_rows() {
         use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReader;
-        let written = bytes_of(two_batches(Format::Parquet));
+        let written = bytes_of(&two_batches(Format::Parquet));
         let read: Vec<_> = ParquetRecordBatchReader::try_new(written, 1024)
             .unwrap()
             .map(Result::unwrap)
@@ -445,10 +438,10 @@ mod tests {
     }
 
     /// The reader takes files and the bytes of a crate that is not ours.
-    fn bytes_of(content: Vec<u8>) -> std::fs::File {
+    fn bytes_of(content: &[u8]) -> std::fs::File {
         use std::io::{Seek as _, Write as _};
         let mut file = tempfile::tempfile().unwrap();
-        file.write_all(&content).unwrap();
+        file.write_all(content).unwrap();
         file.rewind().unwrap();
         file
     }

@@ -1,13 +1,18 @@
 //! `demo`: a simulated hub and the real service on it, with nothing to install.
 
+mod history;
+
 use super::{CommandError, block_on};
 use crate::config::{Config, LogConfig, Secret};
 use crate::logging;
-use crate::poll::clock::now;
+use crate::poll::clock;
 use crate::service::{Service, Starter, listener, port};
+use crate::sim::history::HistoryShape;
 use crate::sim::{DEMO_ADMIN_TOKEN, DEMO_TOKEN, Shape, SimHub, World};
 use anyhow::Context as _;
 use clap::Args;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,10 +23,16 @@ const EXAMPLES: &str = "\
 Examples:
   jupyterhub-insights demo
   jupyterhub-insights demo --users 10000 --groups 200 --port 8800
+  jupyterhub-insights demo --days 0                 without a history
   jupyterhub-insights demo --hub-only --port 8001   just the simulated hub, for your own service";
 
 /// Pause between two small changes of the simulated hub.
 const CHURN_PAUSE: Duration = Duration::from_secs(3);
+
+/// Name of the simulated hub.
+const HUB: &str = "demo";
+/// Where its people live, unless this machine knows no time zones.
+const ZONE: &str = "Europe/Berlin";
 
 /// Flags of `demo`.
 #[derive(Args, Debug)]
@@ -36,13 +47,16 @@ pub(super) struct DemoArgs {
     /// Groups that a user is in, on average
     #[arg(long, default_value_t = 1.5)]
     groups_per_user: f64,
+    /// Days of history before today; 0 is none
+    #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(0..=3660))]
+    days: u32,
     /// Users with a running server [default: a tenth of the users]
     #[arg(long)]
     active: Option<u32>,
     /// Port of the service on 127.0.0.1; with --hub-only that of the hub
     #[arg(long, default_value_t = 8800)]
     port: u16,
-    /// The same seed makes the same hub
+    /// The same seed makes the same hub, with the same history
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Start the simulated hub alone, and let nothing happen on it
@@ -56,10 +70,13 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, CommandError> {
         "Making a hub of {} users in {} groups …",
         args.users, args.groups
     );
-    let sim = SimHub::new(World::generate(&args.shape(), now()), "/");
+    let now = clock::now();
+    let mut world = World::generate(&args.shape(), now);
     if args.hub_only {
-        return hub_only(args.port, &sim);
+        return hub_only(args.port, &SimHub::new(world, "/"));
     }
+    history::make(&mut world, &args.history_shape(now), HUB)?;
+    let sim = SimHub::new(world, "/");
     let hub_socket = TcpListener::bind("127.0.0.1:0").context("no free port for the hub")?;
     hub_socket
         .set_nonblocking(true)
@@ -90,7 +107,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, CommandError> {
         let live = async {
             loop {
                 tokio::time::sleep(CHURN_PAUSE).await;
-                sim.world_mut().churn(now());
+                sim.world_mut().churn(clock::now());
             }
         };
         tokio::select! {
@@ -121,7 +138,7 @@ fn hub_only(port: u16, sim: &SimHub) -> Result<ExitCode, CommandError> {
 
 fn config(hub_url: &str, port: u16) -> Config {
     let mut config = Config::default();
-    "demo".clone_into(&mut config.hub.name);
+    HUB.clone_into(&mut config.hub.name);
     config.hub.url = Url::parse(hub_url).ok();
     config.hub.token = Some(Secret::new(DEMO_TOKEN));
     config.hub.interval_seconds = 5;
@@ -138,6 +155,14 @@ impl DemoArgs {
             n_active: count(self.active.unwrap_or(self.users / 10)),
             groups_per_user: self.groups_per_user,
             seed: self.seed,
+        }
+    }
+    fn history_shape(&self, now: Timestamp) -> HistoryShape {
+        HistoryShape {
+            n_days: self.days,
+            seed: self.seed,
+            zone: TimeZone::get(ZONE).unwrap_or(TimeZone::UTC),
+            until: now,
         }
     }
 }

@@ -5,7 +5,10 @@ mod demo;
 mod docs;
 mod print;
 mod serve;
+mod sql;
+mod store;
 
+use crate::collect::HistoryError;
 use crate::config::environment::Environment;
 use crate::config::{self, ConfigError, Effective, Layer};
 use crate::hub::TlsFileError;
@@ -26,6 +29,7 @@ Examples:
   jupyterhub-insights demo                          a simulated hub and the service on it
   jupyterhub-insights serve                         as a hub's service, from the hub's environment
   jupyterhub-insights serve --config insights.toml
+  jupyterhub-insights sql 'select count(*) from sessions'
   jupyterhub-insights config check                  does the hub answer, what may the token read
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 64 bad configuration, 70 a bug.";
@@ -44,6 +48,11 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     /// Run a simulated hub and the service on it.
     Demo(demo::DemoArgs),
+    /// Ask the history in SQL; `--help` lists tables and columns.
+    Sql(sql::SqlArgs),
+    /// Look after the history.
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Show or check the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -87,6 +96,8 @@ enum CommandError {
     #[error(transparent)]
     TlsFile(#[from] TlsFileError),
     #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error(transparent)]
     Other(#[from] anyhow::Error),
 }
 
@@ -108,7 +119,9 @@ impl From<std::io::Error> for CommandError {
 impl CommandError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::TlsFile(_) => ExitCode::from(EXIT_BAD_CONFIG),
+            Self::Config(_) | Self::TlsFile(_) | Self::History(_) => {
+                ExitCode::from(EXIT_BAD_CONFIG)
+            }
             Self::Other(_) => ExitCode::FAILURE,
         }
     }
@@ -123,6 +136,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(args) => serve::run(&args, &environment),
         Command::Demo(args) => demo::run(&args),
+        Command::Sql(args) => sql::run(&args, &environment),
+        Command::Store(command) => store::run(&command, &environment),
         Command::Config(ConfigCommand::Print(args)) => print::run(&args, &environment),
         Command::Config(ConfigCommand::Check(args)) => check::run(&args, &environment),
         Command::Docs(args) => docs::run(&args),

@@ -1,6 +1,7 @@
 //! `serve`: the service, with our own flags and those of the Python exporter.
 
 use super::{CommandError, ConfigArgs, block_on};
+use crate::collect;
 use crate::config::environment::Environment;
 use crate::config::{ConfigError, Layer, Origin};
 use crate::logging;
@@ -102,7 +103,11 @@ pub(super) fn run(args: &ServeArgs, environment: &Environment) -> Result<ExitCod
     } else {
         Starter::Other
     };
-    let service = Service::bind(effective.config, starter)?;
+    let store = collect::open(&effective.config, environment)?;
+    let mut service = Service::bind(effective.config, starter)?;
+    if let Some(store) = store {
+        service = service.with_history(store);
+    }
     let ending = block_on(service.run())?;
     Ok(ending.into())
 }

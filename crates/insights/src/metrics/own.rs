@@ -112,8 +112,7 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
         labels: &["hub"],
         collect: |values, hub, _, samples| {
             let groups = values.polls.get(&Data::Groups);
-            let is_up =
-                groups.is_some_and(|polls| polls.last_complete.is_some() && !polls.last_failed);
+            let is_up = groups.is_some_and(|polls| polls.n_ok > 0 && !polls.last_failed);
             samples.push(&[hub], f64::from(u8::from(is_up)));
         },
     },
@@ -239,6 +238,11 @@ impl Own {
         polls.last_error = None;
         polls.last_duration = Some(duration);
         polls.last_complete = Some(at);
+    }
+
+    /// What an earlier process read is shown until the hub has answered.
+    pub fn restore(&self, data: Data, at: Timestamp) {
+        self.values().polls.entry(data).or_default().last_complete = Some(at);
     }
 
     /// A read was thrown away.

@@ -1,6 +1,7 @@
 //! Puts the parts together: ports first, then one set of supervised tasks, until somebody says
 //! stop.
 
+mod history;
 pub mod listener;
 mod parent;
 pub mod port;
@@ -10,17 +11,20 @@ use crate::config::Config;
 use crate::hub::{self, HubClient, TlsFileError};
 use crate::metrics::Published;
 use crate::metrics::own::{Own, Readiness};
-use crate::poll::Poller;
+use crate::poll::{Poller, Turn};
 use crate::web::{self, Access, Site};
 use anyhow::Context as _;
+pub use history::keeper_settings;
 pub use parent::Parent;
 use port::PortError;
 use rustls::ServerConfig;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use store::Store;
 use tasks::{Ending, OnPanic, Task, Wish};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -41,6 +45,7 @@ pub struct Service {
     site: Site,
     starter: Starter,
     listeners: Vec<Listener>,
+    store: Option<Store>,
     stopping: CancellationToken,
 }
 
@@ -111,8 +116,18 @@ impl Service {
             site,
             starter,
             listeners,
+            store: None,
             stopping: CancellationToken::new(),
         })
+    }
+
+    /// The same, keeping a history.
+    #[must_use]
+    pub fn with_history(self, store: Store) -> Self {
+        Self {
+            store: Some(store),
+            ..self
+        }
     }
 
     /// Everything the service shares, for tests and the demo.
@@ -129,6 +144,9 @@ impl Service {
     pub async fn run(self) -> Ending {
         let (own, stopping) = (self.site.own.clone(), self.stopping.clone());
         self.tell();
+        if let Some(store) = &self.store {
+            history::restore(&self.site, store).await;
+        }
         let tasks = self.tasks();
         own.set_readiness(Readiness::Ready);
         tasks::supervise(tasks, own, stopping, GRACE).await
@@ -140,10 +158,18 @@ impl Service {
             site,
             starter,
             listeners,
+            store,
             stopping,
         } = self;
         let own = Arc::clone(&site.own);
-        let mut tasks = vec![poll_task(&site), signal_task(&stopping)];
+        let mut tasks = vec![signal_task(&stopping)];
+        let mut turns = None;
+        if let Some(store) = store {
+            let (sender, receiver) = mpsc::channel(history::TURNS);
+            tasks.push(history::task(&site, store, receiver, &stopping));
+            turns = Some(sender);
+        }
+        tasks.push(poll_task(&site, turns));
         if let Starter::Hub(parent) = starter {
             tasks.push(Task::new("parent", OnPanic::Restart, move || async move {
                 parent.gone().await;
@@ -200,12 +226,15 @@ impl Service {
     }
 }
 
-fn poll_task(site: &Site) -> Task {
+fn poll_task(site: &Site, turns: Option<mpsc::Sender<Turn>>) -> Task {
     let site = site.clone();
     Task::new("poll", OnPanic::Restart, move || {
         let (hub, own) = (site.hub.clone(), site.own.clone());
-        let poller = Poller::new(&site.config.hub, hub, own, site.published.clone())
+        let mut poller = Poller::new(&site.config.hub, hub, own, site.published.clone())
             .with_metrics_prefix(&site.config.metrics.prefix);
+        if let Some(turns) = &turns {
+            poller = poller.with_listener(history::listener(turns.clone()));
+        }
         async move {
             poller.run().await;
             Ok(Wish::Nothing)

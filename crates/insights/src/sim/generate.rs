@@ -207,7 +207,7 @@ fn draw_groups(chance: &mut SmallRng, n_open_groups: usize, n_wanted: usize) -> 
 }
 
 /// Every kind of name that a hub's authenticators produce.
-fn user_name(index: usize) -> String {
+pub(super) fn user_name(index: usize) -> String {
     let given = GIVEN_NAMES[index % GIVEN_NAMES.len()];
     let family = FAMILY_NAMES[index % FAMILY_NAMES.len()];
     match index % 10 {

@@ -8,6 +8,7 @@
 mod churn;
 mod generate;
 mod handlers;
+pub mod history;
 mod json;
 mod listing;
 mod metrics;

@@ -335,8 +335,8 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// The columns.
-    pub(crate) fn schema(&self) -> &SchemaRef {
+    #[cfg(test)]
+    pub(super) fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 

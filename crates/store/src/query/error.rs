@@ -3,7 +3,7 @@
 //! The library's own errors are long, name its inner parts and repeat themselves: here they
 //! become one sentence.
 
-use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::common::{Column, DataFusionError, SchemaError};
 use std::fmt;
 
 /// Why a query has no result.
@@ -164,7 +164,7 @@ fn of_schema(error: &SchemaError) -> String {
             field,
             valid_fields,
         } => {
-            let mut names: Vec<_> = valid_fields.iter().map(|field| field.name()).collect();
+            let mut names: Vec<_> = valid_fields.iter().map(Column::name).collect();
             names.sort_unstable();
             names.dedup();
             // More would hide the name that was wrong.

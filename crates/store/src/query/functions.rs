@@ -20,7 +20,8 @@ use datafusion::logical_expr::{
     ScalarUDF, ScalarUDFImpl, Signature, Volatility, create_udf,
 };
 use jiff::Timestamp;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
 
 /// Scalar functions that give a number, a time or a yes or no, or one of their arguments.
 const SCALAR: &[&str] = &[
@@ -203,13 +204,16 @@ const MAX_GROWN_BYTES: usize = 8 << 20;
 const MAX_CONSTANT_BYTES: usize = 64 << 10;
 
 /// The names of all functions, as a reader of the help wants them: sorted, each once.
-pub(super) fn names() -> Vec<&'static str> {
-    let lists = [SCALAR, TEXT, JOINING, REPLACING, AGGREGATES, WINDOWS, JSON];
-    let mut names: Vec<_> = lists.into_iter().flatten().copied().collect();
-    names.extend(["current_date", "current_timestamp", "now"]);
-    names.sort_unstable();
-    names.dedup();
-    names
+pub(super) fn names() -> &'static [&'static str] {
+    static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+        let lists = [SCALAR, TEXT, JOINING, REPLACING, AGGREGATES, WINDOWS, JSON];
+        let mut names: Vec<_> = lists.into_iter().flatten().copied().collect();
+        names.extend(["current_date", "current_timestamp", "now"]);
+        names.sort_unstable();
+        names.dedup();
+        names
+    });
+    &NAMES
 }
 
 /// Adds the allowed functions and operators, and nothing else.
@@ -276,11 +280,12 @@ const SYNTAX: &[fn() -> Arc<dyn ExprPlanner>] = &[
 /// Adds what cannot be given to the builder: JSON with its operators, and the present.
 pub(super) fn add_later(state: &mut SessionState, now: Timestamp) -> Result<()> {
     datafusion_functions_json::register_all(state)?;
-    let json: Vec<_> = state
+    // A function stands there once more for each of its aliases, and goes with them.
+    let json: BTreeSet<_> = state
         .scalar_functions()
-        .keys()
+        .values()
+        .map(|function| function.name().to_owned())
         .filter(|name| name.starts_with("json_"))
-        .cloned()
         .collect();
     for name in json {
         if JSON.contains(&name.as_str()) {
@@ -385,13 +390,12 @@ impl Bounded {
             .iter()
             .fold(0, |sum, size| size.all.saturating_add(sum));
         let bytes = match self.growth {
-            Growth::None => sum,
             // A separator stands between any two.
             Growth::Joined if self.inner.name() == "concat_ws" => {
                 let separators = sizes.first().map_or(0, |size| size.all);
                 sum.saturating_add(separators.saturating_mul(sizes.len()))
             }
-            Growth::Joined | Growth::Operator => sum,
+            Growth::None | Growth::Joined | Growth::Operator => sum,
             // Every character can be replaced, and a pattern's group can be named every second
             // character of the replacement.
             Growth::Replaced => {
@@ -552,5 +556,23 @@ fn with_nulls(value: ColumnarValue, nulls: Nulls) -> Result<ColumnarValue> {
             let array = arrow::compute::nullif(&array, &nulls)?;
             Ok(ColumnarValue::Array(array))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_function_of_the_list_exists() {
+        let mut state = add_to(SessionStateBuilder::new()).build();
+        add_later(&mut state, Timestamp::UNIX_EPOCH).unwrap();
+        for name in names() {
+            let is_there = state.scalar_functions().contains_key(*name)
+                || state.aggregate_functions().contains_key(*name)
+                || state.window_functions().contains_key(*name);
+            assert!(is_there, "there is no function `{name}`");
+        }
+        assert!(state.table_functions().is_empty());
     }
 }

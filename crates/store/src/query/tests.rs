@@ -11,6 +11,7 @@ use arrow::array::{
 };
 use datafusion::catalog::{MemTable, TableProvider};
 use jiff::Timestamp;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,11 +154,11 @@ async fn refused(queries: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     for sql in queries {
         let sql = sql.as_ref();
         let told = match answer(&engine, &sources, sql).await {
-            Ok(output) => panic!("`{:.80}` gave {output:.200}", sql),
+            Ok(output) => panic!("`{sql:.80}` gave {output:.200}"),
             Err(error) => error.to_string(),
         };
         let short: String = sql.chars().take(60).collect();
-        text.push_str(&format!("{short} => {told:.160}\n"));
+        writeln!(text, "{short} => {told:.160}").unwrap();
     }
     let after = answer(&engine, &sources, "select count(*) as n from sessions").await;
     assert_eq!(after.as_deref(), Ok("n\n2\n"));
@@ -280,7 +281,39 @@ async fn statements_that_do_more_than_read_are_refused() {
         "vacuum",
         "",
     ]).await, @r#"
+    create table x as select 1 => `create` is not allowed: only `select` and `explain` are
+    create view x as select 1 => `create` is not allowed: only `select` and `explain` are
+    create external table x stored as csv location '/etc/passwd' => `create external table` is not allowed: only `select` and `explain` are
+    create function f() returns int return 1 => `create` is not allowed: only `select` and `explain` are
+    insert into sessions select * from sessions => `insert` is not allowed: only `select` and `explain` are
+    update sessions set user = 'x' => `update` is not allowed: only `select` and `explain` are
+    delete from sessions => `delete` is not allowed: only `select` and `explain` are
+    drop table sessions => `drop` is not allowed: only `select` and `explain` are
+    copy (select 1) to '/tmp/x.csv' => `copy` is not allowed: only `select` and `explain` are
+    copy sessions to '/tmp/x.parquet' => `copy` is not allowed: only `select` and `explain` are
+    set datafusion.execution.batch_size = 1 => `set` is not allowed: only `select` and `explain` are
+    reset datafusion.execution.batch_size => `reset` is not allowed: only `select` and `explain` are
+    prepare p as select 1 => `prepare` is not allowed: only `select` and `explain` are
+    execute p => `execute` is not allowed: only `select` and `explain` are
+    deallocate p => `deallocate` is not allowed: only `select` and `explain` are
+    begin => `begin` is not allowed: only `select` and `explain` are
+    commit => `commit` is not allowed: only `select` and `explain` are
+    truncate table sessions => `truncate` is not allowed: only `select` and `explain` are
+    merge into sessions using sessions s on true when matched th => `merge` is not allowed: only `select` and `explain` are
+    load data inpath 'x' into table y => Expected: end of statement, found: inpath at Line: 1, Column: 11
+    show tables => `show` is not allowed: only `select` and `explain` are
+    show all => `show` is not allowed: only `select` and `explain` are
+    describe sessions => `describe` is not allowed: only `select` and `explain` are
+    explain insert into sessions select * from sessions => `insert` is not allowed: only `select` and `explain` are
+    explain analyze copy (select 1) to '/tmp/x.csv' => `copy` is not allowed: only `select` and `explain` are
+    select 1; select 2 => more than one statement is not allowed: send them one by one
+    select 1; drop table sessions => more than one statement is not allowed: send them one by one
     select * into x from sessions => `select … into` is not allowed: only `select` and `explain` are
+    with x as (insert into sessions select * from sessions) sele => Query INSERT INTO sessions SELECT * FROM sessions not implemented yet is not allowed: this engine cannot do it
+    use other => `use` is not allowed: only `select` and `explain` are
+    call f() => `call` is not allowed: only `select` and `explain` are
+    vacuum => `vacuum` is not allowed: only `select` and `explain` are
+     => there is no query: write `select …`
     "#);
 }
 
@@ -356,6 +389,33 @@ async fn functions_not_in_the_list_do_not_exist() {
 
 #[tokio::test]
 async fn queries_that_blow_up_are_refused() {
+    insta::assert_snapshot!(refused(queries_that_blow_up()).await, @r#"
+    select ((((((((((((((((((((((((((((((((((((((((((((((((((((( => an expression nested so deep is not allowed: at most 50 levels; write a long list as `in (…)`
+    select ((((((((((((((((((((((((((((((((((((((((((((((((((((( => an expression nested so deep is not allowed: at most 50 levels; write a long list as `in (…)`
+    select not not not not not not not not not not not not not n => Expected: end of statement, found: not at Line: 1, Column: 204
+    select - - - - - - - - - - - - - - - - - - - - - - - - - - - => an expression nested so deep is not allowed: at most 50 levels; write a long list as `in (…)`
+    select 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 => an expression nested so deep is not allowed: at most 1000 levels; write a long list as `in (…)`
+    select user from sessions where user = 'a' or user = 'a' or  => an expression nested so deep is not allowed: at most 1000 levels; write a long list as `in (…)`
+    select 1 union all select 1 union all select 1 union all sel => 3000 times `union`, `intersect` or `except` is not allowed: at most 100
+    select 1 union all select 1 union all select 1 union all sel => a query of 95008 bytes is not allowed: at most 65536 bytes
+    with t0 as (select user as a from sessions), t1 as (select a => so large an expression is not allowed: the same column stands in too many expressions of each other
+    with t0 as (select 'xx' as a), t1 as (select a || a as a fro => so large an expression is not allowed: the same column stands in too many expressions of each other
+    with t0 as (select 'xx' as a), t1 as (select concat(a, a) as => so large an expression is not allowed: the same column stands in too many expressions of each other
+    with t0 as (select user as a from sessions), t1 as (select m => so large an expression is not allowed: the same column stands in too many expressions of each other
+    with t0 as (select user as a from sessions), t1 as (select m => so large an expression is not allowed: the same column stands in too many expressions of each other
+    with t0 as (select active_seconds as a from sessions), t1 as => so large an expression is not allowed: the same column stands in too many expressions of each other
+    with t0 as (select * from sessions), t1 as (select * from t0 => so large a query is not allowed: name the parts of a `with` less often, or ask in two queries
+    with t0 as (select user as a from sessions), t1 as (select c => so large an expression is not allowed: the same column stands in too many expressions of each other
+    select case when true then case when true then case when tru => Expected: end of statement, found: 0 at Line: 1, Column: 1732
+    select replace(replace(replace(replace(replace('aaaaaaaaaaaa => the query needs too much: more memory than queries may take
+    select regexp_replace('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa => the query needs too much: more memory than queries may take
+    with recursive t as (select 1 as n union all select n + 1 fr => `with recursive` is not allowed: write the steps out, or use window functions
+    select 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx => a query of 70009 bytes is not allowed: at most 65536 bytes
+    select 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx => so much constant text is not allowed: at most 32768 bytes outside of filters
+    "#);
+}
+
+fn queries_that_blow_up() -> Vec<String> {
     let nested = |n: usize| format!("select {}1{}", "(".repeat(n), ")".repeat(n));
     // A chain of parts, each made of the one before.
     let chain = |start: &str, step: &str, levels: usize, end: &str| {
@@ -385,7 +445,7 @@ async fn queries_that_blow_up_are_refused() {
     let cases = (0..60).fold("1".to_owned(), |inner, _| {
         format!("case when true then {inner} else 0 end")
     });
-    let queries = [
+    vec![
         nested(20_000),
         nested(2_000),
         format!("select {}true", "not ".repeat(10_000)),
@@ -439,31 +499,7 @@ async fn queries_that_blow_up_are_refused() {
             .to_owned(),
         format!("select '{}'", "x".repeat(70_000)),
         format!("select '{}' from sessions", "x".repeat(40_000)),
-    ];
-    insta::assert_snapshot!(refused(queries).await, @r#"
-    select ((((((((((((((((((((((((((((((((((((((((((((((((((((( => an expression nested so deep is not allowed: at most 50 levels; write a long list as `in (…)`
-    select ((((((((((((((((((((((((((((((((((((((((((((((((((((( => an expression nested so deep is not allowed: at most 50 levels; write a long list as `in (…)`
-    select not not not not not not not not not not not not not n => Expected: end of statement, found: not at Line: 1, Column: 204
-    select - - - - - - - - - - - - - - - - - - - - - - - - - - - => an expression nested so deep is not allowed: at most 50 levels; write a long list as `in (…)`
-    select 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 => an expression nested so deep is not allowed: at most 1000 levels; write a long list as `in (…)`
-    select user from sessions where user = 'a' or user = 'a' or  => an expression nested so deep is not allowed: at most 1000 levels; write a long list as `in (…)`
-    select 1 union all select 1 union all select 1 union all sel => 3000 times `union`, `intersect` or `except` is not allowed: at most 100
-    select 1 union all select 1 union all select 1 union all sel => a query of 95008 bytes is not allowed: at most 65536 bytes
-    with t0 as (select user as a from sessions), t1 as (select a => so large an expression is not allowed: the same column stands in too many expressions of each other
-    with t0 as (select 'xx' as a), t1 as (select a || a as a fro => so large an expression is not allowed: the same column stands in too many expressions of each other
-    with t0 as (select 'xx' as a), t1 as (select concat(a, a) as => so large an expression is not allowed: the same column stands in too many expressions of each other
-    with t0 as (select user as a from sessions), t1 as (select m => so large an expression is not allowed: the same column stands in too many expressions of each other
-    with t0 as (select user as a from sessions), t1 as (select m => so large an expression is not allowed: the same column stands in too many expressions of each other
-    with t0 as (select active_seconds as a from sessions), t1 as => so large an expression is not allowed: the same column stands in too many expressions of each other
-    with t0 as (select * from sessions), t1 as (select * from t0 => so large a query is not allowed: name the parts of a `with` less often, or ask in two queries
-    with t0 as (select user as a from sessions), t1 as (select c => so large an expression is not allowed: the same column stands in too many expressions of each other
-    select case when true then case when true then case when tru => Expected: end of statement, found: 0 at Line: 1, Column: 1732
-    select replace(replace(replace(replace(replace('aaaaaaaaaaaa => the query needs too much: more memory than queries may take
-    select regexp_replace('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa => the query needs too much: more memory than queries may take
-    with recursive t as (select 1 as n union all select n + 1 fr => `with recursive` is not allowed: write the steps out, or use window functions
-    select 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx => a query of 70009 bytes is not allowed: at most 65536 bytes
-    select 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx => so much constant text is not allowed: at most 32768 bytes outside of filters
-    "#);
+    ]
 }
 
 #[tokio::test]
@@ -557,7 +593,7 @@ async fn more_rows_than_allowed_are_an_error() {
     let rows = engine.stream(sql, sources, limits, &[]).await.unwrap();
     let mut output = Vec::new();
     assert_eq!(rows.write(Format::Csv, &mut output).await, Ok(10_000));
-    assert_eq!(output.iter().filter(|byte| **byte == b'\n').count(), 10_001);
+    assert_eq!(String::from_utf8(output).unwrap().lines().count(), 10_001);
 }
 
 #[tokio::test]
@@ -600,6 +636,28 @@ async fn memory_and_disk_are_bounded() {
             .sum::<usize>(),
         0
     );
+}
+
+#[tokio::test]
+async fn text_does_not_grow_without_bound() {
+    let (engine, _folder) = engine();
+    let sources = many_sessions(100_000);
+    for sql in [
+        "select length(a || a || a || a || a || a || a || a || a || a)",
+        "select length(concat_ws(a, a, a, a, a, a, a, a, a, a))",
+        "select length(replace(a, 'u', a))",
+        "select length(regexp_replace(a, 'u', a))",
+    ] {
+        let sql = format!("{sql} from (select string_agg(user, ',') as a from sessions)");
+        let found = engine
+            .run(&sql, sources.clone(), Limits::default(), &[])
+            .await;
+        let what = Resource::Memory;
+        assert_eq!(found.unwrap_err(), QueryError::TooLarge { what }, "{sql}");
+    }
+    let sql = "select max(length(replace(user, 'user', 'a long name'))) as n from sessions";
+    let found = answer(&engine, &sources, sql).await;
+    assert_eq!(found.as_deref(), Ok("n\n16\n"));
 }
 
 #[tokio::test]
@@ -763,7 +821,7 @@ async fn members_can_be_asked_of_any_moment() {
             .unwrap()
             .write(Format::Csv, &mut output)
             .unwrap();
-        text.push_str(&format!("{at}\n{}", String::from_utf8(output).unwrap()));
+        write!(text, "{at}\n{}", String::from_utf8(output).unwrap()).unwrap();
     }
     insta::assert_snapshot!(text, @r#"
     2026-10-01T00:00:00Z

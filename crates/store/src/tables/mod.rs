@@ -263,12 +263,14 @@ impl RowId {
     }
 
     fn of_bytes(bytes: &[u8]) -> Self {
-        use std::fmt::Write as _;
+        // Without the formatter, which takes longer than the hash.
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
+        let digits = bytes
+            .iter()
+            .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
         let mut text = String::with_capacity(32);
-        for byte in bytes {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
+        text.extend(digits);
         Self(text.into())
     }
 

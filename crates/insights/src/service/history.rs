@@ -1,0 +1,147 @@
+//! The task that keeps the history: takes the folder's lock, collects, and looks after the tables.
+
+use super::tasks::{OnPanic, Task, Wish};
+use crate::collect::{self, Collector};
+use crate::config::{Config, RetentionConfig};
+use crate::metrics::own::Data;
+use crate::poll::Turn;
+use crate::poll::clock::now;
+use crate::web::Site;
+use jiff::SignedDuration;
+use model::snapshot::Snapshot;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use store::{Keeper, KeeperSettings, Retention, Store};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// Between two tries for a lock that another process holds.
+const LOCK_PAUSE: Duration = Duration::from_secs(1);
+/// Turns of the poller that wait while one is written down; each later one knows all that the
+/// ones before did.
+pub(super) const TURNS: usize = 4;
+
+/// How this hub's history is kept.
+pub fn keeper_settings(config: &Config) -> KeeperSettings {
+    KeeperSettings {
+        hub: config.hub.name.as_str().into(),
+        zone: config.hub.time_zone(),
+        retention: retention(&config.retention),
+        flush_interval: config.store.flush_interval(),
+        clock: now,
+        observer: None,
+    }
+}
+
+fn retention(config: &RetentionConfig) -> Retention {
+    let days = |days: u64| {
+        i64::try_from(days)
+            .ok()
+            .map(|days| SignedDuration::from_hours(24 * days))
+    };
+    Retention {
+        events: days(config.events_days).filter(|kept| !kept.is_zero()),
+        addresses: days(config.addresses_days),
+        dead_letters: days(config.dead_letters_days),
+        observations_by_minute: days(config.observations_minutes_days),
+    }
+}
+
+/// Collects into the store for as long as the service runs. The writer is what everything else
+/// relies on: its bug ends the process.
+pub(super) fn task(
+    site: &Site,
+    store: Store,
+    turns: mpsc::Receiver<Turn>,
+    stopping: &CancellationToken,
+) -> Task {
+    let (site, stopping) = (site.clone(), stopping.clone());
+    let turns = Mutex::new(Some(turns));
+    Task::new("history", OnPanic::End, move || {
+        let (site, store, stopping) = (site.clone(), store.clone(), stopping.clone());
+        let turns = turns.lock().unwrap_or_else(PoisonError::into_inner).take();
+        async move {
+            let mut turns = turns.ok_or_else(|| anyhow::anyhow!("the history runs once"))?;
+            let Some(keeper) = lock(&site.config, &store, &stopping, &mut turns).await? else {
+                return Ok(Wish::Nothing);
+            };
+            let mut collector = Collector::new(keeper.clone(), &site.config).await?;
+            let collecting = async {
+                while let Some(turn) = turns.recv().await {
+                    collector.take(&turn).await;
+                }
+            };
+            tokio::select! {
+                () = keeper.run(stopping.cancelled_owned()) => {}
+                () = collecting => {}
+            }
+            Ok(Wish::Nothing)
+        }
+    })
+}
+
+/// Waits until this process keeps the hub's history; `None` if the service stops before.
+async fn lock(
+    config: &Config,
+    store: &Store,
+    stopping: &CancellationToken,
+    turns: &mut mpsc::Receiver<Turn>,
+) -> anyhow::Result<Option<Keeper>> {
+    let mut is_told = false;
+    loop {
+        if let Some(keeper) = store.try_keep(keeper_settings(config)).await? {
+            if is_told {
+                info!("The other process is gone: this one keeps the history now.");
+            }
+            return Ok(Some(keeper));
+        }
+        if !std::mem::replace(&mut is_told, true) {
+            let (hub, path) = (&config.hub.name, store.folder().root().display());
+            warn!(
+                "Another process keeps the history of `{hub}` in `{path}`; this one waits until it is gone."
+            );
+        }
+        // What the poller saw meanwhile is the other process's to write down.
+        while turns.try_recv().is_ok() {}
+        tokio::select! {
+            () = tokio::time::sleep(LOCK_PAUSE) => {}
+            () = stopping.cancelled() => return Ok(None),
+        }
+    }
+}
+
+/// Shows what was known when the last process ended, with its age, until the hub has answered.
+pub(super) async fn restore(site: &Site, store: &Store) {
+    let present = match store.present(&site.config.hub.name).await {
+        Ok(present) => present,
+        Err(error) => {
+            let cause = anyhow::Error::from(error);
+            warn!("What was known before this start cannot be read: {cause:#}");
+            return;
+        }
+    };
+    let restored = collect::snapshot_of(&present);
+    let times = [
+        (Data::Groups, restored.groups.as_ref().map(|part| part.at)),
+        (Data::Users, restored.users.as_ref().map(|part| part.at)),
+        (Data::Servers, restored.servers.as_ref().map(|part| part.at)),
+    ];
+    for (data, at) in times {
+        if let Some(at) = at {
+            site.own.restore(data, at);
+        }
+    }
+    if restored != Snapshot::default() {
+        site.published.publish(&restored);
+        site.own.set_series(site.published.n_series());
+    }
+}
+
+/// Hands the poller's turns to the collector; one that finds no room is left out.
+pub(super) fn listener(sender: mpsc::Sender<Turn>) -> crate::poll::Listener {
+    Box::new(move |turn| {
+        // The next turn brings what this one would have.
+        let _ = sender.try_send(turn);
+    })
+}

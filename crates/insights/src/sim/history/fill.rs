@@ -1,0 +1,459 @@
+//! Writes a history, month by month, while the next rows are made.
+
+use super::facts::{Arrival, Teller, ToldFact};
+use super::rows::Rows;
+use super::{History, ServerMonth, UserNews};
+use jiff::civil::Date;
+use model::days::{Day, SessionSpan, user_days};
+use model::fact::{Fact, KeyedFact, ServerKey};
+use model::session::{Session, sessions};
+use std::convert::Infallible;
+use std::sync::Arc;
+use store::tables::{self, Event, Membership, Observation, Row};
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, spawn_blocking};
+
+/// Users whose facts are made at once.
+const BLOCK: usize = 500;
+/// Rows that are written at once: a month of a large hub, within bounded memory.
+const MOST_ROWS: usize = 250_000;
+
+/// Takes the rows of a history. Each call is one commit, of rows of any months.
+pub trait HistorySink: Sync {
+    /// Why rows could not be taken.
+    type Error;
+
+    /// What polls saw and the hub told; some rows come twice.
+    fn events(&self, rows: Vec<Event>) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Sessions that ended.
+    fn sessions(
+        &self,
+        rows: Vec<tables::Session>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Closed days.
+    fn user_days(
+        &self,
+        rows: Vec<tables::UserDay>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Who joined and left which group, of all the time at once.
+    fn memberships(
+        &self,
+        rows: Vec<Membership>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Numbers about the hub, of all the time at once.
+    fn observations(
+        &self,
+        rows: Vec<Observation>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Who came to the hub and went, of all the time at once.
+    fn users(&self, news: Vec<UserNews>) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Takes everything and keeps nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Discard;
+
+impl HistorySink for Discard {
+    type Error = Infallible;
+
+    async fn events(&self, _: Vec<Event>) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    async fn sessions(&self, _: Vec<tables::Session>) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    async fn user_days(&self, _: Vec<tables::UserDay>) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    async fn memberships(&self, _: Vec<Membership>) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    async fn observations(&self, _: Vec<Observation>) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    async fn users(&self, _: Vec<UserNews>) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// How far [`fill`] has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The month that is being made.
+    pub month: Date,
+    /// Parts that are done …
+    pub n_done: u64,
+    /// … of so many.
+    pub n_parts: u64,
+    /// Rows written so far.
+    pub n_rows: u64,
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Events, counted as often as they came.
+    pub n_events: u64,
+    /// Sessions that ended.
+    pub n_sessions: u64,
+    /// Days of users.
+    pub n_user_days: u64,
+    /// Joined and left.
+    pub n_memberships: u64,
+    /// Numbers about the hub.
+    pub n_observations: u64,
+}
+
+/// A history that was written.
+#[derive(Debug)]
+pub struct Filled {
+    /// With everything told, for [`History::running`] and [`History::settle`].
+    pub history: History,
+    /// What was written.
+    pub totals: Totals,
+}
+
+/// Why a history could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum FillError<E> {
+    /// The sink did not take it.
+    #[error("could not write the simulated history")]
+    Sink(#[source] E),
+    /// The thread that makes it did not end well.
+    #[error("could not make the simulated history")]
+    Maker(#[source] JoinError),
+}
+
+/// Makes all of the history and gives it to `sink`: months in order, late rows a month later.
+pub async fn fill<S: HistorySink>(
+    history: History,
+    hub: &Arc<str>,
+    sink: &S,
+    mut progress: impl FnMut(Progress),
+) -> Result<Filled, FillError<S::Error>> {
+    // One chunk waits, one is written, one is made.
+    let (sender, mut chunks) = mpsc::channel(1);
+    let hub = Arc::clone(hub);
+    let maker = spawn_blocking(move || Maker::new(history, &hub, sender).run());
+    let mut totals = Totals::default();
+    while let Some(chunk) = chunks.recv().await {
+        if let Chunk::Progress(done) = chunk {
+            progress(Progress {
+                n_rows: totals.n_rows(),
+                ..done
+            });
+            continue;
+        }
+        totals.count(&chunk);
+        chunk.write(sink).await.map_err(FillError::Sink)?;
+    }
+    let history = maker.await.map_err(FillError::Maker)?;
+    Ok(Filled { history, totals })
+}
+
+enum Chunk {
+    Events(Vec<Event>),
+    Sessions(Vec<tables::Session>),
+    UserDays(Vec<tables::UserDay>),
+    Memberships(Vec<Membership>),
+    Observations(Vec<Observation>),
+    Users(Vec<UserNews>),
+    Progress(Progress),
+}
+
+impl Chunk {
+    async fn write<S: HistorySink>(self, sink: &S) -> Result<(), S::Error> {
+        match self {
+            Self::Events(rows) => sink.events(rows).await,
+            Self::Sessions(rows) => sink.sessions(rows).await,
+            Self::UserDays(rows) => sink.user_days(rows).await,
+            Self::Memberships(rows) => sink.memberships(rows).await,
+            Self::Observations(rows) => sink.observations(rows).await,
+            Self::Users(news) => sink.users(news).await,
+            Self::Progress(_) => Ok(()),
+        }
+    }
+}
+
+impl Totals {
+    /// Rows of all tables.
+    pub fn n_rows(&self) -> u64 {
+        let derived = self.n_sessions + self.n_user_days;
+        self.n_events + derived + self.n_memberships + self.n_observations
+    }
+
+    fn count(&mut self, chunk: &Chunk) {
+        match chunk {
+            Chunk::Events(rows) => self.n_events += rows.len() as u64,
+            Chunk::Sessions(rows) => self.n_sessions += rows.len() as u64,
+            Chunk::UserDays(rows) => self.n_user_days += rows.len() as u64,
+            Chunk::Memberships(rows) => self.n_memberships += rows.len() as u64,
+            Chunk::Observations(rows) => self.n_observations += rows.len() as u64,
+            Chunk::Users(_) | Chunk::Progress(_) => {}
+        }
+    }
+}
+
+/// Nobody reads any more: writing failed.
+struct NobodyReads;
+
+/// Makes rows in a thread of its own.
+struct Maker {
+    history: History,
+    rows: Rows,
+    chunks: mpsc::Sender<Chunk>,
+    events: Pile<Event>,
+    sessions: Pile<tables::Session>,
+    user_days: Pile<tables::UserDay>,
+    /// Events to be written after their month.
+    late: Vec<Event>,
+    /// Sessions that reach into days to come, by block of users.
+    open: Vec<Vec<Counted>>,
+    /// Days before this one are closed and written.
+    next_day: usize,
+    n_done: u64,
+}
+
+/// Rows to be written, and those that belong to a later month.
+struct Pile<R> {
+    now: Vec<R>,
+    later: Vec<R>,
+}
+
+/// A session as days see it.
+struct Counted {
+    key: ServerKey,
+    session: Session,
+    until: jiff::Timestamp,
+}
+
+impl Maker {
+    fn new(history: History, hub: &Arc<str>, chunks: mpsc::Sender<Chunk>) -> Self {
+        let n_blocks = history.n_users().div_ceil(BLOCK);
+        Self {
+            history,
+            rows: Rows::new(hub),
+            chunks,
+            events: Pile::new(),
+            sessions: Pile::new(),
+            user_days: Pile::new(),
+            late: Vec::new(),
+            open: std::iter::repeat_with(Vec::new).take(n_blocks).collect(),
+            next_day: 0,
+            n_done: 0,
+        }
+    }
+
+    fn run(mut self) -> History {
+        // Whoever stopped reading knows why.
+        let _ = self.tell_all();
+        self.history
+    }
+
+    fn tell_all(&mut self) -> Result<(), NobodyReads> {
+        if self.history.n_months() == 0 {
+            return Ok(());
+        }
+        self.send(Chunk::Users(self.history.users()))?;
+        let members = self.history.members().into_iter();
+        let members = members.map(|news| self.rows.membership(news)).collect();
+        self.send(Chunk::Memberships(members))?;
+        for month in 0..self.history.n_months() {
+            let late = std::mem::take(&mut self.late);
+            self.tell_month(month)?;
+            self.send_late(late)?;
+        }
+        let late = std::mem::take(&mut self.late);
+        self.send_late(late)?;
+        let readings = self.history.readings().into_iter();
+        let readings = readings
+            .map(|reading| self.rows.observation(reading))
+            .collect();
+        self.send(Chunk::Observations(readings))
+    }
+
+    fn tell_month(&mut self, month: usize) -> Result<(), NobodyReads> {
+        let (end, days) = (self.history.month_end(month), self.days_to_close(month));
+        self.events.turn(end);
+        self.sessions.turn(end);
+        for block in 0..self.open.len() {
+            let users = block * BLOCK..self.history.n_users().min((block + 1) * BLOCK);
+            for server in self.history.servers(month, users) {
+                self.tell_server(server, block, end);
+            }
+            self.close_days(block, days);
+            self.flush(MOST_ROWS)?;
+            self.progress(month)?;
+        }
+        self.next_day = self.days_after(month);
+        self.flush(1)
+    }
+
+    fn tell_server(
+        &mut self,
+        ServerMonth { key, facts, .. }: ServerMonth,
+        block: usize,
+        end: jiff::Timestamp,
+    ) {
+        let mut tellings: Vec<Telling> = Vec::with_capacity(facts.len());
+        let mut known: Vec<Fact> = Vec::with_capacity(facts.len());
+        for ToldFact {
+            fact,
+            teller,
+            arrival,
+        } in facts
+        {
+            tellings.push(Telling { teller, arrival });
+            known.push(fact);
+        }
+        for session in sessions(&known) {
+            if let Some(row) = self.rows.session(&key, &session) {
+                self.sessions.push(row, end);
+            }
+            let until = session.end.map_or(self.history.until(), |end| end.at);
+            self.open[block].push(Counted {
+                key: key.clone(),
+                session,
+                until,
+            });
+        }
+        for (fact, telling) in known.into_iter().zip(tellings) {
+            let event = self.rows.event(
+                &KeyedFact {
+                    key: key.clone(),
+                    fact,
+                },
+                telling.teller,
+            );
+            match telling.arrival {
+                Arrival::InTime => self.events.push(event, end),
+                Arrival::Late => self.late.push(event),
+            }
+        }
+    }
+
+    /// Days of the calendar month that are over, from the first one not closed yet.
+    fn days_to_close(&self, month: usize) -> Option<DayRange> {
+        let last = self.days_after(month).checked_sub(1)?;
+        let first = self.next_day;
+        (first <= last).then(|| DayRange {
+            first: self.history.day(first),
+            last: self.history.day(last),
+        })
+    }
+
+    /// Index of the first day that is not to be closed with this month.
+    fn days_after(&self, month: usize) -> usize {
+        self.history.n_days_until(month)
+    }
+
+    fn close_days(&mut self, block: usize, days: Option<DayRange>) {
+        let Some(DayRange { first, last }) = days else {
+            return;
+        };
+        let zone = self.history.zone();
+        let spans = self.open[block].iter().map(Counted::span);
+        for day in user_days(spans, zone, first..=last) {
+            self.user_days.now.push(self.rows.user_day(day));
+        }
+        let end = last.span(zone).end;
+        self.open[block].retain(|counted| counted.until > end);
+    }
+
+    /// Sends piles that are at least so high.
+    fn flush(&mut self, n_rows: usize) -> Result<(), NobodyReads> {
+        if self.events.now.len() >= n_rows {
+            let rows = std::mem::take(&mut self.events.now);
+            self.send(Chunk::Events(rows))?;
+        }
+        if self.sessions.now.len() >= n_rows {
+            let rows = std::mem::take(&mut self.sessions.now);
+            self.send(Chunk::Sessions(rows))?;
+        }
+        if self.user_days.now.len() >= n_rows {
+            let rows = std::mem::take(&mut self.user_days.now);
+            self.send(Chunk::UserDays(rows))?;
+        }
+        Ok(())
+    }
+
+    fn progress(&mut self, month: usize) -> Result<(), NobodyReads> {
+        self.n_done += 1;
+        let n_parts = self.history.n_months() * self.open.len();
+        self.send(Chunk::Progress(Progress {
+            month: self.history.month_date(month),
+            n_done: self.n_done,
+            n_parts: n_parts as u64,
+            n_rows: 0,
+        }))
+    }
+
+    fn send_late(&self, mut late: Vec<Event>) -> Result<(), NobodyReads> {
+        if late.is_empty() {
+            return Ok(());
+        }
+        late.sort_by_key(|event| event.at);
+        self.send(Chunk::Events(late))
+    }
+
+    fn send(&self, chunk: Chunk) -> Result<(), NobodyReads> {
+        self.chunks.blocking_send(chunk).map_err(|_| NobodyReads)
+    }
+}
+
+struct Telling {
+    teller: Teller,
+    arrival: Arrival,
+}
+
+#[derive(Clone, Copy)]
+struct DayRange {
+    first: Day,
+    last: Day,
+}
+
+impl<R: Row> Pile<R> {
+    fn new() -> Self {
+        Self {
+            now: Vec::new(),
+            later: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, row: R, month_end: jiff::Timestamp) {
+        if row.time() < month_end {
+            self.now.push(row);
+        } else {
+            self.later.push(row);
+        }
+    }
+
+    /// The month has ended, the one that ends then begins.
+    fn turn(&mut self, month_end: jiff::Timestamp) {
+        for row in std::mem::take(&mut self.later) {
+            self.push(row, month_end);
+        }
+    }
+}
+
+impl Counted {
+    fn span(&self) -> SessionSpan<'_> {
+        SessionSpan {
+            user: &self.key.user,
+            server: &self.key.server,
+            started: self.session.started,
+            until: self.until,
+            active_hours: self.session.known_active_hours(),
+        }
+    }
+}
