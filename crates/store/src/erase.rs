@@ -13,6 +13,8 @@ mod rows;
 mod state;
 mod text;
 
+pub(crate) use files::percent_decoded;
+
 use crate::StoreError;
 use crate::derive::Hub;
 use crate::flush::blocking;

@@ -12,6 +12,7 @@ use crate::state::jobs::{self, Job};
 use crate::state::present::Present;
 use crate::state::{Journal, State, StateError, Writer};
 use crate::table::Table;
+use crate::verify::{self, Checked, Finding};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -190,6 +191,17 @@ impl Store {
     }
 
     #[cfg(test)]
+    /// Looks for damage; changes nothing. A folder whose `state.db` does not even open is for
+    /// [`crate::verify`].
+    pub async fn verify(
+        &self,
+        hub: Option<&str>,
+        now: Timestamp,
+        progress: impl FnMut(Checked) + Send,
+    ) -> Result<Vec<Finding>, StoreError> {
+        verify::verify(&self.folder, hub, now, progress).await
+    }
+
     pub(crate) fn history(&self) -> History {
         History::new(&self.folder.history(), Arc::clone(&self.durable))
     }

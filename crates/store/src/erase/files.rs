@@ -16,10 +16,7 @@ use std::time::{Duration, SystemTime};
 /// Removes the table's old log entries and the hub's old files; gives how many.
 ///
 /// It waits for no clock: whatever is not needed by the newest version goes.
-pub(super) async fn remove_old(
-    table: &mut HistoryTable,
-    hub: &str,
-) -> Result<usize, HistoryError> {
+pub(super) async fn remove_old(table: &mut HistoryTable, hub: &str) -> Result<usize, HistoryError> {
     table.refresh().await?;
     let active: HashSet<PathBuf> = table
         .files()
@@ -59,7 +56,8 @@ fn hub_folders(table: &Path, hub: &str) -> Result<Vec<PathBuf>, HistoryError> {
     Ok(folders)
 }
 
-fn percent_decoded(text: &str) -> Vec<u8> {
+/// Folders of partitions bear their value percent-encoded.
+pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
@@ -89,7 +87,10 @@ fn remove_set_aside(log: &Path) -> Result<usize, HistoryError> {
     let mut n_removed = 0;
     for entry in fs::read_dir(log).map_err(|source| failed(log, source))? {
         let path = entry.map_err(|source| failed(log, source))?.path();
-        if path.extension().is_some_and(|extension| extension == "cut-off") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "cut-off")
+        {
             n_removed += usize::from(remove(&path)?);
         }
     }

@@ -102,12 +102,7 @@ impl Person {
     }
 
     /// The detail of an event without the name.
-    pub(super) fn without_in_detail(
-        &self,
-        kind: &str,
-        text: &str,
-        whose: Whose,
-    ) -> Option<String> {
+    pub(super) fn without_in_detail(&self, kind: &str, text: &str, whose: Whose) -> Option<String> {
         if facts::KINDS.contains(&kind) {
             self.without_in_fact(text, whose)
         } else {
@@ -318,12 +313,18 @@ mod tests {
             r#"{"created_by":"ada","members":["ada","adam","ada-2"],"users":{"ada":1},"text":"to ada.","shared":"ada"}"#,
             r#"{"created_by":"E","members":["E","adam","ada-2"],"users":{"E":1},"text":"to E.","shared":"E"}"#,
         );
-        check("12345", Whose::Other, r#"{"userId":12345,"n":12345}"#, r#"{"userId":"E","n":12345}"#);
+        check(
+            "12345",
+            Whose::Other,
+            r#"{"userId":12345,"n":12345}"#,
+            r#"{"userId":"E","n":12345}"#,
+        );
     }
 
     #[test]
     fn what_others_chose_and_ordinary_words_stay() {
-        let other = r#"{"profile":"gpu","options":{"gpu":"gpu"},"reason":"gpu","gpu":1,"text":"a gpu"}"#;
+        let other =
+            r#"{"profile":"gpu","options":{"gpu":"gpu"},"reason":"gpu","gpu":1,"text":"a gpu"}"#;
         check("gpu", Whose::Other, other, other);
         check("a", Whose::Other, other, other);
         check(
@@ -340,13 +341,19 @@ mod tests {
     fn facts_stay_readable_whatever_the_name() {
         for name in ["started", "asked", "watched", "stop_counted"] {
             let person = Person::new(&name.into(), "E".into());
-            let fact = r#"{"started":"2026-01-01T00:00:00Z","watch":"watched","stop_counted":"asked"}"#;
-            assert_eq!(person.without_in_detail("server-gone", fact, Whose::Own), None);
+            let fact =
+                r#"{"started":"2026-01-01T00:00:00Z","watch":"watched","stop_counted":"asked"}"#;
+            assert_eq!(
+                person.without_in_detail("server-gone", fact, Whose::Own),
+                None
+            );
         }
         let person = Person::new(&"ada".into(), "E".into());
         let fact = r#"{"started":"x","options":{"dir":"ada"},"image":"ada"}"#;
         assert_eq!(
-            person.without_in_detail("server-seen", fact, Whose::Own).unwrap(),
+            person
+                .without_in_detail("server-seen", fact, Whose::Own)
+                .unwrap(),
             r#"{"started":"x","options":{"dir":"E"},"image":"E"}"#
         );
     }

@@ -83,11 +83,16 @@ impl<'a> Cleaner<'a> {
         }
         let schema = batch.schema();
         let columns = schema.fields().iter().zip(batch.columns());
-        let columns = columns.map(|(field, column)| match by_column.get(field.name().as_str()) {
-            Some(changed) => with_changes(column, changed),
-            None => Arc::clone(column),
-        });
-        Ok(Some(RecordBatch::try_new(schema.clone(), columns.collect())?))
+        let columns = columns.map(
+            |(field, column)| match by_column.get(field.name().as_str()) {
+                Some(changed) => with_changes(column, changed),
+                None => Arc::clone(column),
+            },
+        );
+        Ok(Some(RecordBatch::try_new(
+            schema.clone(),
+            columns.collect(),
+        )?))
     }
 
     /// The spool's line without the name; `None` if it does not hold it.

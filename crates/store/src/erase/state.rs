@@ -52,11 +52,7 @@ pub(super) fn erase(
 
 /// An erasure that a crash cut short goes on under the same pseudonym. It is remembered under the
 /// digest of the name until the erasure is done.
-fn pseudonym(
-    connection: &Connection,
-    hub: &str,
-    name: &UserName,
-) -> Result<UserName, StateError> {
+fn pseudonym(connection: &Connection, hub: &str, name: &UserName) -> Result<UserName, StateError> {
     let remembered = erasing(connection, hub, name)?;
     if let Some(pseudonym) = setting(connection, &remembered)? {
         return Ok(UserName::new(pseudonym));
@@ -212,9 +208,8 @@ fn clean_spool(
         };
         // Rows this old are known by their ids in the history, which are no more. Had it come a
         // moment later, the row would have been refused.
-        let is_refused = line.whose == Whose::Own
-            && def.kind == RowKind::Final
-            && at < recent.as_microsecond();
+        let is_refused =
+            line.whose == Whose::Own && def.kind == RowKind::Final && at < recent.as_microsecond();
         cleaned.push((seq, (!is_refused).then_some(line.text)));
     }
     for (seq, line) in cleaned {
@@ -285,8 +280,8 @@ fn clean_facts(connection: &Connection, hub: &Hub, person: &Person) -> Result<()
 
 /// Sessions of days that are not closed yet go on counting, under the pseudonym.
 fn clean_recorded(connection: &Connection, hub: &Hub, person: &Person) -> Result<(), StateError> {
-    let mut select =
-        connection.prepare_cached("select user, server, started, row from recorded where hub = ?1")?;
+    let mut select = connection
+        .prepare_cached("select user, server, started, row from recorded where hub = ?1")?;
     let mut rows = select.query([&*hub.name])?;
     let mut cleaned: Vec<(String, String, i64, Whose, Recorded)> = Vec::new();
     while let Some(row) = rows.next()? {

@@ -18,7 +18,15 @@ pub(super) enum Edge {
 const OBJECT_PREFIXES: [&str; 2] = ["jupyter-", "claim-"];
 /// What stands before a user's name, in lower case.
 const MARKERS: [&str; 10] = [
-    "/user/", "/users/", "/home/", "user ", "user=", "user:", "username=", "username:", "jupyter-",
+    "/user/",
+    "/users/",
+    "/home/",
+    "user ",
+    "user=",
+    "user:",
+    "username=",
+    "username:",
+    "jupyter-",
     "claim-",
 ];
 
@@ -51,9 +59,7 @@ impl Words {
         let firsts: Vec<char> = firsts.copied().collect();
         let may_begin = std::array::from_fn(|byte| match u8::try_from(byte) {
             Ok(b'\\' | b'%' | b'&' | b'+') => true,
-            Ok(byte) if byte.is_ascii() => {
-                firsts.contains(&char::from(byte.to_ascii_lowercase()))
-            }
+            Ok(byte) if byte.is_ascii() => firsts.contains(&char::from(byte.to_ascii_lowercase())),
             _ => is_foreign,
         });
         Self { words, may_begin }
@@ -200,9 +206,10 @@ fn of_percent(text: &str) -> Option<Decoded> {
         let mut rest = text[length..].strip_prefix('%')?;
         let mut n_skipped = 1;
         // A URL within a URL: `%2540` is `%40` is `@`.
-        while let Some(inner) = rest.strip_prefix("25").filter(|inner| {
-            hex(inner.get(..2)).is_some()
-        }) {
+        while let Some(inner) = rest
+            .strip_prefix("25")
+            .filter(|inner| hex(inner.get(..2)).is_some())
+        {
             rest = inner;
             n_skipped += 2;
         }
@@ -258,7 +265,9 @@ impl Edge {
         }
         self == Self::Loose
             || !matches!(previous, '_' | '-' | '.')
-            || OBJECT_PREFIXES.iter().any(|prefix| before.ends_with(prefix))
+            || OBJECT_PREFIXES
+                .iter()
+                .any(|prefix| before.ends_with(prefix))
     }
 
     fn allows_after(self, after: &str, last: char) -> bool {
@@ -338,7 +347,12 @@ mod tests {
     #[test]
     fn a_name_is_found_as_a_whole_word_only() {
         for edge in [Edge::Loose, Edge::Strict] {
-            check("ada", edge, "ada, adam (ada) Ada madad", "E, adam (E) E madad");
+            check(
+                "ada",
+                edge,
+                "ada, adam (ada) Ada madad",
+                "E, adam (E) E madad",
+            );
             check("ada", edge, "/user/ada/lab?u=ada&x", "/user/E/lab?u=E&x");
             check("ada", edge, "jupyter-ada claim-ada", "jupyter-E claim-E");
             check("ada", edge, "ada@example.org", "E@example.org");
@@ -349,9 +363,19 @@ mod tests {
     #[test]
     fn what_may_be_another_name_is_left_where_that_matters() {
         check("ada", Edge::Loose, "ada-2 ada.b x_ada", "E-2 E.b x_E");
-        check("ada", Edge::Strict, "ada-2 ada.b x_ada x-ada", "ada-2 ada.b x_ada x-ada");
+        check(
+            "ada",
+            Edge::Strict,
+            "ada-2 ada.b x_ada x-ada",
+            "ada-2 ada.b x_ada x-ada",
+        );
         check("ada", Edge::Strict, "jupyter-ada--lab", "jupyter-E--lab");
-        check("a", Edge::Marked, "a user a is a fool, /user/a", "a user E is a fool, /user/E");
+        check(
+            "a",
+            Edge::Marked,
+            "a user a is a fool, /user/a",
+            "a user E is a fool, /user/E",
+        );
     }
 
     #[test]
@@ -370,7 +394,12 @@ mod tests {
         ] {
             check(name, Edge::Loose, &format!("<{text}>"), "<E>");
         }
-        for text in ["日本", r"\u65e5\u672c", r"\\u65E5\\u672C", "%E6%97%A5%E6%9C%AC"] {
+        for text in [
+            "日本",
+            r"\u65e5\u672c",
+            r"\\u65E5\\u672C",
+            "%E6%97%A5%E6%9C%AC",
+        ] {
             check("日本", Edge::Strict, &format!(" {text} "), " E ");
         }
         check("🚀x", Edge::Loose, r"[\ud83d\ude80x]", "[E]");
@@ -379,8 +408,18 @@ mod tests {
 
     #[test]
     fn an_escape_before_a_name_is_no_part_of_it() {
-        check("ada", Edge::Loose, r"x\nada %2Fada%2F \u0022ada", r"x\nE %2FE%2F \u0022E");
-        check("ada", Edge::Loose, r"ada\u00e9 ada%C3%A9 %61ada", r"ada\u00e9 ada%C3%A9 %61ada");
+        check(
+            "ada",
+            Edge::Loose,
+            r"x\nada %2Fada%2F \u0022ada",
+            r"x\nE %2FE%2F \u0022E",
+        );
+        check(
+            "ada",
+            Edge::Loose,
+            r"ada\u00e9 ada%C3%A9 %61ada",
+            r"ada\u00e9 ada%C3%A9 %61ada",
+        );
     }
 
     #[test]

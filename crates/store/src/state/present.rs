@@ -68,7 +68,11 @@ impl Change {
                 )?;
                 super::facts::wake(connection, hub)?;
                 let servers = servers.value.iter();
-                write_servers(connection, hub, servers.map(|server| tombstones.present(server)))
+                write_servers(
+                    connection,
+                    hub,
+                    servers.map(|server| tombstones.present(server)),
+                )
             }
         }
     }

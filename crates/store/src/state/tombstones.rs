@@ -40,8 +40,7 @@ impl Tombstones {
     pub(crate) fn of(connection: &Connection, hub: &str) -> Result<Self, StateError> {
         let mut select = connection
             .prepare_cached("select digest, at from tombstones where hub = ?1 and digest < ?2")?;
-        let found =
-            select.query_map([hub, AFTER_NAMES], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let found = select.query_map([hub, AFTER_NAMES], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let mut by_digest = HashMap::new();
         for pair in found {
             let (digest, at): (String, i64) = pair?;

@@ -181,7 +181,9 @@ fn in_sqlite(path: &Path, look: &mut impl FnMut(&str, &[u8])) {
     let tables = select.query_map([], |row| row.get(0)).unwrap();
     for table in tables {
         let table: String = table.unwrap();
-        let mut select = connection.prepare(&format!("select * from {table}")).unwrap();
+        let mut select = connection
+            .prepare(&format!("select * from {table}"))
+            .unwrap();
         let n_columns = select.column_count();
         let mut rows = select.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {
@@ -277,10 +279,15 @@ fn rows_naming(hub: &str, name: &str, month: &str) -> Intake {
         serde_json::json!({"shared_with": [name, "eve"], "profile": "gpu"}),
         serde_json::json!({"text": format!("shared with {name}."), "users": {name: 1}}),
     ] {
-        rows.event(&event(&hub, Some("bob"), &time, detail.clone())).unwrap();
+        rows.event(&event(&hub, Some("bob"), &time, detail.clone()))
+            .unwrap();
         rows.event(&event(&hub, None, &time, detail)).unwrap();
     }
-    for (group, change) in [("physics", "joined"), ("physics", "left"), ("art", "joined")] {
+    for (group, change) in [
+        ("physics", "joined"),
+        ("physics", "left"),
+        ("art", "joined"),
+    ] {
         let membership = Membership {
             id: RowId::of(&[group, change, name, month]),
             hub: Arc::clone(&hub),
@@ -347,7 +354,10 @@ fn rows_naming(hub: &str, name: &str, month: &str) -> Intake {
         text: cut_off[..cut_off.len() - 2].into(),
     };
     rows.row(&letter, None).unwrap();
-    for (viewer, what) in [("admin", format!("looked at {name}")), (name, "looked".into())] {
+    for (viewer, what) in [
+        ("admin", format!("looked at {name}")),
+        (name, "looked".into()),
+    ] {
         let audit = Audit {
             id: id(&what),
             hub: Arc::clone(&hub),
@@ -435,7 +445,8 @@ async fn fill(keeper: &Keeper, hub: &str, name: &str) {
 fn litter(folder: &Path, name: &str) {
     let events = folder.join("history/events");
     let month = events.join("hub=hub/month=2026-09");
-    let file = files(&month).into_iter().next().unwrap();
+    let size = |file: &PathBuf| fs::metadata(file).unwrap().len();
+    let file = files(&month).into_iter().max_by_key(size).unwrap();
     fs::copy(&file, month.join("orphan.parquet")).unwrap();
     fs::copy(&file, month.join("upload.parquet#7")).unwrap();
     let unnamed = events.join("hub=hub/month=2020-01");
@@ -456,12 +467,27 @@ async fn everything(store: &Store, hub: &str) -> BTreeMap<&'static str, Vec<Map<
             Value::Object(row) => row,
             other => panic!("{other}"),
         });
-        (R::TABLE.name, rows.filter(|row| row["hub"] == hub).collect())
+        (
+            R::TABLE.name,
+            rows.filter(|row| row["hub"] == hub).collect(),
+        )
     }
-    all.extend([of::<Event>(store, hub).await, of::<Membership>(store, hub).await]);
-    all.extend([of::<Session>(store, hub).await, of::<UserDay>(store, hub).await]);
-    all.extend([of::<Observation>(store, hub).await, of::<Usage>(store, hub).await]);
-    all.extend([of::<Storage>(store, hub).await, of::<DeadLetter>(store, hub).await]);
+    all.extend([
+        of::<Event>(store, hub).await,
+        of::<Membership>(store, hub).await,
+    ]);
+    all.extend([
+        of::<Session>(store, hub).await,
+        of::<UserDay>(store, hub).await,
+    ]);
+    all.extend([
+        of::<Observation>(store, hub).await,
+        of::<Usage>(store, hub).await,
+    ]);
+    all.extend([
+        of::<Storage>(store, hub).await,
+        of::<DeadLetter>(store, hub).await,
+    ]);
     all.extend([of::<Audit>(store, hub).await]);
     all
 }
@@ -481,11 +507,19 @@ fn skeleton(
             if known.is_none_or(|known| self::revision(known) < revision) {
                 newest.insert(id, row.clone());
             } else {
-                assert_ne!(known.map(self::revision), Some(revision), "{}: twice", def.name);
+                assert_ne!(
+                    known.map(self::revision),
+                    Some(revision),
+                    "{}: twice",
+                    def.name
+                );
             }
         }
         let rows = newest.into_values().map(|mut row| {
-            let json = def.columns.iter().filter(|column| column.kind == ColumnKind::Json);
+            let json = def
+                .columns
+                .iter()
+                .filter(|column| column.kind == ColumnKind::Json);
             for column in json.map(|column| column.name).chain(["id", "reason"]) {
                 row.remove(column);
             }
@@ -546,7 +580,8 @@ fn ids_naming(
     search: &Search,
 ) -> BTreeSet<String> {
     let rows = all.values().flatten();
-    let naming = rows.filter(|row| search.is_in(Value::Object((*row).clone()).to_string().as_bytes()));
+    let naming =
+        rows.filter(|row| search.is_in(Value::Object((*row).clone()).to_string().as_bytes()));
     naming
         .map(|row| row["id"].as_str().unwrap().to_owned())
         .collect()
@@ -579,7 +614,12 @@ async fn check_erasure(name: &str) {
     check_same(&skeleton(&after, &pseudonym, name), &totals, "after");
     for def in TABLES {
         assert!(!after[def.name].is_empty(), "{}", def.name);
-        assert_eq!(after[def.name].len(), before[def.name].len(), "{}", def.name);
+        assert_eq!(
+            after[def.name].len(),
+            before[def.name].len(),
+            "{}",
+            def.name
+        );
     }
 
     // The same source once more, then again when ids are long forgotten.
@@ -677,7 +717,11 @@ async fn the_same_name_at_another_hub_and_longer_names_stay() {
             .count(),
         0
     );
-    let again = kept.keeper.take(takes("hub", "ada").remove(0)).await.unwrap();
+    let again = kept
+        .keeper
+        .take(takes("hub", "ada").remove(0))
+        .await
+        .unwrap();
     assert_eq!(again.n_erased, 2);
     drop(kept.keeper);
     let other = loop {
@@ -693,11 +737,16 @@ async fn the_same_name_at_another_hub_and_longer_names_stay() {
 async fn an_ordinary_word_as_a_name_harms_nobody_else() {
     for name in ["gpu", "stopped", "a"] {
         let kept = kept().await;
-        let detail = serde_json::json!({"profile": name, "reason": name, "text": format!("{name} x")});
+        let detail =
+            serde_json::json!({"profile": name, "reason": name, "text": format!("{name} x")});
         let mut rows = Intake::default();
-        rows.event(&event("hub", Some("bob"), "09:00", detail)).unwrap();
+        rows.event(&event("hub", Some("bob"), "09:00", detail))
+            .unwrap();
         kept.keeper.take(rows).await.unwrap();
-        for facts in servers("bob", "2026-11", name).into_iter().chain(servers(name, "2026-11", "")) {
+        for facts in servers("bob", "2026-11", name)
+            .into_iter()
+            .chain(servers(name, "2026-11", ""))
+        {
             kept.keeper.take(intake(&facts)).await.unwrap();
         }
         kept.keeper.flush().await.unwrap();
@@ -708,9 +757,17 @@ async fn an_ordinary_word_as_a_name_harms_nobody_else() {
         };
         let before = of_bob(everything(&kept.store, "hub").await);
         kept.keeper.erase(name).await.unwrap();
-        assert_eq!(of_bob(everything(&kept.store, "hub").await), before, "{name}");
+        assert_eq!(
+            of_bob(everything(&kept.store, "hub").await),
+            before,
+            "{name}"
+        );
         let rebuilt = kept.keeper.rebuild().await.unwrap();
-        assert_eq!((rebuilt.n_sessions_changed, rebuilt.n_days_changed), (0, 0), "{name}");
+        assert_eq!(
+            (rebuilt.n_sessions_changed, rebuilt.n_days_changed),
+            (0, 0),
+            "{name}"
+        );
     }
 }
 
@@ -736,12 +793,18 @@ async fn newer_rows_are_a_new_person() {
     let of_ada = |session: &&Session| session.user.as_str() == "ada";
     assert_eq!(sessions.len(), 2);
     assert_eq!(sessions.iter().filter(of_ada).count(), 1);
-    assert_eq!(sessions.iter().find(of_ada).unwrap().started, at("2026-11-21T13:00:00Z"));
+    assert_eq!(
+        sessions.iter().find(of_ada).unwrap().started,
+        at("2026-11-21T13:00:00Z")
+    );
 
     // The new person can be erased as well.
     kept.keeper.erase("ada").await.unwrap();
     let sessions = kept.rows::<Session>().await;
-    let users: BTreeSet<&str> = sessions.iter().map(|session| session.user.as_str()).collect();
+    let users: BTreeSet<&str> = sessions
+        .iter()
+        .map(|session| session.user.as_str())
+        .collect();
     assert_eq!(users.len(), 2, "{users:?}");
     assert!(!users.contains("ada"));
 }
@@ -780,7 +843,10 @@ async fn what_runs_and_belongs_together_is_cut_at_the_erasure() {
     };
     first.present(Change::Groups(groups, joined));
     kept.keeper.take(first).await.unwrap();
-    kept.keeper.take(present("2026-11-21T11:59:00Z")).await.unwrap();
+    kept.keeper
+        .take(present("2026-11-21T11:59:00Z"))
+        .await
+        .unwrap();
     kept.keeper.flush().await.unwrap();
     kept.keeper.erase("ada").await.unwrap();
     kept.keeper.flush().await.unwrap();
@@ -799,10 +865,18 @@ async fn what_runs_and_belongs_together_is_cut_at_the_erasure() {
     assert_eq!(told, [("left", false, erased), ("joined", true, begin)]);
 
     // The poller knows the server's own start and goes on telling it.
-    kept.keeper.take(present("2026-11-21T12:01:00Z")).await.unwrap();
+    kept.keeper
+        .take(present("2026-11-21T12:01:00Z"))
+        .await
+        .unwrap();
     let present = kept.keeper.present().await.unwrap();
     assert_eq!(present.servers.unwrap().value[0].started, begin);
-    let end = [gone("ada", "09:00", "2026-11-21T12:59:00Z", "2026-11-21T13:00:00Z")];
+    let end = [gone(
+        "ada",
+        "09:00",
+        "2026-11-21T12:59:00Z",
+        "2026-11-21T13:00:00Z",
+    )];
     let mut rest = intake(&end);
     let servers = Dated {
         at: at("2026-11-21T13:00:00Z"),
@@ -823,7 +897,10 @@ async fn what_runs_and_belongs_together_is_cut_at_the_erasure() {
     assert!(
         events
             .iter()
-            .filter(|event| event.user.as_ref().is_some_and(|user| user.as_str() == "ada"))
+            .filter(|event| event
+                .user
+                .as_ref()
+                .is_some_and(|user| user.as_str() == "ada"))
             .all(|event| event.at > erased && !event.detail.as_ref().unwrap().contains("09:00")),
         "{events:#?}"
     );
@@ -856,10 +933,19 @@ async fn a_day_that_closes_later_counts_the_pseudonym() {
 async fn a_job_leaves_no_name_in_state_db() {
     let kept = kept().await;
     let name = "ada.lovelace";
-    kept.keeper.take(intake(&[seen(name, "09:00", "09:01")])).await.unwrap();
+    kept.keeper
+        .take(intake(&[seen(name, "09:00", "09:01")]))
+        .await
+        .unwrap();
     let job = Job::Erase { user: name.into() };
     let state_db = kept.store.folder().state_db();
-    jobs::ask(&State::prepare(&state_db).unwrap(), "hub", &job, at("09:00")).unwrap();
+    jobs::ask(
+        &State::prepare(&state_db).unwrap(),
+        "hub",
+        &job,
+        at("09:00"),
+    )
+    .unwrap();
     let search = Search::of_person(name);
     let places = search.places(kept.folder.path());
     assert!(places.contains("state.db: table jobs"), "{places:?}");
@@ -873,8 +959,14 @@ async fn a_job_leaves_no_name_in_state_db() {
 #[tokio::test]
 async fn nobody_and_strangers_can_be_erased() {
     let kept = kept().await;
-    kept.keeper.take(intake(&[seen("bob", "09:00", "09:01")])).await.unwrap();
-    assert_eq!(kept.keeper.erase("").await.unwrap(), crate::Erased::default());
+    kept.keeper
+        .take(intake(&[seen("bob", "09:00", "09:01")]))
+        .await
+        .unwrap();
+    assert_eq!(
+        kept.keeper.erase("").await.unwrap(),
+        crate::Erased::default()
+    );
     assert_eq!(kept.keeper.erase("stranger").await.unwrap().n_rows, 0);
     let events = kept.rows::<Event>().await;
     assert_eq!(events[0].user.as_ref().unwrap().as_str(), "bob");
@@ -942,7 +1034,10 @@ async fn an_erasure_that_a_crash_cut_short_can_be_finished() {
         let what = format!("after operation {upto}: {:?}", ops[upto - 1]);
         let folder = quick_folder();
         let marks = marks(&ops[..upto]);
-        let commit = marks.iter().rev().find_map(|mark| mark.strip_prefix("state "));
+        let commit = marks
+            .iter()
+            .rev()
+            .find_map(|mark| mark.strip_prefix("state "));
         for entry in fs::read_dir(copies.path().join(commit.unwrap())).unwrap() {
             let entry = entry.unwrap();
             fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
@@ -951,7 +1046,10 @@ async fn an_erasure_that_a_crash_cut_short_can_be_finished() {
         after_power_cut(&ops, upto, CutPolicy::EverythingInOrder, &history).unwrap();
         let store = Store::open(Folder::prepare(folder.path()).unwrap()).unwrap();
         let keeper = store.try_keep(settings("hub")).await.unwrap().unwrap();
-        keeper.erase(name).await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        keeper
+            .erase(name)
+            .await
+            .unwrap_or_else(|error| panic!("{what}: {error:?}"));
         assert_eq!(search.places(folder.path()), BTreeSet::new(), "{what}");
         keeper.flush().await.unwrap();
         let after = everything(&store, "hub").await;

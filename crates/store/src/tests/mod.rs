@@ -4,6 +4,7 @@ mod days_and_sessions;
 mod erasing;
 mod flushing;
 mod power;
+mod verifying;
 
 use crate::state::spool::Intake;
 use crate::tables::{Row, rows_of};
