@@ -190,7 +190,6 @@ impl Store {
             .await?)
     }
 
-    #[cfg(test)]
     /// Looks for damage; changes nothing. A folder whose `state.db` does not even open is for
     /// [`crate::verify`].
     pub async fn verify(
@@ -202,6 +201,7 @@ impl Store {
         verify::verify(&self.folder, hub, now, progress).await
     }
 
+    #[cfg(test)]
     pub(crate) fn history(&self) -> History {
         History::new(&self.folder.history(), Arc::clone(&self.durable))
     }

@@ -251,6 +251,14 @@ pub(crate) fn forget_old(
     for key in &keys {
         n_forgotten += usize::from(forget_old_of(connection, hub, key, cutoff)?);
     }
+    // An erased person's sessions are recorded without facts.
+    connection
+        .prepare_cached(
+            "delete from recorded where hub = ?1 and ended < ?2 and not exists
+             (select 1 from facts where facts.hub = recorded.hub
+              and facts.user = recorded.user and facts.server = recorded.server)",
+        )?
+        .execute(params![hub.name, cutoff.as_microsecond()])?;
     connection
         .prepare_cached("delete from recorded_days where hub = ?1 and day < ?2")?
         .execute(params![hub.name, Day::of(cutoff, &hub.zone).to_string()])?;
