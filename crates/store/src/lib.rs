@@ -22,6 +22,7 @@ mod tests;
 mod upkeep;
 mod verify;
 
+pub use derive::Adopted;
 pub use erase::Erased;
 pub use flush::FlushError;
 pub use folder::{Folder, FolderError};
@@ -33,7 +34,7 @@ pub use query::{
 };
 pub use rebuild::Rebuilt;
 pub use state::StateError;
-pub use state::facts::event_of;
+pub use state::facts::{event_of, of_event as fact_of};
 pub use state::jobs::Job;
 pub use state::present::{Change as PresentChange, Present};
 pub use state::spool::{Accepted, Intake, Position};

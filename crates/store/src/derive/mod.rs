@@ -4,9 +4,12 @@
 //! the facts at hand is derived from the history itself, in [`crate::rebuild`]. The rules are the
 //! model's; this is bookkeeping.
 
+mod adopt;
 mod days;
 mod rows;
 
+pub use adopt::Adopted;
+pub(crate) use adopt::adopt;
 pub(crate) use days::{close_days, keep_day, nothing, recompute_days};
 pub(crate) use rows::{session_id, session_row, user_day_id, user_day_row};
 
@@ -124,7 +127,7 @@ fn tell_never_seen(
         fact: Fact { at, what },
     };
     let mut intake = spool::Intake::default();
-    intake.event(&facts::event_of(&hub.name, &fact))?;
+    intake.event(&facts::event_of(&hub.name, &"poll".into(), &fact))?;
     intake.write(connection, &hub.name, now)?;
     Ok(())
 }

@@ -177,7 +177,11 @@ impl Taken {
 }
 
 /// The history of the hub begins with its first fact.
-fn begin_by(connection: &Connection, hub: &str, at: Timestamp) -> Result<(), StateError> {
+pub(crate) fn begin_by(
+    connection: &Connection,
+    hub: &str,
+    at: Timestamp,
+) -> Result<(), StateError> {
     let name = format!("begin/{hub}");
     let micros = at.as_microsecond();
     let known = setting(connection, &name)?.and_then(|text| text.parse::<i64>().ok());

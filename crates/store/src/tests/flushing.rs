@@ -85,8 +85,12 @@ async fn a_second_process_waits_until_the_first_is_gone() {
     let second_hub = second_hub.expect("another hub has its own lock");
     let mut rows = Intake::default();
     let hub: Arc<str> = "second hub, of ümlauts/and%20more".into();
-    rows.event(&event_of(&hub, &fact("bob", "09:00", What::Start)))
-        .unwrap();
+    rows.event(&event_of(
+        &hub,
+        &Arc::from("poll"),
+        &fact("bob", "09:00", What::Start),
+    ))
+    .unwrap();
     second_hub.take(rows).await.unwrap();
     kept.keeper
         .take(intake(&[fact("ada", "09:00", What::Start)]))

@@ -155,7 +155,9 @@ pub(crate) fn gone(user: &str, started: &str, last_seen: &str, time: &str) -> Ke
 pub(crate) fn intake(facts: &[KeyedFact]) -> Intake {
     let mut intake = Intake::default();
     for fact in facts {
-        intake.event(&event_of(&Arc::from("hub"), fact)).unwrap();
+        intake
+            .event(&event_of(&Arc::from("hub"), &Arc::from("poll"), fact))
+            .unwrap();
     }
     intake
 }
