@@ -23,6 +23,7 @@ use model::names::{GroupName, UserName};
 use model::session::{self, Recorded};
 use rusqlite::{Connection, params};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Takes the name out of `state.db` and refuses older rows from now on; gives the pseudonym and
 /// the number of rows that waited.
@@ -76,6 +77,7 @@ fn end_servers(
 ) -> Result<Vec<Running>, StateError> {
     let mut running = present::read_servers(connection, &hub.name)?;
     running.retain(|running| running.key.user == *name);
+    let poll: Arc<str> = "poll".into();
     let mut intake = Intake::default();
     for server in &running {
         let facts = facts::of_key(connection, &hub.name, &server.key)?;
@@ -94,7 +96,7 @@ fn end_servers(
         };
         let gone = fact(server, now, gone);
         for fact in server.activity(now).into_iter().chain([gone]) {
-            intake.event(&facts::event_of(&hub.name, &fact))?;
+            intake.event(&facts::event_of(&hub.name, &poll, &fact))?;
         }
     }
     intake.write(connection, &hub.name, now)?;
@@ -161,6 +163,7 @@ fn begin_anew(
     now: Timestamp,
 ) -> Result<(), StateError> {
     let at = begin_after(now);
+    let poll: Arc<str> = "poll".into();
     let mut intake = Intake::default();
     for server in &running {
         let seen = What::Seen {
@@ -168,7 +171,7 @@ fn begin_anew(
             options: server.options.clone(),
             image: server.image.clone(),
         };
-        intake.event(&facts::event_of(&hub.name, &fact(server, at, seen)))?;
+        intake.event(&facts::event_of(&hub.name, &poll, &fact(server, at, seen)))?;
     }
     for group in &memberships {
         let joined = membership(hub, name, group, at, "joined");

@@ -160,7 +160,7 @@ impl Taken {
             }
         };
         let whole: Event = serde_json::from_str(&self.row)?;
-        let told = facts::event_of(&whole.hub, &part);
+        let told = facts::event_of(&whole.hub, &whole.source, &part);
         let event = Event {
             id: told.id,
             not_before: told.not_before,

@@ -255,7 +255,9 @@ fn servers(user: &str, month: &str, server: &str) -> [Vec<KeyedFact>; 2] {
 fn events_of(hub: &str, facts: &[KeyedFact]) -> Intake {
     let mut intake = Intake::default();
     for fact in facts {
-        intake.event(&event_of(&Arc::from(hub), fact)).unwrap();
+        intake
+            .event(&event_of(&Arc::from(hub), &Arc::from("poll"), fact))
+            .unwrap();
     }
     intake
 }
