@@ -347,7 +347,7 @@ impl Keeper {
         self.flush_rows().await?;
         let inner = &self.inner;
         let erase = erase::Erase {
-            hub: &inner.hub.name,
+            hub: &inner.hub,
             folder: &inner.folder,
             writer: &inner.writer,
             history: &inner.history,

@@ -20,6 +20,7 @@ pub mod tables;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod verify;
 
 pub use derive::Adopted;
 pub use erase::Erased;
@@ -40,3 +41,4 @@ pub use state::spool::{Accepted, Intake, Position};
 pub use store::{AskError, Store, StoreError};
 pub use table::{Column, Format, Table, TableError};
 pub use upkeep::{Retention, Upkeep};
+pub use verify::{Checked, Damage, Finding, Severity, verify};

@@ -11,7 +11,7 @@ mod rows;
 pub use adopt::Adopted;
 pub(crate) use adopt::adopt;
 pub(crate) use days::{close_days, keep_day, nothing, recompute_days};
-pub(crate) use rows::{session_row, user_day_row};
+pub(crate) use rows::{session_id, session_row, user_day_id, user_day_row};
 
 use crate::state::facts::{self, AT_HAND};
 use crate::state::{StateError, keep_setting, present, setting, spool, time};
@@ -254,6 +254,14 @@ pub(crate) fn forget_old(
     for key in &keys {
         n_forgotten += usize::from(forget_old_of(connection, hub, key, cutoff)?);
     }
+    // An erased person's sessions are recorded without facts.
+    connection
+        .prepare_cached(
+            "delete from recorded where hub = ?1 and ended < ?2 and not exists
+             (select 1 from facts where facts.hub = recorded.hub
+              and facts.user = recorded.user and facts.server = recorded.server)",
+        )?
+        .execute(params![hub.name, cutoff.as_microsecond()])?;
     connection
         .prepare_cached("delete from recorded_days where hub = ?1 and day < ?2")?
         .execute(params![hub.name, Day::of(cutoff, &hub.zone).to_string()])?;

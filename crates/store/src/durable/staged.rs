@@ -126,7 +126,7 @@ fn remove_if_older(path: &Path, older_than: SystemTime) -> io::Result<bool> {
 }
 
 /// As `object_store` tells them: all that follows the first `#` is digits.
-fn is_staged(name: &OsStr) -> bool {
+pub(crate) fn is_staged(name: &OsStr) -> bool {
     let mut halves = name.as_bytes().splitn(2, |byte| *byte == b'#');
     halves.next();
     halves

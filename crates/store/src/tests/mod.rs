@@ -1,8 +1,10 @@
 //! The store as a whole, on real folders.
 
 mod days_and_sessions;
+mod erasing;
 mod flushing;
 mod power;
+mod verifying;
 
 use crate::state::spool::Intake;
 use crate::tables::{Row, rows_of};
