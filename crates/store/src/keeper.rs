@@ -3,7 +3,7 @@
 //! At most one process per hub and folder is the keeper, by a file lock that ends with the
 //! process. Reading needs no keeper ([`crate::Store`]).
 
-use crate::derive::{self, Hub};
+use crate::derive::{self, Adopted, Hub};
 use crate::durable::DurableFolder;
 use crate::flush::Flush;
 use crate::folder::{Folder, FolderError, Lock};
@@ -169,6 +169,11 @@ impl Keeper {
         Ok(self.inner.writer.write(keep).await?)
     }
 
+    /// Name of the hub that it keeps.
+    pub fn hub(&self) -> Arc<str> {
+        Arc::clone(&self.inner.hub.name)
+    }
+
     /// Takes everything or nothing; when this answers, it is on the disk.
     pub async fn take(&self, intake: Intake) -> Result<Accepted, StoreError> {
         let (hub, now) = (Arc::clone(&self.inner.hub.name), self.now());
@@ -208,6 +213,16 @@ impl Keeper {
         let mut table = self.inner.history.table_to_write(R::TABLE).await?;
         let batch = batch_of(rows).map_err(|error| HistoryError::rows(R::TABLE, error))?;
         Ok(table.append_unnumbered(vec![batch]).await?)
+    }
+
+    /// Takes over a history that was written with [`Self::append_bulk`], so that it goes on from
+    /// where it ends.
+    pub async fn adopt(&self, adopted: Adopted) -> Result<(), StoreError> {
+        let hub = self.inner.hub.clone();
+        let now = self.now();
+        let adopt =
+            move |connection: &rusqlite::Connection| derive::adopt(connection, &hub, adopted, now);
+        Ok(self.inner.writer.write(adopt).await?)
     }
 
     /// Derives what is new and moves everything that waits into the history.
@@ -352,7 +367,6 @@ impl Keeper {
         let inner = &self.inner;
         rebuild::Rebuild {
             hub: &inner.hub,
-            state: &inner.state,
             writer: &inner.writer,
             history: &inner.history,
             retention: inner.settings.retention,
@@ -369,7 +383,7 @@ impl Keeper {
         self.flush_rows().await?;
         let inner = &self.inner;
         let erase = erase::Erase {
-            hub: &inner.hub.name,
+            hub: &inner.hub,
             folder: &inner.folder,
             writer: &inner.writer,
             history: &inner.history,

@@ -20,7 +20,9 @@ pub mod tables;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod verify;
 
+pub use derive::Adopted;
 pub use erase::Erased;
 pub use flush::FlushError;
 pub use folder::{Folder, FolderError};
@@ -32,10 +34,11 @@ pub use query::{
 };
 pub use rebuild::Rebuilt;
 pub use state::StateError;
-pub use state::facts::event_of;
+pub use state::facts::{event_of, of_event as fact_of};
 pub use state::jobs::Job;
 pub use state::present::{Change as PresentChange, Present};
 pub use state::spool::{Accepted, Intake, Position};
 pub use store::{AskError, Store, StoreError};
 pub use table::{Column, Format, Table, TableError};
 pub use upkeep::{Retention, Upkeep};
+pub use verify::{Checked, Damage, Finding, Severity, verify};

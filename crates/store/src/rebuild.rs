@@ -8,7 +8,7 @@ use crate::derive::{self, Hub, PresentServers, session_row, user_day_row};
 use crate::flush::blocking;
 use crate::history::{History, HistoryError};
 use crate::state::facts::{self, AT_HAND};
-use crate::state::{State, Writer, spool};
+use crate::state::{Writer, spool};
 use crate::tables::{self, Event, Row, rows_of};
 use crate::upkeep::Retention;
 use crate::{StateError, StoreError};
@@ -54,7 +54,6 @@ impl fmt::Display for Rebuilt {
 /// What deriving again needs.
 pub(crate) struct Rebuild<'a> {
     pub(crate) hub: &'a Hub,
-    pub(crate) state: &'a State,
     pub(crate) writer: &'a Writer,
     pub(crate) history: &'a History,
     pub(crate) retention: Retention,
@@ -86,12 +85,11 @@ impl Users {
 impl Rebuild<'_> {
     /// Everything, or what concerns these users. What waits in the spool must be flushed before.
     pub(crate) async fn run(&self, users: Option<Vec<UserName>>) -> Result<Rebuilt, StoreError> {
-        let passes = match users {
-            Some(users) => vec![Users::Named(Arc::new(users.into_iter().collect()))],
-            None => {
-                let of = self.n_events().await?.div_ceil(EVENTS_AT_ONCE).max(1);
-                (0..of).map(|number| Users::Share { number, of }).collect()
-            }
+        let passes = if let Some(users) = users {
+            vec![Users::Named(Arc::new(users.into_iter().collect()))]
+        } else {
+            let of = self.n_events().await?.div_ceil(EVENTS_AT_ONCE).max(1);
+            (0..of).map(|number| Users::Share { number, of }).collect()
         };
         let mut rebuilt = Rebuilt::default();
         for users in passes {
@@ -179,7 +177,7 @@ fn of_users(batch: &RecordBatch, users: &Users) -> Result<RecordBatch, arrow::er
     let names = batch.column(schema.index_of("user")?).as_string::<i32>();
     let kinds = batch
         .column_by_name("kind")
-        .map(|kinds| kinds.as_string::<i32>());
+        .map(arrow::array::AsArray::as_string::<i32>);
     let is_wanted = |row: usize| {
         names.is_valid(row)
             && kinds.is_none_or(|kinds| facts::KINDS.contains(&kinds.value(row)))

@@ -12,6 +12,7 @@ use crate::state::jobs::{self, Job};
 use crate::state::present::Present;
 use crate::state::{Journal, State, StateError, Writer};
 use crate::table::Table;
+use crate::verify::{self, Checked, Finding};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -187,6 +188,17 @@ impl Store {
         Ok(engine
             .members_as_of(hub, at, sources, Limits::default())
             .await?)
+    }
+
+    /// Looks for damage; changes nothing. A folder whose `state.db` does not even open is for
+    /// [`crate::verify`].
+    pub async fn verify(
+        &self,
+        hub: Option<&str>,
+        now: Timestamp,
+        progress: impl FnMut(Checked) + Send,
+    ) -> Result<Vec<Finding>, StoreError> {
+        verify::verify(&self.folder, hub, now, progress).await
     }
 
     #[cfg(test)]

@@ -10,7 +10,7 @@ mod retention;
 mod vacuum;
 
 pub use retention::Retention;
-pub(crate) use vacuum::{Age, vacuum};
+pub(crate) use vacuum::{Age, data_files, vacuum};
 
 use crate::flush::blocking;
 use crate::history::{

@@ -1,6 +1,7 @@
 //! `demo`: a simulated hub and the real service on it, with nothing to install.
 
 mod history;
+mod sink;
 
 use super::{CommandError, block_on};
 use crate::config::{Config, LogConfig, Secret};
@@ -14,8 +15,10 @@ use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+use store::{Folder, Store};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -50,6 +53,9 @@ pub(super) struct DemoArgs {
     /// Days of history before today; 0 is none
     #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(0..=3660))]
     days: u32,
+    /// Folder for the history, empty or new; without it the history is gone when the demo ends
+    #[arg(long, value_name = "FOLDER")]
+    store: Option<PathBuf>,
     /// Users with a running server [default: a tenth of the users]
     #[arg(long)]
     active: Option<u32>,
@@ -75,7 +81,13 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, CommandError> {
     if args.hub_only {
         return hub_only(args.port, &SimHub::new(world, "/"));
     }
-    history::make(&mut world, &args.history_shape(now), HUB)?;
+    let home = Home::of(args)?;
+    let mut config = config(args.port);
+    let shape = args.history_shape(now);
+    config.hub.timezone = shape.zone.iana_name().map(str::to_owned);
+    let store = Folder::prepare(home.path()).map_err(anyhow::Error::from)?;
+    let store = Store::open(store).map_err(anyhow::Error::from)?;
+    history::make(&mut world, &shape, &config, &store)?;
     let sim = SimHub::new(world, "/");
     let hub_socket = TcpListener::bind("127.0.0.1:0").context("no free port for the hub")?;
     hub_socket
@@ -84,10 +96,8 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, CommandError> {
     let hub_address = hub_socket
         .local_addr()
         .context("the hub's port has no address")?;
-    let service = Service::bind(
-        config(&format!("http://{hub_address}/"), args.port),
-        Starter::Other,
-    )?;
+    config.hub.url = Url::parse(&format!("http://{hub_address}/")).ok();
+    let service = Service::bind(config, Starter::Other)?.with_history(store);
     let url = format!("http://127.0.0.1:{}/services/insights/", args.port);
     eprintln!("\n  Status page  {url}\n  Metrics      curl {url}metrics");
     eprintln!(
@@ -96,6 +106,11 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, CommandError> {
     eprintln!(
         "  Prometheus   scrape 127.0.0.1:{} with metrics_path /services/insights/metrics",
         args.port
+    );
+    let path = home.path().display();
+    eprintln!(
+        "  History      jupyterhub-insights sql --set hub.name={HUB} --set store.path={path} \\\n               \
+         'select * from running_sessions limit 5'"
     );
     eprintln!(
         "\n  Somebody joins, leaves, starts or stops every {} s. Ctrl-C ends it.\n",
@@ -119,6 +134,40 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, CommandError> {
     Ok(ending.context("the simulated hub stopped")?.into())
 }
 
+/// Where the demo's history is.
+enum Home {
+    Temporary(tempfile::TempDir),
+    Named(PathBuf),
+}
+
+impl Home {
+    fn of(args: &DemoArgs) -> anyhow::Result<Self> {
+        let Some(folder) = &args.store else {
+            let folder = tempfile::Builder::new()
+                .prefix("jupyterhub-insights-demo-")
+                .tempdir();
+            return Ok(Self::Temporary(
+                folder.context("no temporary folder for the history")?,
+            ));
+        };
+        let is_taken = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+        anyhow::ensure!(
+            !is_taken,
+            "`{}` is not empty: name a new folder",
+            folder.display()
+        );
+        let folder = std::path::absolute(folder).context("no working directory")?;
+        Ok(Self::Named(folder))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(folder) => folder.path(),
+            Self::Named(folder) => folder,
+        }
+    }
+}
+
 fn hub_only(port: u16, sim: &SimHub) -> Result<ExitCode, CommandError> {
     let address = format!("127.0.0.1:{port}");
     let socket = port::bind("--port", &address, Starter::Other).map_err(anyhow::Error::from)?;
@@ -136,10 +185,9 @@ fn hub_only(port: u16, sim: &SimHub) -> Result<ExitCode, CommandError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn config(hub_url: &str, port: u16) -> Config {
+fn config(port: u16) -> Config {
     let mut config = Config::default();
     HUB.clone_into(&mut config.hub.name);
-    config.hub.url = Url::parse(hub_url).ok();
     config.hub.token = Some(Secret::new(DEMO_TOKEN));
     config.hub.interval_seconds = 5;
     config.metrics.listen = Some(format!("127.0.0.1:{port}"));

@@ -23,12 +23,15 @@ enum Page {
     Config,
     /// Every metric.
     Metrics,
+    /// The history, its tables and columns.
+    History,
 }
 
 pub(super) fn run(args: &DocsArgs) -> Result<ExitCode, CommandError> {
     let page = match args.page {
         Page::Config => crate::config::docs::markdown(),
         Page::Metrics => crate::metrics::docs::markdown(),
+        Page::History => crate::collect::page(),
     };
     super::print(&page)?;
     Ok(ExitCode::SUCCESS)

@@ -115,23 +115,20 @@ impl Answer<'_> {
             AskError::Query(error) => anyhow::Error::from(error),
             AskError::Store(error) => anyhow::Error::from(error),
         })?;
-        match output {
-            Some(path) => {
-                let file = File::create(path)
-                    .with_context(|| format!("cannot write `{}`", path.display()))?;
-                let mut file = BufWriter::new(file);
-                rows.write(self.format, &mut file).await?;
-                file.flush()
-                    .with_context(|| format!("cannot write `{}`", path.display()))
-            }
-            None => {
-                // Standard output is not locked over waits; the answer is written at the end.
-                let mut answer = Vec::new();
-                rows.write(self.format, &mut answer).await?;
-                match std::io::stdout().lock().write_all(&answer) {
-                    Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-                    outcome => Ok(outcome?),
-                }
+        if let Some(path) = output {
+            let file =
+                File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
+            let mut file = BufWriter::new(file);
+            rows.write(self.format, &mut file).await?;
+            file.flush()
+                .with_context(|| format!("cannot write `{}`", path.display()))
+        } else {
+            // Standard output is not locked over waits; the answer is written at the end.
+            let mut answer = Vec::new();
+            rows.write(self.format, &mut answer).await?;
+            match std::io::stdout().lock().write_all(&answer) {
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+                outcome => Ok(outcome?),
             }
         }
     }

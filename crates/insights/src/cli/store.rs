@@ -9,11 +9,12 @@ use crate::poll::clock::now;
 use crate::service::keeper_settings;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use store::tables::TABLES;
-use store::{Job, Limits, Store};
+use store::{Job, Limits, Severity, Store};
 
 const ERASE_EXAMPLES: &str = "\
 Examples:
@@ -143,8 +144,39 @@ fn erase(args: &EraseArgs, environment: &Environment) -> Result<ExitCode, Comman
     job(&args.config, environment, Job::Erase { user })
 }
 
-fn verify(_args: &ConfigArgs, _environment: &Environment) -> Result<ExitCode, CommandError> {
-    unimplemented!()
+fn verify(args: &ConfigArgs, environment: &Environment) -> Result<ExitCode, CommandError> {
+    let Opened { store, .. } = open(args, environment)?;
+    let bar = ProgressBar::new(1).with_style(bar_style());
+    let checking = store::verify(store.folder(), None, now(), |checked| {
+        bar.set_length(checked.n_files_in_all as u64);
+        bar.set_position(checked.n_files as u64);
+        bar.set_message(checked.table);
+    });
+    let findings = block_on(checking)?.map_err(anyhow::Error::from)?;
+    bar.finish_and_clear();
+    for finding in &findings {
+        print(&format!("{finding}\n"))?;
+    }
+    let n_bad = findings
+        .iter()
+        .filter(|finding| finding.severity > Severity::Information)
+        .count();
+    eprintln!(
+        "{}",
+        if n_bad == 0 {
+            "No damage found."
+        } else {
+            "There is damage."
+        }
+    );
+    Ok(ExitCode::from(u8::from(n_bad > 0)))
+}
+
+/// Shown on a terminal only.
+fn bar_style() -> ProgressStyle {
+    let style = ProgressStyle::with_template("{msg}  {wide_bar} {pos} of {len} files");
+    // Only fails for a mistake in the text, and then the bar looks plain.
+    style.unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn export(args: &ExportArgs, environment: &Environment) -> Result<ExitCode, CommandError> {

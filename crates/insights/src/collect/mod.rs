@@ -29,6 +29,11 @@ const NUMBERS_EVERY: SignedDuration = SignedDuration::from_secs(55);
 /// Under which name the filter of groups is kept, to tell hidden groups from deleted ones.
 const FILTER: &str = "groups filter";
 
+/// `docs/history.md`: what is kept and how to use it, with the tables as they are defined.
+pub fn page() -> String {
+    format!("{}{}", include_str!("history.md"), store::schema_markdown())
+}
+
 /// Compares looks and writes down what differs.
 pub struct Collector {
     keeper: Keeper,
@@ -218,8 +223,9 @@ impl Collector {
             zone: self.zone.clone(),
         };
         let news = server_news(before, &read.value, &look);
+        let poll: Arc<str> = "poll".into();
         for fact in &news.facts {
-            intake.event(&store::event_of(&self.hub, fact))?;
+            intake.event(&store::event_of(&self.hub, &poll, fact))?;
         }
         let servers = Dated {
             value: news.running,

@@ -53,20 +53,7 @@ impl News<'_> {
             Attendance::Added => "user-added",
             Attendance::Removed => "user-removed",
         };
-        let at = self.at.to_string();
-        Event {
-            id: RowId::of(&["event", self.hub, kind, &at, change.user.as_str()]),
-            hub: Arc::clone(self.hub),
-            at: self.at,
-            not_before: self.not_before,
-            kind: kind.into(),
-            user: Some(change.user.clone()),
-            server: None,
-            detail: None,
-            source: "poll".into(),
-            schema: None,
-            schema_version: None,
-        }
+        Event::about_user(self.hub, kind, &change.user, self.at, self.not_before)
     }
 
     pub(super) fn observation(&self, number: &Number) -> Observation {

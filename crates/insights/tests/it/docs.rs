@@ -14,6 +14,9 @@ pub(crate) const TESTS: &[crate::Test] = &[
     ("the_metrics_page_is_up_to_date", || {
         check("docs/metrics.md", &insights::metrics::docs::markdown());
     }),
+    ("the_history_page_is_up_to_date", || {
+        check("docs/history.md", &insights::collect::page());
+    }),
     ("the_queries_in_the_docs_are_the_tested_ones", queries),
     ("the_failures_page_is_up_to_date", || {
         check("docs/failures.md", &failures_page());

@@ -45,13 +45,12 @@ pub(crate) fn close_days(connection: &Connection, hub: &Hub) -> Result<usize, St
         return Ok(0);
     };
     let today = Day::of(at, &hub.zone);
-    let mut day = match last_closed(connection, &hub.name)? {
-        Some(last) => last.next(),
-        None => {
-            let first = Day::of(begin, &hub.zone);
-            keep_last_closed(connection, &hub.name, day_before(first))?;
-            first
-        }
+    let mut day = if let Some(last) = last_closed(connection, &hub.name)? {
+        last.next()
+    } else {
+        let first = Day::of(begin, &hub.zone);
+        keep_last_closed(connection, &hub.name, day_before(first))?;
+        first
     };
     let mut n_closed = 0;
     while day < today {

@@ -4,11 +4,14 @@
 //! the facts at hand is derived from the history itself, in [`crate::rebuild`]. The rules are the
 //! model's; this is bookkeeping.
 
+mod adopt;
 mod days;
 mod rows;
 
+pub use adopt::Adopted;
+pub(crate) use adopt::adopt;
 pub(crate) use days::{close_days, keep_day, nothing, recompute_days};
-pub(crate) use rows::{session_row, user_day_row};
+pub(crate) use rows::{session_id, session_row, user_day_id, user_day_row};
 
 use crate::state::facts::{self, AT_HAND};
 use crate::state::{StateError, keep_setting, present, setting, spool, time};
@@ -124,7 +127,7 @@ fn tell_never_seen(
         fact: Fact { at, what },
     };
     let mut intake = spool::Intake::default();
-    intake.event(&facts::event_of(&hub.name, &fact))?;
+    intake.event(&facts::event_of(&hub.name, &"poll".into(), &fact))?;
     intake.write(connection, &hub.name, now)?;
     Ok(())
 }
@@ -251,6 +254,14 @@ pub(crate) fn forget_old(
     for key in &keys {
         n_forgotten += usize::from(forget_old_of(connection, hub, key, cutoff)?);
     }
+    // An erased person's sessions are recorded without facts.
+    connection
+        .prepare_cached(
+            "delete from recorded where hub = ?1 and ended < ?2 and not exists
+             (select 1 from facts where facts.hub = recorded.hub
+              and facts.user = recorded.user and facts.server = recorded.server)",
+        )?
+        .execute(params![hub.name, cutoff.as_microsecond()])?;
     connection
         .prepare_cached("delete from recorded_days where hub = ?1 and day < ?2")?
         .execute(params![hub.name, Day::of(cutoff, &hub.zone).to_string()])?;

@@ -1,22 +1,33 @@
 //! Derived values as rows of their tables, with ids that say whose they are.
 
 use crate::tables::{self, RowId};
+use jiff::Timestamp;
+use jiff::civil::Date;
 use model::days::UserDay;
 use model::fact::ServerKey;
 use model::session::{EndReason, Recorded, Standing};
 use std::sync::Arc;
 
+/// Which session it is, in all its revisions.
+pub(crate) fn session_id(hub: &str, user: &str, server: &str, started: Timestamp) -> RowId {
+    RowId::of(&["session", hub, user, server, &started.to_string()])
+}
+
+/// Which closed day it is, in all its revisions.
+pub(crate) fn user_day_id(hub: &str, user: &str, day: Date) -> RowId {
+    RowId::of(&["user day", hub, user, &day.to_string()])
+}
+
 /// The row of one revision of a session that ended.
 pub(crate) fn session_row(hub: &Arc<str>, key: &ServerKey, recorded: &Recorded) -> tables::Session {
     let session = &recorded.session;
-    let started = session.started.to_string();
     let (ended, reason) = match session.end {
         Some(end) => (end.at, end.reason),
         // Only ended sessions are recorded.
         None => (session.last_seen, EndReason::Unobserved),
     };
     tables::Session {
-        id: RowId::of(&["session", hub, key.user.as_str(), &key.server, &started]),
+        id: session_id(hub, key.user.as_str(), &key.server, session.started),
         revision: i64::from(recorded.revision),
         hub: Arc::clone(hub),
         user: key.user.clone(),
@@ -36,9 +47,8 @@ pub(crate) fn session_row(hub: &Arc<str>, key: &ServerKey, recorded: &Recorded) 
 
 /// The row of one revision of a closed day.
 pub(crate) fn user_day_row(hub: &Arc<str>, day: &UserDay, revision: i64) -> tables::UserDay {
-    let date = day.day.to_string();
     tables::UserDay {
-        id: RowId::of(&["user day", hub, day.user.as_str(), &date]),
+        id: user_day_id(hub, day.user.as_str(), day.day.date()),
         revision,
         hub: Arc::clone(hub),
         day: day.day.date(),

@@ -126,7 +126,7 @@ fn remove_if_older(path: &Path, older_than: SystemTime) -> io::Result<bool> {
 }
 
 /// As `object_store` tells them: all that follows the first `#` is digits.
-fn is_staged(name: &OsStr) -> bool {
+pub(crate) fn is_staged(name: &OsStr) -> bool {
     let mut halves = name.as_bytes().splitn(2, |byte| *byte == b'#');
     halves.next();
     halves
@@ -159,8 +159,8 @@ mod tests {
             .unwrap();
         let sweep = |older_than| sweep_staged(folder.path(), older_than).unwrap();
 
-        assert_eq!(sweep(written - Duration::from_secs(60)), 0);
-        assert_eq!(sweep(written + Duration::from_secs(60)), 2);
+        assert_eq!(sweep(written - Duration::from_mins(1)), 0);
+        assert_eq!(sweep(written + Duration::from_mins(1)), 2);
 
         let mut left: Vec<_> = fs::read_dir(folder.path())
             .unwrap()

@@ -196,7 +196,8 @@ async fn copying_twice_leaves_no_staged_name() {
     store.put(&a, "bytes".into()).await.unwrap();
     store.copy(&a, &b).await.unwrap();
     store.copy(&a, &b).await.unwrap();
-    assert_eq!(Vec::from_iter(files(folder.path()).keys()), ["a", "b"]);
+    let names: Vec<String> = files(folder.path()).into_keys().collect();
+    assert_eq!(names, ["a", "b"]);
 }
 
 #[tokio::test]

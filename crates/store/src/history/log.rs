@@ -89,9 +89,8 @@ impl HistoryTable {
         let folder = self.folder.clone();
         let locations = paths.into_iter().map(move |path| {
             let below = path.strip_prefix(&folder).unwrap_or(&path);
-            Ok(ObjectPath::from_iter(
-                below.iter().map(|part| part.to_string_lossy().into_owned()),
-            ))
+            let parts = below.iter().map(|part| part.to_string_lossy().into_owned());
+            Ok(parts.collect::<ObjectPath>())
         });
         let deleted = store.delete_stream(stream::iter(locations.collect::<Vec<_>>()).boxed());
         let failed = |error: object_store::Error| HistoryError::delta(self.def, error.into());

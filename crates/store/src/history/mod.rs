@@ -9,7 +9,7 @@ mod files;
 mod log;
 mod write;
 
-pub(crate) use entry::SetAside;
+pub(crate) use entry::{SetAside, entries, is_whole};
 pub(crate) use files::{DataFile, Partition};
 pub(crate) use write::{Change, Replacement};
 
@@ -122,11 +122,6 @@ impl History {
         }
     }
 
-    /// Where it is.
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// Where the table's files are.
     pub(crate) fn folder(&self, def: &TableDef) -> PathBuf {
         self.root.join(def.name)
@@ -137,14 +132,28 @@ impl History {
         &self,
         def: &'static TableDef,
     ) -> Result<Option<HistoryTable>, HistoryError> {
+        self.table_at(def, None).await
+    }
+
+    /// The table as it was at a version, or as it is now.
+    pub(crate) async fn table_at(
+        &self,
+        def: &'static TableDef,
+        version: Option<u64>,
+    ) -> Result<Option<HistoryTable>, HistoryError> {
         let folder = self.folder(def);
         if !has_log(&folder) {
             return Ok(None);
         }
-        let delta = self
+        let builder = self
             .durable
             .open_builder(&folder)
-            .map_err(|error| HistoryError::delta(def, error))?
+            .map_err(|error| HistoryError::delta(def, error))?;
+        let builder = match version {
+            Some(version) => builder.with_version(version),
+            None => builder,
+        };
+        let delta = builder
             .load()
             .await
             .map_err(|error| HistoryError::delta(def, error))?;

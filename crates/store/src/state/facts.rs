@@ -13,6 +13,7 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// How long facts stay at hand after their session ended. Later news are looked up in the history.
@@ -21,6 +22,10 @@ pub(crate) const AT_HAND: SignedDuration = SignedDuration::from_hours(8 * 24);
 /// How a fact is written in an event: the tag is the event's kind, the rest its detail.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[expect(
+    clippy::enum_variant_names,
+    reason = "the names are those of kinds of events"
+)]
 enum Told {
     ServerSeen {
         started: Timestamp,
@@ -56,50 +61,36 @@ pub(crate) const KINDS: [&str; 6] = [
     "server-died",
 ];
 
-/// The event that tells of what polling saw.
-pub fn event_of(hub: &Arc<str>, fact: &KeyedFact) -> Event {
-    let told = serde_json::to_value(Told::of(&fact.fact.what)).unwrap_or_default();
-    let Value::Object(mut detail) = told else {
-        unreachable!("a tagged enum is written as an object");
-    };
-    let kind = match detail.remove("kind") {
-        Some(Value::String(kind)) => kind,
-        _ => unreachable!("the tag is text"),
-    };
-    let detail = Value::Object(detail).to_string();
-    let not_before = match &fact.fact.what {
+/// The event that tells the fact; `source` is who said so.
+pub fn event_of(hub: &Arc<str>, source: &Arc<str>, told: &KeyedFact) -> Event {
+    let KeyedFact { key, fact } = told;
+    let kind = kind_of(&fact.what);
+    let detail = detail_of(&fact.what);
+    let not_before = match &fact.what {
         What::Gone { last_seen, .. } => Some(*last_seen),
         What::Seen { started, .. } => Some(*started),
         _ => None,
     };
-    let ServerKey { user, server } = &fact.key;
-    let at = fact.fact.at;
-    let id = RowId::of(&[
-        "event",
-        hub,
-        &kind,
-        &at.to_string(),
-        user.as_str(),
-        server,
-        &detail,
-    ]);
+    let ServerKey { user, server } = key;
+    let at = fact.at.to_string();
+    let id = ["event", hub, kind, &at, user.as_str(), server, &detail];
     Event {
-        id,
+        id: RowId::of(&id),
         hub: Arc::clone(hub),
-        at,
+        at: fact.at,
         not_before,
         kind: kind.into(),
         user: Some(user.clone()),
         server: Some(Arc::clone(server)),
         detail: Some(detail.into()),
-        source: "poll".into(),
+        source: Arc::clone(source),
         schema: None,
         schema_version: None,
     }
 }
 
 /// What an event says about a server; `None` if nothing.
-pub(crate) fn of_event(event: &Event) -> Option<KeyedFact> {
+pub fn of_event(event: &Event) -> Option<KeyedFact> {
     if !KINDS.contains(&&*event.kind) {
         return None;
     }
@@ -118,6 +109,110 @@ pub(crate) fn of_event(event: &Event) -> Option<KeyedFact> {
         what: told.what(),
     };
     Some(KeyedFact { key, fact })
+}
+
+fn kind_of(what: &What) -> &'static str {
+    let [seen, activity, gone, start, stop, died] = KINDS;
+    match what {
+        What::Seen { .. } => seen,
+        What::Activity { .. } => activity,
+        What::Gone { .. } => gone,
+        What::Start => start,
+        What::Stop => stop,
+        What::Died => died,
+    }
+}
+
+/// The detail as text, without a tree of values: the demo writes millions of them. Reading it back
+/// is held to it by a test.
+fn detail_of(what: &What) -> String {
+    let mut detail = Detail(String::with_capacity(160));
+    match what {
+        What::Seen {
+            started,
+            options,
+            image,
+        } => {
+            detail.time("started", *started);
+            if let Some(options) = options {
+                detail.json("options", options);
+            }
+            if let Some(image) = image {
+                detail.text("image", image);
+            }
+        }
+        What::Activity { started, hours } => {
+            detail.time("started", *started);
+            detail.hours("active_seconds_by_hour", hours);
+        }
+        What::Gone {
+            started,
+            last_seen,
+            watch,
+            hub_restarted,
+            stop_counted,
+        } => {
+            if let Some(started) = started {
+                detail.time("started", *started);
+            }
+            detail.time("last_seen", *last_seen);
+            detail.text(
+                "watch",
+                match watch {
+                    Watch::Watched => "Watched",
+                    Watch::Unwatched => "Unwatched",
+                },
+            );
+            if let Some(restarted) = hub_restarted {
+                detail.time("hub_restarted", *restarted);
+            }
+            detail.text(
+                "stop_counted",
+                match stop_counted {
+                    StopEvidence::Asked => "Asked",
+                    StopEvidence::NotAsked => "NotAsked",
+                    StopEvidence::Unknown => "Unknown",
+                },
+            );
+        }
+        What::Start | What::Stop | What::Died => {}
+    }
+    detail.finish()
+}
+
+/// A JSON object as text.
+struct Detail(String);
+
+impl Detail {
+    fn json(&mut self, name: &str, value: &str) {
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        // Writing to a string cannot fail, here and below.
+        let _ = write!(self.0, "\"{name}\":{value}");
+    }
+
+    fn text(&mut self, name: &str, value: &str) {
+        let text = serde_json::to_string(value).unwrap_or_default();
+        self.json(name, &text);
+    }
+
+    fn time(&mut self, name: &str, value: Timestamp) {
+        self.json(name, "\"");
+        let _ = write!(self.0, "{value}\"");
+    }
+
+    fn hours(&mut self, name: &str, hours: &[ActiveHour]) {
+        self.json(name, "{");
+        for (index, ActiveHour { hour, seconds }) in hours.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            let _ = write!(self.0, "{comma}\"{hour}\":{seconds}");
+        }
+        self.0.push('}');
+    }
+
+    fn finish(mut self) -> String {
+        self.0.push_str(if self.0.is_empty() { "{}" } else { "}" });
+        self.0
+    }
 }
 
 impl Told {
@@ -421,14 +516,14 @@ mod tests {
         ];
         for what in whats {
             let fact = fact(what);
-            let event = event_of(&"hub".into(), &fact);
+            let event = event_of(&"hub".into(), &"poll".into(), &fact);
             assert_eq!(of_event(&event), Some(fact), "{event:?}");
         }
     }
 
     #[test]
     fn events_of_other_kinds_and_broken_details_say_nothing() {
-        let mut event = event_of(&"hub".into(), &fact(What::Start));
+        let mut event = event_of(&"hub".into(), &"poll".into(), &fact(What::Start));
         assert!(of_event(&event).is_some());
         event.kind = "login".into();
         assert_eq!(of_event(&event), None);

@@ -82,7 +82,6 @@ impl From<serde_json::Error> for StateError {
 /// Several readers and one writer on `state.db`.
 #[derive(Clone)]
 pub(crate) struct State {
-    path: PathBuf,
     reader: Arc<Mutex<Connection>>,
 }
 
@@ -91,7 +90,6 @@ impl State {
     pub(crate) fn open(path: &Path) -> Result<Self, StateError> {
         let reader = schema::open_reader(path)?;
         Ok(Self {
-            path: path.to_owned(),
             reader: Arc::new(Mutex::new(reader)),
         })
     }
@@ -99,11 +97,6 @@ impl State {
     /// Makes the file if it is not there, brings it to this version's format.
     pub(crate) fn prepare(path: &Path) -> Result<Connection, StateError> {
         schema::open_writer(path)
-    }
-
-    /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Reads on a thread where waiting is allowed; sees one moment of the file.

@@ -1,11 +1,13 @@
 //! The present, as the hub last told it, so that a restart goes on where the last process ended.
 
 use super::StateError;
+use super::tombstones::Tombstones;
 use jiff::Timestamp;
 use model::diff::{Attendance, MembershipChange, Move, Running, StopCredit, UserChange};
 use model::names::{GroupName, UserName};
 use model::snapshot::{Dated, Group};
 use rusqlite::{Connection, params};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// What is kept about the present; every change goes into the transaction of the rows it gives.
@@ -37,7 +39,12 @@ const USERS: &str = "users";
 const SERVERS: &str = "servers";
 
 impl Change {
-    pub(super) fn write(&self, connection: &Connection, hub: &str) -> Result<(), StateError> {
+    pub(super) fn write(
+        &self,
+        connection: &Connection,
+        hub: &str,
+        tombstones: &Tombstones,
+    ) -> Result<(), StateError> {
         match self {
             Self::Groups(groups, changes) => {
                 part(connection, hub, GROUPS, groups.at)?;
@@ -60,7 +67,12 @@ impl Change {
                     &serde_json::to_string(stops)?,
                 )?;
                 super::facts::wake(connection, hub)?;
-                write_servers(connection, hub, &servers.value)
+                let servers = servers.value.iter();
+                write_servers(
+                    connection,
+                    hub,
+                    servers.map(|server| tombstones.present(server)),
+                )
             }
         }
     }
@@ -131,10 +143,10 @@ fn write_user(connection: &Connection, hub: &str, change: &UserChange) -> Result
     Ok(())
 }
 
-fn write_servers(
+pub(crate) fn write_servers<'a>(
     connection: &Connection,
     hub: &str,
-    servers: &[Running],
+    servers: impl Iterator<Item = Cow<'a, Running>>,
 ) -> Result<(), StateError> {
     connection
         .prepare_cached("delete from present_servers where hub = ?1")?
@@ -143,7 +155,7 @@ fn write_servers(
         "insert or replace into present_servers (hub, user, server, row) values (?1, ?2, ?3, ?4)",
     )?;
     for running in servers {
-        let row = serde_json::to_string(running)?;
+        let row = serde_json::to_string(&*running)?;
         insert.execute([hub, running.key.user.as_str(), &*running.key.server, &row])?;
     }
     Ok(())
@@ -209,10 +221,10 @@ fn read_groups(connection: &Connection, hub: &str) -> Result<Arc<[Group]>, State
     let mut current: Option<String> = None;
     while let Some(row) = rows.next()? {
         let (name, user): (String, Option<String>) = (row.get(0)?, row.get(1)?);
-        if current.as_ref() != Some(&name) {
-            if let Some(done) = current.replace(name) {
-                groups.push(Group::new(GroupName::new(done), members.drain(..)));
-            }
+        if current.as_ref() != Some(&name)
+            && let Some(done) = current.replace(name)
+        {
+            groups.push(Group::new(GroupName::new(done), members.drain(..)));
         }
         members.extend(user.map(|user| pool.user(&user)));
     }

@@ -5,7 +5,7 @@
 //! the two stores neither loses nor repeats one.
 
 use super::facts;
-use super::tombstones::Tombstones;
+use super::tombstones::{Tombstones, Verdict};
 use super::{StateError, keep_setting, present, setting};
 use crate::tables::{Event, Row, RowId, TableDef};
 use jiff::{SignedDuration, Timestamp};
@@ -117,10 +117,12 @@ impl Intake {
             begin_by(connection, hub, first)?;
         }
         let mut accepted = Accepted::default();
-        for taken in &self.rows {
-            if tombstones.refuse(taken.user.as_ref(), taken.at) {
+        for taken in self.rows {
+            let Some(taken) = taken.unless_erased(connection, hub, &tombstones)? else {
                 accepted.n_erased += 1;
-            } else if spool(connection, hub, taken, now)? {
+                continue;
+            };
+            if spool(connection, hub, &taken, now)? {
                 accepted.n_new += 1;
             } else {
                 accepted.n_known += 1;
@@ -134,14 +136,52 @@ impl Intake {
                 .execute(params![hub, position.source, position.value])?;
         }
         for change in &self.present {
-            change.write(connection, hub)?;
+            change.write(connection, hub, &tombstones)?;
         }
         Ok(accepted)
     }
 }
 
+impl Taken {
+    /// The row, or the part of it that is not of an erased person.
+    fn unless_erased(
+        self,
+        connection: &Connection,
+        hub: &str,
+        tombstones: &Tombstones,
+    ) -> Result<Option<Self>, StateError> {
+        let part = match tombstones.judge(self.user.as_ref(), self.at, self.fact.as_ref()) {
+            Verdict::Refuse => return Ok(None),
+            Verdict::TakePart(part) => part,
+            Verdict::Take => {
+                let id = self.id.as_str();
+                let is_refused = tombstones.refuse_row(connection, hub, self.table.name, id)?;
+                return Ok((!is_refused).then_some(self));
+            }
+        };
+        let whole: Event = serde_json::from_str(&self.row)?;
+        let told = facts::event_of(&whole.hub, &whole.source, &part);
+        let event = Event {
+            id: told.id,
+            not_before: told.not_before,
+            detail: told.detail,
+            ..whole
+        };
+        Ok(Some(Self {
+            id: event.id.clone(),
+            row: serde_json::to_string(&event)?,
+            fact: Some(part),
+            ..self
+        }))
+    }
+}
+
 /// The history of the hub begins with its first fact.
-fn begin_by(connection: &Connection, hub: &str, at: Timestamp) -> Result<(), StateError> {
+pub(crate) fn begin_by(
+    connection: &Connection,
+    hub: &str,
+    at: Timestamp,
+) -> Result<(), StateError> {
     let name = format!("begin/{hub}");
     let micros = at.as_microsecond();
     let known = setting(connection, &name)?.and_then(|text| text.parse::<i64>().ok());

@@ -21,7 +21,15 @@ pub(crate) trait Journal: Send + Sync {
 }
 
 type Answer = Box<dyn FnOnce(Result<(), Arc<rusqlite::Error>>) + Send>;
-type Request = Box<dyn FnOnce(Result<&Connection, Arc<rusqlite::Error>>) -> Answer + Send>;
+type Within = Box<dyn FnOnce(Result<&Connection, Arc<rusqlite::Error>>) -> Answer + Send>;
+type Outside = Box<dyn FnOnce(&Connection) + Send>;
+
+enum Request {
+    /// Shares a transaction with others.
+    Within(Within),
+    /// Work that SQLite does in no transaction, such as `vacuum`.
+    Outside(Outside),
+}
 
 /// Hands work to the writing thread.
 #[derive(Clone)]
@@ -38,7 +46,7 @@ impl Writer {
         let (queue, requests) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
             .name("state".to_owned())
-            .spawn(move || serve(connection, requests, journal))?;
+            .spawn(move || serve(connection, requests, journal.as_deref()))?;
         Ok(Self { queue })
     }
 
@@ -69,13 +77,30 @@ impl Writer {
             })?;
         answer.await.map_err(|_| StateError::Closed)?
     }
+
+    /// Does `work` when no transaction is open; everybody else waits for it.
+    pub(crate) async fn maintain<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StateError> + Send + 'static,
+    ) -> Result<T, StateError> {
+        let (sender, answer) = oneshot::channel();
+        let outside: Outside = Box::new(move |connection| {
+            // Whoever asked may have stopped waiting.
+            let _ = sender.send(work(connection));
+        });
+        self.queue
+            .send(Request::Outside(outside))
+            .await
+            .map_err(|_| StateError::Closed)?;
+        answer.await.map_err(|_| StateError::Closed)?
+    }
 }
 
 fn request<T: Send + 'static>(
     work: impl FnOnce(&Connection) -> Result<T, StateError> + Send + 'static,
 ) -> (Request, oneshot::Receiver<Result<T, StateError>>) {
     let (sender, receiver) = oneshot::channel();
-    let request: Request = Box::new(move |connection| {
+    let request: Within = Box::new(move |connection| {
         let outcome = match connection {
             Ok(connection) => within_savepoint(connection, work),
             Err(error) => Err(commit_error(&error)),
@@ -90,7 +115,7 @@ fn request<T: Send + 'static>(
             let _ = sender.send(answer);
         })
     });
-    (request, receiver)
+    (Request::Within(request), receiver)
 }
 
 fn within_savepoint<T>(
@@ -124,34 +149,52 @@ fn commit_error(error: &rusqlite::Error) -> StateError {
 fn serve(
     mut connection: Connection,
     mut requests: mpsc::Receiver<Request>,
-    journal: Option<Arc<dyn Journal>>,
+    journal: Option<&dyn Journal>,
 ) {
     while let Some(first) = requests.blocking_recv() {
-        let mut shared = vec![first];
-        while shared.len() < SHARED {
-            match requests.try_recv() {
-                Ok(request) => shared.push(request),
-                Err(_) => break,
+        let mut shared = Vec::new();
+        let mut outside = None;
+        let mut next = Some(first);
+        while let Some(request) = next {
+            match request {
+                Request::Within(request) => shared.push(request),
+                Request::Outside(work) => {
+                    outside = Some(work);
+                    break;
+                }
             }
+            next = (shared.len() < SHARED)
+                .then(|| requests.try_recv().ok())
+                .flatten();
         }
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
-        let (answers, committed) = match transaction {
-            Ok(transaction) => {
-                let begun = shared.into_iter().map(|request| request(Ok(&transaction)));
-                (begun.collect::<Vec<_>>(), transaction.commit())
-            }
-            Err(error) => {
-                let shared_error = Arc::new(error);
-                let refuse = |request: Request| request(Err(Arc::clone(&shared_error)));
-                (shared.into_iter().map(refuse).collect(), Ok(()))
-            }
-        };
-        if let Some(journal) = journal.as_ref().filter(|_| committed.is_ok()) {
-            journal.committed();
+        if !shared.is_empty() {
+            share(&mut connection, shared, journal);
         }
-        let committed = committed.map_err(Arc::new);
-        for answer in answers {
-            answer(committed.clone());
+        if let Some(work) = outside {
+            work(&connection);
         }
+    }
+}
+
+/// Does all of it in one transaction.
+fn share(connection: &mut Connection, shared: Vec<Within>, journal: Option<&dyn Journal>) {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+    let (answers, committed) = match transaction {
+        Ok(transaction) => {
+            let begun = shared.into_iter().map(|request| request(Ok(&transaction)));
+            (begun.collect::<Vec<_>>(), transaction.commit())
+        }
+        Err(error) => {
+            let shared_error = Arc::new(error);
+            let refuse = |request: Within| request(Err(Arc::clone(&shared_error)));
+            (shared.into_iter().map(refuse).collect(), Ok(()))
+        }
+    };
+    if let Some(journal) = journal.filter(|_| committed.is_ok()) {
+        journal.committed();
+    }
+    let committed = committed.map_err(Arc::new);
+    for answer in answers {
+        answer(committed.clone());
     }
 }

@@ -84,6 +84,31 @@ pub struct Event {
     pub schema_version: Option<Arc<str>>,
 }
 
+impl Event {
+    /// What polling saw of a user: the kinds `user-added` and `user-removed`.
+    pub fn about_user(
+        hub: &Arc<str>,
+        kind: &str,
+        user: &UserName,
+        at: Timestamp,
+        not_before: Option<Timestamp>,
+    ) -> Self {
+        Self {
+            id: RowId::of(&["event", hub, kind, &at.to_string(), user.as_str()]),
+            hub: Arc::clone(hub),
+            at,
+            not_before,
+            kind: kind.into(),
+            user: Some(user.clone()),
+            server: None,
+            detail: None,
+            source: "poll".into(),
+            schema: None,
+            schema_version: None,
+        }
+    }
+}
+
 impl Row for Event {
     const TABLE: &'static TableDef = &TABLE;
 

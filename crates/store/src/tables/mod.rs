@@ -339,6 +339,7 @@ pub(crate) mod micros {
         use jiff::Timestamp;
         use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
+        #[expect(clippy::ref_option, reason = "serde asks for it")]
         pub(crate) fn serialize<S: Serializer>(
             time: &Option<Timestamp>,
             out: S,
@@ -358,6 +359,7 @@ pub(crate) mod micros {
 }
 
 /// Days in rows: days since 1970.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 pub(crate) mod days {
     use jiff::civil::Date;
     use jiff::{ToSpan as _, Unit};

@@ -85,8 +85,12 @@ async fn a_second_process_waits_until_the_first_is_gone() {
     let second_hub = second_hub.expect("another hub has its own lock");
     let mut rows = Intake::default();
     let hub: Arc<str> = "second hub, of ümlauts/and%20more".into();
-    rows.event(&event_of(&hub, &fact("bob", "09:00", What::Start)))
-        .unwrap();
+    rows.event(&event_of(
+        &hub,
+        &Arc::from("poll"),
+        &fact("bob", "09:00", What::Start),
+    ))
+    .unwrap();
     second_hub.take(rows).await.unwrap();
     kept.keeper
         .take(intake(&[fact("ada", "09:00", What::Start)]))
@@ -133,7 +137,7 @@ async fn merging_and_removing_files_changes_no_row() {
         "too few commits yet"
     );
     table.checkpoint().await.unwrap();
-    let n_removed = upkeep::vacuum(&history, Age::AT_ONCE, Timestamp::now())
+    let n_removed = upkeep::vacuum(&history, Age::AT_ONCE, clock())
         .await
         .unwrap();
     assert!(

@@ -1,8 +1,10 @@
 //! The store as a whole, on real folders.
 
 mod days_and_sessions;
+mod erasing;
 mod flushing;
 mod power;
+mod verifying;
 
 use crate::state::spool::Intake;
 use crate::tables::{Row, rows_of};
@@ -145,7 +147,9 @@ pub(crate) fn gone(user: &str, started: &str, last_seen: &str, time: &str) -> Ke
 pub(crate) fn intake(facts: &[KeyedFact]) -> Intake {
     let mut intake = Intake::default();
     for fact in facts {
-        intake.event(&event_of(&Arc::from("hub"), fact)).unwrap();
+        intake
+            .event(&event_of(&Arc::from("hub"), &Arc::from("poll"), fact))
+            .unwrap();
     }
     intake
 }

@@ -1,24 +1,34 @@
 //! The history of `demo`: made before the service starts, with a progress bar.
 
+use super::sink::Sink;
 use crate::cli::{CommandError, block_on};
+use crate::config::Config;
+use crate::poll::clock::now;
+use crate::service::keeper_settings;
 use crate::sim::World;
-use crate::sim::history::{Discard, FillError, Filled, History, HistoryShape, Progress, fill};
+use crate::sim::history::{Filled, History, HistoryShape, Progress, fill};
 use anyhow::Context as _;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use jiff::civil::Date;
-use std::convert::Infallible;
 use std::io::IsTerminal as _;
-use std::sync::Arc;
+use store::Store;
 
 /// Makes the history of the world and writes it; then the world was active when the history says.
-pub(super) fn make(world: &mut World, shape: &HistoryShape, hub: &str) -> Result<(), CommandError> {
+pub(super) fn make(
+    world: &mut World,
+    shape: &HistoryShape,
+    config: &Config,
+    store: &Store,
+) -> Result<(), CommandError> {
     if shape.n_days == 0 {
         return Ok(());
     }
     let history = History::plan(world, shape);
     let mut meter = Meter::new(shape.n_days);
-    let filled = block_on(write(history, &hub.into(), |progress| meter.show(progress)))?;
-    let Filled { history, totals } = filled.context("could not make the history")?;
+    let written = block_on(write(history, world, config, store, |progress| {
+        meter.show(progress);
+    }))?;
+    let Filled { history, totals } = written.context("could not make the history")?;
     meter.finish();
     eprintln!(
         "History: {} sessions, {} rows.",
@@ -29,17 +39,20 @@ pub(super) fn make(world: &mut World, shape: &HistoryShape, hub: &str) -> Result
     Ok(())
 }
 
-/// Where the history goes.
-///
-/// Counted and dropped, until the store can take rows of any time: then this opens the store, gives
-/// a sink that appends to it, and puts [`History::running`] and the world's groups and users into
-/// its present.
+/// Writes the history, and what the service needs to go on from where it ends.
 async fn write(
     history: History,
-    hub: &Arc<str>,
+    world: &World,
+    config: &Config,
+    store: &Store,
     progress: impl FnMut(Progress),
-) -> Result<Filled, FillError<Infallible>> {
-    fill(history, hub, &Discard, progress).await
+) -> anyhow::Result<Filled> {
+    let keeper = store.try_keep(keeper_settings(config)).await?;
+    let keeper = keeper.context("another process keeps this history")?;
+    let sink = Sink::new(keeper, now());
+    let filled = fill(history, &config.hub.name.as_str().into(), &sink, progress).await?;
+    sink.hand_over(&filled.history, world).await?;
+    Ok(filled)
 }
 
 /// A bar on a terminal, else a line for each month.

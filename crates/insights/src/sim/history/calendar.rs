@@ -158,7 +158,7 @@ impl Season {
         match (date.month(), date.day()) {
             (12, 21..) | (1, ..=6) => Self::Holidays,
             (2, 8..) | (7, 12..) | (8, ..=2) => Self::Exams,
-            (3 | 8 | 9, _) | (4, ..=13) | (10, ..=13) => Self::Break,
+            (3 | 8 | 9, _) | (4 | 10, ..=13) => Self::Break,
             _ => Self::Lectures,
         }
     }

@@ -277,7 +277,7 @@ impl Maker {
         self.send_late(late)?;
         let readings = self.history.readings().into_iter();
         let readings = readings
-            .map(|reading| self.rows.observation(reading))
+            .map(|reading| self.rows.observation(&reading))
             .collect();
         self.send(Chunk::Observations(readings))
     }

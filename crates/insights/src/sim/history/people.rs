@@ -125,7 +125,7 @@ impl Person {
         let mut span = || draw.between(calendar.begin, calendar.until);
         let (one, other) = (span(), span());
         // Half of them were there before the history began.
-        let from = if index % 2 == 0 {
+        let from = if index.is_multiple_of(2) {
             calendar.begin
         } else {
             one.min(other)

@@ -3,12 +3,10 @@
 use super::facts::Teller;
 use super::news::MemberNews;
 use super::presence::Reading;
-use jiff::Timestamp;
 use model::days::UserDay;
 use model::diff::Move;
-use model::fact::{ActiveHour, KeyedFact, ServerKey, StopEvidence, Watch, What};
+use model::fact::{KeyedFact, ServerKey};
 use model::session::Session;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use store::tables::{self, Event, Membership, Observation, RowId};
 
@@ -16,7 +14,6 @@ use store::tables::{self, Event, Membership, Observation, RowId};
 #[derive(Debug)]
 pub(super) struct Rows {
     hub: Arc<str>,
-    kinds: [Arc<str>; 6],
     by_poll: Arc<str>,
     by_hub: Arc<str>,
     joined: Arc<str>,
@@ -28,14 +25,6 @@ impl Rows {
     pub(super) fn new(hub: &Arc<str>) -> Self {
         Self {
             hub: Arc::clone(hub),
-            kinds: [
-                "server-seen".into(),
-                "server-activity".into(),
-                "server-gone".into(),
-                "server-start".into(),
-                "server-stop".into(),
-                "server-died".into(),
-            ],
             by_poll: "poll".into(),
             by_hub: "hub".into(),
             joined: "joined".into(),
@@ -45,42 +34,11 @@ impl Rows {
     }
 
     pub(super) fn event(&self, told: &KeyedFact, teller: Teller) -> Event {
-        let KeyedFact { key, fact } = told;
-        let kind = &self.kinds[kind_of(&fact.what)];
-        let detail = detail_of(&fact.what);
-        let not_before = match &fact.what {
-            What::Gone { last_seen, .. } => Some(*last_seen),
-            What::Seen { started, .. } => Some(*started),
-            _ => None,
-        };
-        let at = fact.at.to_string();
-        let ServerKey { user, server } = key;
-        let id = [
-            "event",
-            &self.hub,
-            kind,
-            &at,
-            user.as_str(),
-            server,
-            &detail,
-        ];
         let source = match teller {
             Teller::Poll => &self.by_poll,
             Teller::Hub => &self.by_hub,
         };
-        Event {
-            id: RowId::of(&id),
-            hub: Arc::clone(&self.hub),
-            at: fact.at,
-            not_before,
-            kind: Arc::clone(kind),
-            user: Some(user.clone()),
-            server: Some(Arc::clone(server)),
-            detail: Some(detail.into()),
-            source: Arc::clone(source),
-            schema: None,
-            schema_version: None,
-        }
+        store::event_of(&self.hub, source, told)
     }
 
     /// `None` while it runs.
@@ -154,7 +112,7 @@ impl Rows {
         }
     }
 
-    pub(super) fn observation(&self, reading: Reading) -> Observation {
+    pub(super) fn observation(&self, reading: &Reading) -> Observation {
         let at = reading.at.to_string();
         let kind = if reading.hour.is_some() {
             "hour"
@@ -175,107 +133,6 @@ impl Rows {
             last: hour.map(|hour| hour.last),
             n: hour.map(|hour| hour.n),
         }
-    }
-}
-
-fn kind_of(what: &What) -> usize {
-    match what {
-        What::Seen { .. } => 0,
-        What::Activity { .. } => 1,
-        What::Gone { .. } => 2,
-        What::Start => 3,
-        What::Stop => 4,
-        What::Died => 5,
-    }
-}
-
-fn detail_of(what: &What) -> String {
-    let mut detail = Detail(String::with_capacity(160));
-    match what {
-        What::Seen {
-            started,
-            options,
-            image,
-        } => {
-            detail.time("started", *started);
-            if let Some(options) = options {
-                detail.json("options", options);
-            }
-            if let Some(image) = image {
-                detail.text("image", image);
-            }
-        }
-        What::Activity { started, hours } => {
-            detail.time("started", *started);
-            detail.hours("active_seconds_by_hour", hours);
-        }
-        What::Gone {
-            started,
-            last_seen,
-            watch,
-            hub_restarted,
-            stop_counted,
-        } => {
-            if let Some(started) = started {
-                detail.time("started", *started);
-            }
-            detail.time("last_seen", *last_seen);
-            detail.text(
-                "watch",
-                match watch {
-                    Watch::Watched => "Watched",
-                    Watch::Unwatched => "Unwatched",
-                },
-            );
-            if let Some(restarted) = hub_restarted {
-                detail.time("hub_restarted", *restarted);
-            }
-            detail.text(
-                "stop_counted",
-                match stop_counted {
-                    StopEvidence::Asked => "Asked",
-                    StopEvidence::NotAsked => "NotAsked",
-                    StopEvidence::Unknown => "Unknown",
-                },
-            );
-        }
-        What::Start | What::Stop | What::Died => {}
-    }
-    detail.finish()
-}
-
-/// A JSON object as text, without a tree of values: a year has millions of them.
-struct Detail(String);
-
-impl Detail {
-    fn json(&mut self, name: &str, value: &str) {
-        self.0.push(if self.0.is_empty() { '{' } else { ',' });
-        // Writing to a string cannot fail, here and below.
-        let _ = write!(self.0, "\"{name}\":{value}");
-    }
-
-    fn text(&mut self, name: &str, value: &str) {
-        let text = serde_json::to_string(value).unwrap_or_default();
-        self.json(name, &text);
-    }
-
-    fn time(&mut self, name: &str, value: Timestamp) {
-        self.json(name, "\"");
-        let _ = write!(self.0, "{value}\"");
-    }
-
-    fn hours(&mut self, name: &str, hours: &[ActiveHour]) {
-        self.json(name, "{");
-        for (index, ActiveHour { hour, seconds }) in hours.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            let _ = write!(self.0, "{comma}\"{hour}\":{seconds}");
-        }
-        self.0.push('}');
-    }
-
-    fn finish(mut self) -> String {
-        self.0.push_str(if self.0.is_empty() { "{}" } else { "}" });
-        self.0
     }
 }
 

@@ -1,0 +1,400 @@
+//! The part of an erasure that happens in `state.db`: all of it in one transaction, before the
+//! history is touched, so that nothing comes back while it is.
+//!
+//! What runs or belongs together now is cut in two. The pseudonym's servers end when they were last
+//! seen and its memberships end now; if the hub still tells of the name, that is a new person, whose
+//! servers and memberships begin a microsecond later. The cut tells anybody who compares both
+//! moments who the pseudonym was: to leave no trace, remove the person from the hub first.
+
+use super::person::{Person, Whose};
+use super::rows::{Cleaner, OldIds};
+use crate::StateError;
+use crate::derive::{self, Hub, user_day_id};
+use crate::state::facts::{self, KeyedFact};
+use crate::state::jobs::Job;
+use crate::state::spool::{Intake, RECENT};
+use crate::state::tombstones::{self, Tombstones, begin_after};
+use crate::state::{keep_setting, present, setting};
+use crate::tables::{Membership, RowId, RowKind, TABLES, TableDef, UserDay};
+use jiff::Timestamp;
+use model::diff::Running;
+use model::fact::{Fact, StopEvidence, Watch, What};
+use model::names::{GroupName, UserName};
+use model::session::{self, Recorded};
+use rusqlite::{Connection, params};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Takes the name out of `state.db` and refuses older rows from now on; gives the pseudonym and
+/// the number of rows that waited.
+pub(super) fn erase(
+    connection: &Connection,
+    hub: &Hub,
+    name: &UserName,
+    now: Timestamp,
+) -> Result<(UserName, usize), StateError> {
+    let pseudonym = pseudonym(connection, &hub.name, name)?;
+    let person = Person::new(name, pseudonym.clone());
+    let running = end_servers(connection, hub, name, now)?;
+    while derive::derive(connection, hub, now)? > 0 {}
+    while derive::recompute_days(connection, hub)? > 0 {}
+    let memberships = end_memberships(connection, hub, &person, now)?;
+    let mut n_rows = 0;
+    for def in TABLES {
+        n_rows += clean_spool(connection, hub, def, &person, now)?;
+    }
+    clean_facts(connection, hub, &person)?;
+    clean_recorded(connection, hub, &person)?;
+    clean_recorded_days(connection, hub, &person)?;
+    tombstones::set(connection, &hub.name, name, now)?;
+    begin_anew(connection, hub, name, running, memberships, now)?;
+    Ok((pseudonym, n_rows))
+}
+
+/// An erasure that a crash cut short goes on under the same pseudonym. It is remembered under the
+/// digest of the name until the erasure is done.
+fn pseudonym(connection: &Connection, hub: &str, name: &UserName) -> Result<UserName, StateError> {
+    let remembered = erasing(connection, hub, name)?;
+    if let Some(pseudonym) = setting(connection, &remembered)? {
+        return Ok(UserName::new(pseudonym));
+    }
+    let pseudonym = format!("erased-{:08x}", rand::random::<u32>());
+    keep_setting(connection, &remembered, &pseudonym)?;
+    Ok(UserName::new(pseudonym))
+}
+
+fn erasing(connection: &Connection, hub: &str, name: &UserName) -> Result<String, StateError> {
+    let digest = tombstones::digest_of(connection, name)?;
+    Ok(format!("erasing/{hub}/{digest}"))
+}
+
+/// Ends what runs when it was last seen, and nobody knows why; gives what runs.
+fn end_servers(
+    connection: &Connection,
+    hub: &Hub,
+    name: &UserName,
+    now: Timestamp,
+) -> Result<Vec<Running>, StateError> {
+    let mut running = present::read_servers(connection, &hub.name)?;
+    running.retain(|running| running.key.user == *name);
+    let poll: Arc<str> = "poll".into();
+    let mut intake = Intake::default();
+    for server in &running {
+        let facts = facts::of_key(connection, &hub.name, &server.key)?;
+        let is_open = session::sessions(&facts)
+            .last()
+            .is_some_and(|last| last.end.is_none());
+        if !is_open {
+            continue;
+        }
+        let gone = What::Gone {
+            started: Some(server.started),
+            last_seen: server.last_seen,
+            watch: Watch::Unwatched,
+            hub_restarted: None,
+            stop_counted: StopEvidence::NotAsked,
+        };
+        let gone = fact(server, now, gone);
+        for fact in server.activity(now).into_iter().chain([gone]) {
+            intake.event(&facts::event_of(&hub.name, &poll, &fact))?;
+        }
+    }
+    intake.write(connection, &hub.name, now)?;
+    Ok(running)
+}
+
+fn fact(server: &Running, at: Timestamp, what: What) -> KeyedFact {
+    KeyedFact {
+        key: server.key.clone(),
+        fact: Fact { at, what },
+    }
+}
+
+/// The person leaves all groups, as far as the hub has told of them; gives which.
+fn end_memberships(
+    connection: &Connection,
+    hub: &Hub,
+    person: &Person,
+    now: Timestamp,
+) -> Result<Vec<GroupName>, StateError> {
+    let mut select = connection
+        .prepare_cached("select grp from present_members where hub = ?1 and user = ?2")?;
+    let groups = select.query_map([&*hub.name, person.name().as_str()], |row| {
+        row.get::<_, String>(0)
+    })?;
+    let groups: Vec<GroupName> = groups
+        .map(|group| group.map(GroupName::new))
+        .collect::<Result<_, _>>()?;
+    let mut intake = Intake::default();
+    for group in &groups {
+        let left = membership(hub, person.pseudonym(), group, now, "left");
+        intake.row(&left, Some(&left.user))?;
+    }
+    intake.write(connection, &hub.name, now)?;
+    Ok(groups)
+}
+
+fn membership(
+    hub: &Hub,
+    user: &UserName,
+    group: &GroupName,
+    at: Timestamp,
+    change: &str,
+) -> Membership {
+    Membership {
+        id: RowId::random(),
+        hub: hub.name.clone(),
+        user: user.clone(),
+        group: group.clone(),
+        at,
+        not_before: Some(at),
+        change: change.into(),
+        reason: Some("person erased".into()),
+    }
+}
+
+/// What the hub still says is news of a new person.
+fn begin_anew(
+    connection: &Connection,
+    hub: &Hub,
+    name: &UserName,
+    running: Vec<Running>,
+    memberships: Vec<GroupName>,
+    now: Timestamp,
+) -> Result<(), StateError> {
+    let at = begin_after(now);
+    let poll: Arc<str> = "poll".into();
+    let mut intake = Intake::default();
+    for server in &running {
+        let seen = What::Seen {
+            started: at,
+            options: server.options.clone(),
+            image: server.image.clone(),
+        };
+        intake.event(&facts::event_of(&hub.name, &poll, &fact(server, at, seen)))?;
+    }
+    for group in &memberships {
+        let joined = membership(hub, name, group, at, "joined");
+        intake.row(&joined, Some(name))?;
+    }
+    intake.write(connection, &hub.name, now)?;
+    if running.is_empty() {
+        return Ok(());
+    }
+    let tombstones = Tombstones::of(connection, &hub.name)?;
+    let servers = present::read_servers(connection, &hub.name)?;
+    let servers = servers
+        .iter()
+        .map(|server| Cow::Owned(tombstones.present(server).into_owned()));
+    present::write_servers(connection, &hub.name, servers)
+}
+
+/// Rows that wait.
+fn clean_spool(
+    connection: &Connection,
+    hub: &Hub,
+    def: &'static TableDef,
+    person: &Person,
+    now: Timestamp,
+) -> Result<usize, StateError> {
+    let recent = now.saturating_sub(RECENT).unwrap_or(Timestamp::MIN);
+    let mut cleaner = Cleaner::new(def, &hub.name, person);
+    let mut select =
+        connection.prepare_cached("select seq, at, row from spool where tbl = ?1 and hub = ?2")?;
+    let mut rows = select.query([def.name, &hub.name])?;
+    let mut cleaned: Vec<(i64, Option<String>)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (seq, at): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let Some(line) = cleaner.line(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?
+        else {
+            continue;
+        };
+        // Rows this old are known by their ids in the history, which are no more. Had it come a
+        // moment later, the row would have been refused.
+        let is_refused =
+            line.whose == Whose::Own && def.kind == RowKind::Final && at < recent.as_microsecond();
+        cleaned.push((seq, (!is_refused).then_some(line.text)));
+    }
+    for (seq, line) in cleaned {
+        match line {
+            Some(line) => connection
+                .prepare_cached(
+                    "update spool set row = ?4 where tbl = ?1 and hub = ?2 and seq = ?3",
+                )?
+                .execute(params![def.name, hub.name, seq, line])?,
+            None => connection
+                .prepare_cached("delete from spool where tbl = ?1 and hub = ?2 and seq = ?3")?
+                .execute(params![def.name, hub.name, seq])?,
+        };
+    }
+    forget_ids(connection, &hub.name, def, &cleaner.old_ids, now)?;
+    Ok(cleaner.n_rows)
+}
+
+/// Ids are made from names: they go, and what only they would have kept out is refused.
+pub(super) fn forget_ids(
+    connection: &Connection,
+    hub: &str,
+    def: &TableDef,
+    old_ids: &OldIds,
+    now: Timestamp,
+) -> Result<(), StateError> {
+    // Revised rows are remembered as `id/revision`; `0` is the character after `/`.
+    let mut delete = connection.prepare_cached(
+        "delete from ids where tbl = ?1 and hub = ?2
+         and (id = ?3 or (id >= ?3 || '/' and id < ?3 || '0'))",
+    )?;
+    for id in old_ids.all() {
+        delete.execute([def.name, hub, id])?;
+    }
+    for id in &old_ids.other {
+        tombstones::set_row(connection, hub, def.name, id, now)?;
+    }
+    Ok(())
+}
+
+/// The person's facts are no longer needed, since no news of them is taken; those of others may
+/// hold the name in what was chosen.
+fn clean_facts(connection: &Connection, hub: &Hub, person: &Person) -> Result<(), StateError> {
+    for table in ["facts", "dirty", "dirty_days"] {
+        connection
+            .prepare_cached(&format!("delete from {table} where hub = ?1 and user = ?2"))?
+            .execute([&*hub.name, person.name().as_str()])?;
+    }
+    let mut select =
+        connection.prepare_cached("select user, server, at, fact from facts where hub = ?1")?;
+    let mut rows = select.query([&*hub.name])?;
+    let mut cleaned: Vec<(String, String, i64, String, String)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let text: String = row.get(3)?;
+        if let Some(clean) = person.without_in_fact(&text, Whose::Other) {
+            cleaned.push((row.get(0)?, row.get(1)?, row.get(2)?, text, clean));
+        }
+    }
+    let mut update = connection.prepare_cached(
+        "update or replace facts set fact = ?6
+         where hub = ?1 and user = ?2 and server = ?3 and at = ?4 and fact = ?5",
+    )?;
+    for (user, server, at, text, clean) in cleaned {
+        update.execute(params![hub.name, user, server, at, text, clean])?;
+    }
+    Ok(())
+}
+
+/// Sessions of days that are not closed yet go on counting, under the pseudonym.
+fn clean_recorded(connection: &Connection, hub: &Hub, person: &Person) -> Result<(), StateError> {
+    let mut select = connection
+        .prepare_cached("select user, server, started, row from recorded where hub = ?1")?;
+    let mut rows = select.query([&*hub.name])?;
+    let mut cleaned: Vec<(String, String, i64, Whose, Recorded)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (user, text): (String, String) = (row.get(0)?, row.get(3)?);
+        let whose = if person.is(&user) {
+            Whose::Own
+        } else {
+            Whose::Other
+        };
+        let mut recorded: Recorded = serde_json::from_str(&text)?;
+        let chosen = &mut recorded.session.options;
+        let without = chosen
+            .as_deref()
+            .and_then(|options| person.without_in_options(options, whose));
+        let is_changed = without.is_some() || whose == Whose::Own;
+        if let Some(without) = without {
+            *chosen = Some(without.into());
+        }
+        let image = &mut recorded.session.image;
+        if let Some(without) = image
+            .as_deref()
+            .and_then(|image| person.without_in_choice(image, whose))
+        {
+            *image = Some(without.into());
+        }
+        if is_changed {
+            cleaned.push((user, row.get(1)?, row.get(2)?, whose, recorded));
+        }
+    }
+    let mut update = connection.prepare_cached(
+        "update or replace recorded set user = ?5, server = ?6, row = ?7
+         where hub = ?1 and user = ?2 and server = ?3 and started = ?4",
+    )?;
+    for (user, server, started, whose, recorded) in cleaned {
+        let row = serde_json::to_string(&recorded)?;
+        let (new_user, new_server) = match whose {
+            Whose::Own => (
+                person.pseudonym().as_str(),
+                if person.is(&server) {
+                    person.pseudonym().as_str()
+                } else {
+                    &server
+                },
+            ),
+            Whose::Other => (user.as_str(), server.as_str()),
+        };
+        update.execute(params![
+            hub.name, user, server, started, new_user, new_server, row
+        ])?;
+    }
+    Ok(())
+}
+
+fn clean_recorded_days(
+    connection: &Connection,
+    hub: &Hub,
+    person: &Person,
+) -> Result<(), StateError> {
+    let mut select = connection
+        .prepare_cached("select day, row from recorded_days where hub = ?1 and user = ?2")?;
+    let days = select.query_map([&*hub.name, person.name().as_str()], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+    })?;
+    let days: Vec<(String, String)> = days.collect::<Result<_, _>>()?;
+    let mut update = connection.prepare_cached(
+        "update recorded_days set user = ?4, row = ?5 where hub = ?1 and user = ?2 and day = ?3",
+    )?;
+    for (day, text) in days {
+        let known: UserDay = serde_json::from_str(&text)?;
+        let pseudonym = person.pseudonym();
+        let row = UserDay {
+            id: user_day_id(&hub.name, pseudonym.as_str(), known.day),
+            user: pseudonym.clone(),
+            ..known
+        };
+        let text = serde_json::to_string(&row)?;
+        let name = person.name().as_str();
+        update.execute(params![hub.name, name, day, pseudonym.as_str(), text])?;
+    }
+    Ok(())
+}
+
+/// The erasure is done: nothing leads from the name to the pseudonym any more, and whoever asked
+/// for it has asked for something that names nobody.
+pub(super) fn finish(
+    connection: &Connection,
+    hub: &str,
+    name: &UserName,
+) -> Result<(), StateError> {
+    connection
+        .prepare_cached("delete from settings where name = ?1")?
+        .execute([erasing(connection, hub, name)?])?;
+    let mut select =
+        connection.prepare_cached("select id, job from jobs where hub = ?1 and ended is null")?;
+    let jobs = select.query_map([hub], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let jobs: Vec<(i64, String)> = jobs.collect::<Result<_, _>>()?;
+    for (id, job) in jobs {
+        if matches!(serde_json::from_str(&job), Ok(Job::Erase { user }) if user == name.as_str()) {
+            connection
+                .prepare_cached("update jobs set job = ?2 where id = ?1")?
+                .execute(params![id, serde_json::to_string(&Job::Vacuum)?])?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the whole file anew and empties the journal; whether no reader was in the way.
+pub(super) fn compact(connection: &Connection) -> Result<bool, StateError> {
+    connection.execute_batch("vacuum")?;
+    let is_busy: i64 =
+        connection.query_row("pragma wal_checkpoint(truncate)", [], |row| row.get(0))?;
+    Ok(is_busy == 0)
+}
