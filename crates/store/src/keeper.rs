@@ -8,6 +8,7 @@ use crate::durable::DurableFolder;
 use crate::flush::Flush;
 use crate::folder::{Folder, FolderError, Lock};
 use crate::history::{History, HistoryError};
+use crate::state::facts;
 use crate::state::jobs::{self, Job};
 use crate::state::present::Present;
 use crate::state::spool::{self, Accepted, Intake};
@@ -242,19 +243,44 @@ impl Keeper {
             self.phase(Phase::Derive);
             self.rebuild_of(Some(late)).await?;
         }
-        let now = self.now();
-        self.repeat(move |connection, hub| derive::derive(connection, hub, now))
-            .await?;
+        self.derive_news().await?;
         self.repeat(derive::close_days).await?;
         self.repeat(derive::recompute_days).await
     }
 
     async fn late_users(&self) -> Result<Vec<model::names::UserName>, StoreError> {
         let hub = Arc::clone(&self.inner.hub.name);
-        let late = move |connection: &rusqlite::Connection| {
-            crate::state::facts::late_users(connection, &hub)
-        };
-        Ok(self.inner.state.read(late).await?)
+        let is_any_late = self
+            .inner
+            .state
+            .read(move |connection| facts::is_any_late(connection, &hub));
+        if !is_any_late.await? {
+            return Ok(Vec::new());
+        }
+        let hub = Arc::clone(&self.inner.hub.name);
+        let begin = move |connection: &rusqlite::Connection| facts::begin_late(connection, &hub);
+        Ok(self.inner.writer.write(begin).await?)
+    }
+
+    /// Looks at as many servers as have news now: under load there are always more.
+    async fn derive_news(&self) -> Result<(), StoreError> {
+        let (inner, now) = (&self.inner, self.now());
+        let name = Arc::clone(&inner.hub.name);
+        let n_dirty = inner
+            .state
+            .read(move |connection| facts::n_dirty(connection, &name));
+        // Twice: the end of a server that no poll ever saw is news about it.
+        let mut n_left = 2 * n_dirty.await?;
+        while n_left > 0 {
+            let hub = inner.hub.clone();
+            let derive =
+                move |connection: &rusqlite::Connection| derive::derive(connection, &hub, now);
+            match inner.writer.write(derive).await? {
+                0 => return Ok(()),
+                n_done => n_left = n_left.saturating_sub(n_done),
+            }
+        }
+        Ok(())
     }
 
     /// Repeats a piece of work, a transaction each, until there is nothing left of it.

@@ -47,10 +47,14 @@ pub(crate) struct Kept {
 }
 
 pub(crate) async fn kept() -> Kept {
+    kept_with(settings("hub")).await
+}
+
+pub(crate) async fn kept_with(settings: KeeperSettings) -> Kept {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(Folder::prepare(folder.path()).unwrap()).unwrap();
     let keeper = store
-        .try_keep(settings("hub"))
+        .try_keep(settings)
         .await
         .unwrap()
         .expect("nobody else keeps it");

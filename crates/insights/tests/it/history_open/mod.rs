@@ -27,6 +27,7 @@ pub(crate) const TESTS: &[crate::Test] = &[
 ];
 
 const SIZE: Size = Size {
+    hubs: &HUBS,
     n_months: 4,
     n_per_month: 40,
 };

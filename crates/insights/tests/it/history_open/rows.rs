@@ -1,4 +1,4 @@
-//! A history of two hubs over some months, put in through the keeper: nulls, names of all kinds,
+//! A history of hubs over some months, put in through the keeper: nulls, names of all kinds,
 //! corrections, news that comes late, a server that runs.
 
 use jiff::civil::date;
@@ -29,9 +29,10 @@ pub(super) const USERS: [&str; 5] = [
 ];
 const SERVER: &str = "gpu-šerver";
 
-/// How many rows.
+/// Which rows.
 #[derive(Clone, Copy)]
 pub(super) struct Size {
+    pub(super) hubs: &'static [&'static str],
     pub(super) n_months: i32,
     pub(super) n_per_month: usize,
 }
@@ -55,7 +56,7 @@ fn at(text: &str) -> Timestamp {
 pub(super) async fn keep(store: &Store, hub: &str) -> Keeper {
     let zone = TimeZone::get("Asia/Kolkata").unwrap();
     let settings = KeeperSettings {
-        commits_per_checkpoint: 2,
+        commits_per_checkpoint: 3,
         ..KeeperSettings::new(hub.into(), zone, now)
     };
     // The process that had it may be about to end.
@@ -67,13 +68,13 @@ pub(super) async fn keep(store: &Store, hub: &str) -> Keeper {
     }
 }
 
-/// Everything of both hubs; the last rows are still in the spool.
+/// Everything of the hubs; the last rows are still in the spool.
 pub(super) async fn fill(store: &Store, size: Size) -> Made {
     let mut made = Made::default();
-    for hub in HUBS {
+    for hub in size.hubs {
         let keeper = keep(store, hub).await;
         let mut door = Door {
-            hub: hub.into(),
+            hub: (*hub).into(),
             intake: Intake::default(),
             made: &mut made,
         };

@@ -73,7 +73,7 @@ pub(super) struct Killed {
 }
 
 /// How long phases last, so that a kill can come anywhere in one.
-#[derive(Default)]
+#[derive(Default, Debug)]
 pub(super) struct Durations(HashMap<&'static str, Duration>);
 
 impl Durations {
