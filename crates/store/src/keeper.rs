@@ -238,7 +238,9 @@ impl Keeper {
         self.phase(Phase::Derive);
         let late = self.late_users().await?;
         if !late.is_empty() {
-            // It reads the history, so that the late rows have to be there.
+            // It corrects closed days, and closing knows only what is at hand: days that are over
+            // are closed before. It reads the history, so that all rows have to be there.
+            self.repeat(derive::close_days).await?;
             self.flush_rows().await?;
             self.phase(Phase::Derive);
             self.rebuild_of(Some(late)).await?;

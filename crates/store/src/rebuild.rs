@@ -231,7 +231,11 @@ impl Found {
             })
             .collect::<Result<_, StateError>>()?;
         if let Users::Named(users) = &self.users {
-            facts::clean_late(connection, &self.hub.name, users.iter())?;
+            let days = match derive::last_closed(connection, &self.hub.name)? {
+                Some(_) => facts::Days::Corrected,
+                None => facts::Days::NoneYet,
+            };
+            facts::clean_late(connection, &self.hub.name, users.iter(), days)?;
         }
         self.write_sessions(connection, &derived, &mut rebuilt)?;
         self.write_days(connection, &derived, &mut rebuilt)?;

@@ -50,6 +50,7 @@ pub(crate) fn close_days(connection: &Connection, hub: &Hub) -> Result<usize, St
     } else {
         let first = Day::of(begin, &hub.zone);
         keep_last_closed(connection, &hub.name, day_before(first))?;
+        facts::ask_again(connection, &hub.name)?;
         first
     };
     let mut n_closed = 0;

@@ -306,7 +306,7 @@ pub(super) fn write(
     connection
         .prepare_cached(
             "insert into dirty (hub, user, server, late) values (?1, ?2, ?3, ?4)
-             on conflict do update set late = case when late in (1, 3) then 1 else ?4 end",
+             on conflict do update set late = case when late in (1, 3, 4) then 1 else ?4 end",
         )?
         .execute(params![hub, user, server, is_late])?;
     if is_late {
@@ -438,12 +438,32 @@ pub(crate) fn clean_late<'a>(
     connection: &Connection,
     hub: &str,
     users: impl IntoIterator<Item = &'a UserName>,
+    days: Days,
 ) -> Result<(), StateError> {
-    let mut delete =
-        connection.prepare_cached("delete from dirty where hub = ?1 and user = ?2 and late = 3")?;
+    let mut clean = connection.prepare_cached(match days {
+        Days::Corrected => "delete from dirty where hub = ?1 and user = ?2 and late = 3",
+        Days::NoneYet => "update dirty set late = 4 where hub = ?1 and user = ?2 and late = 3",
+    })?;
     for user in users {
-        delete.execute([hub, user.as_str()])?;
+        clean.execute([hub, user.as_str()])?;
     }
+    Ok(())
+}
+
+/// What became of the days that late news is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Days {
+    /// They are closed, and right.
+    Corrected,
+    /// No day was ever closed: the history has to be asked again when the first is.
+    NoneYet,
+}
+
+/// Days are closed for the first time, of what is at hand: ask the history about the others.
+pub(crate) fn ask_again(connection: &Connection, hub: &str) -> Result<(), StateError> {
+    connection
+        .prepare_cached("update dirty set late = 1 where hub = ?1 and late = 4")?
+        .execute([hub])?;
     Ok(())
 }
 

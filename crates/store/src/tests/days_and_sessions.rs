@@ -147,6 +147,32 @@ async fn late_news_corrects_a_session_and_the_days_that_were_closed() {
     assert_eq!(revisions, [1, 2]);
 }
 
+/// A session in January, when it is November.
+fn old_session() -> Intake {
+    intake(&[
+        fact("ada", "2026-01-05T10:00:00Z", What::Start),
+        fact("ada", "2026-01-05T12:00:00Z", What::Stop),
+    ])
+}
+
+#[tokio::test]
+async fn days_of_old_news_are_closed_whenever_the_first_poll_comes() {
+    let (first, then) = (kept().await, kept().await);
+    first.keeper.take(old_session()).await.unwrap();
+    first.keeper.flush().await.unwrap();
+    take_look(&first.keeper, look("12:00", &[])).await;
+    first.keeper.flush().await.unwrap();
+
+    then.keeper.take(old_session()).await.unwrap();
+    take_look(&then.keeper, look("12:00", &[])).await;
+
+    for kept in [first, then] {
+        let (sessions, days) = figures(&kept.store).await;
+        assert_eq!(sessions.len(), 1);
+        assert_eq!(days, ["2026-01-05 ada 1 2.000000 None"]);
+    }
+}
+
 #[tokio::test]
 async fn a_start_that_no_poll_ever_saw_ends_when_a_poll_has_looked() {
     let kept = kept().await;

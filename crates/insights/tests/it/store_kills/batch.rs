@@ -12,7 +12,7 @@ use store::{Intake, PresentChange};
 
 pub(super) const HUB: &str = "hub";
 /// Rows in a request beside those of servers.
-const N_LOGINS: usize = 12;
+const N_LOGINS: usize = 4;
 /// Each such request also brings a server and an address of 40 days ago.
 const LATE: u64 = 25;
 

@@ -108,23 +108,11 @@ fn killed_under_load() {
             "some phases are never met: {:?}",
             tally.by_phase
         );
-        let t = Instant::now();
         let mut victim = Victim::start(&store, &log, midnight);
-        let t1 = t.elapsed();
         settle(&mut victim, &mut ledger);
-        let t2 = t.elapsed();
         ledger.check(&mut readers, &store);
-        let t3 = t.elapsed();
         let killed =
             victim.work_until_killed(tally.rarest(), &mut next, &mut durations, &mut random);
-        eprintln!(
-            "start {t1:?} settle {t2:?} check {t3:?} killed {:?} in {:?} for {:?}, {} {:?}",
-            t.elapsed(),
-            killed.phase,
-            tally.rarest(),
-            ledger.n_acknowledged,
-            durations
-        );
         tally.count(killed.phase, killed.in_flight.len());
         for number in killed.answered {
             ledger.acknowledged(&batch::Batch { number, midnight });

@@ -13,8 +13,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use store::Phase;
 
-/// Requests that wait for their answer at any time.
+/// Requests that wait for their answer at most.
 const IN_FLIGHT: usize = 8;
+/// Between two requests: as fast as it goes, most of the time would go into reading millions of
+/// rows after each kill.
+const PACE: Duration = Duration::from_millis(3);
 /// Answers before a kill, so that it comes in the midst of work.
 const N_ANSWERS: usize = 12;
 
@@ -158,15 +161,22 @@ impl Victim {
     ) -> Killed {
         self.say("go");
         let mut kill_at: Option<Instant> = None;
+        let mut send_at = Instant::now();
         loop {
-            while self.in_flight.len() < IN_FLIGHT {
+            let now = Instant::now();
+            if kill_at.is_some_and(|at| at <= now) {
+                return self.kill();
+            }
+            let may_send = self.in_flight.len() < IN_FLIGHT;
+            if may_send && send_at <= now {
                 self.send(*next);
                 *next += 1;
+                send_at = now + PACE;
+                continue;
             }
-            let wait = kill_at.map_or(Duration::from_mins(1), |at| {
-                at.saturating_duration_since(Instant::now())
-            });
-            match self.lines.recv_timeout(wait) {
+            let wake_at = [kill_at, may_send.then_some(send_at)].into_iter().flatten();
+            let wake_at = wake_at.min().unwrap_or(now + Duration::from_mins(1));
+            match self.lines.recv_timeout(wake_at - now) {
                 Ok(text) => {
                     let line = Line::of(&text);
                     if let Line::Phase(phase) = line {
@@ -177,7 +187,7 @@ impl Victim {
                     }
                     self.note(&line);
                 }
-                Err(RecvTimeoutError::Timeout) if kill_at.is_some() => return self.kill(),
+                Err(RecvTimeoutError::Timeout) if may_send || kill_at.is_some() => {}
                 Err(_) => self.gone(),
             }
         }
