@@ -13,7 +13,7 @@ const HUB: &str = HUBS[1];
 /// Few rows of each kind: the folder stays in the repository for ever.
 const SIZE: Size = Size {
     hubs: &[HUB],
-    n_months: 2,
+    n_months: 1,
     n_per_month: 4,
 };
 
@@ -46,8 +46,7 @@ pub(crate) fn write(folder: &Path) {
             std::fs::remove_file(&path).unwrap();
         }
     }
-    let text = serde_json::to_string_pretty(&figures).unwrap();
-    std::fs::write(folder.join(FIGURES), text + "\n").unwrap();
+    std::fs::write(folder.join(FIGURES), format!("{figures}\n")).unwrap();
 }
 
 async fn figures_of(store: &Store) -> Value {

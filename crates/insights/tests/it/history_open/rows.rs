@@ -56,7 +56,7 @@ fn at(text: &str) -> Timestamp {
 pub(super) async fn keep(store: &Store, hub: &str) -> Keeper {
     let zone = TimeZone::get("Asia/Kolkata").unwrap();
     let settings = KeeperSettings {
-        commits_per_checkpoint: 3,
+        commits_per_checkpoint: 4,
         ..KeeperSettings::new(hub.into(), zone, now)
     };
     // The process that had it may be about to end.
@@ -108,8 +108,12 @@ impl Door<'_> {
         self.polled_session();
         self.pass(keeper).await;
         keeper.flush().await.unwrap();
+        // One table is to have more commits than the others: enough for a checkpoint.
+        self.login(0, size.n_per_month);
+        self.pass(keeper).await;
+        keeper.flush().await.unwrap();
         keeper.compact().await.unwrap();
-        self.rows_of(0, size.n_per_month, 0);
+        self.rows_of(0, size.n_per_month + 1, 0);
         self.running_server();
         self.pass(keeper).await;
     }
@@ -143,19 +147,7 @@ impl Door<'_> {
         let time = time(months_ago, index);
         let is_odd = index % 2 == 1;
         let hub = Arc::clone(&self.hub);
-        self.event(&Event {
-            id: self.id("event", months_ago, index),
-            hub: Arc::clone(&hub),
-            at: time,
-            not_before: is_odd.then(|| time - 1.hour()),
-            kind: "login".into(),
-            user: (index % 7 != 6).then(|| user.clone()),
-            server: is_odd.then(|| SERVER.into()),
-            detail: is_odd.then(|| format!(r#"{{"from":"{}\n","n":{index}}}"#, USERS[2]).into()),
-            source: "test".into(),
-            schema: is_odd.then(|| "https://example.org/login".into()),
-            schema_version: None,
-        });
+        self.login(months_ago, index);
         self.put(
             &Membership {
                 id: self.id("membership", months_ago, index),
@@ -206,6 +198,24 @@ impl Door<'_> {
             None,
         );
         self.corrected(months_ago, index, revision);
+    }
+
+    fn login(&mut self, months_ago: i32, index: usize) {
+        let time = time(months_ago, index);
+        let is_odd = index % 2 == 1;
+        self.event(&Event {
+            id: self.id("event", months_ago, index),
+            hub: Arc::clone(&self.hub),
+            at: time,
+            not_before: is_odd.then(|| time - 1.hour()),
+            kind: "login".into(),
+            user: (index % 7 != 6).then(|| USERS[index % USERS.len()].into()),
+            server: is_odd.then(|| SERVER.into()),
+            detail: is_odd.then(|| format!(r#"{{"from":"{}\n","n":{index}}}"#, USERS[2]).into()),
+            source: "test".into(),
+            schema: is_odd.then(|| "https://example.org/login".into()),
+            schema_version: None,
+        });
     }
 
     /// One row of each table whose rows can be corrected.

@@ -162,8 +162,12 @@ impl Victim {
         self.say("go");
         let mut kill_at: Option<Instant> = None;
         let mut send_at = Instant::now();
+        let give_up_at = Instant::now() + Duration::from_mins(2);
         loop {
             let now = Instant::now();
+            if give_up_at <= now {
+                self.gone();
+            }
             if kill_at.is_some_and(|at| at <= now) {
                 return self.kill();
             }
