@@ -1,6 +1,6 @@
 //! Real JupyterHubs of three versions with a real configurable-http-proxy.
 
-use super::{BINARY, Process, block_on, free_port, http, until, variable};
+use super::{BINARY, NO_HISTORY, Process, block_on, free_port, http, until, variable};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -51,7 +51,10 @@ impl Default for ManagedService {
     fn default() -> Self {
         Self {
             arguments: Vec::new(),
-            environment: json!({"JUPYTERHUB_INSIGHTS__HUB__INTERVAL_SECONDS": "1"}),
+            environment: json!({
+                "JUPYTERHUB_INSIGHTS__HUB__INTERVAL_SECONDS": "1",
+                NO_HISTORY.0: NO_HISTORY.1,
+            }),
         }
     }
 }
