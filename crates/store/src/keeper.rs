@@ -8,6 +8,7 @@ use crate::durable::DurableFolder;
 use crate::flush::Flush;
 use crate::folder::{Folder, FolderError, Lock};
 use crate::history::{History, HistoryError};
+use crate::state::facts;
 use crate::state::jobs::{self, Job};
 use crate::state::present::Present;
 use crate::state::spool::{self, Accepted, Intake};
@@ -19,7 +20,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, MutexGuard, Notify};
 use tracing::{error, info, warn};
 
 /// Rows in the spool that are flushed without waiting for the interval.
@@ -40,10 +41,28 @@ pub struct KeeperSettings {
     pub retention: Retention,
     /// Between two flushes.
     pub flush_interval: Duration,
+    /// Commits of a table after which a checkpoint is written: what a reader has to replay at most.
+    pub commits_per_checkpoint: u64,
     /// Tells the time.
     pub clock: fn() -> Timestamp,
-    /// Hears what the keeper does, for tests that interrupt it.
+    /// Hears what the keeper does, for tests that interrupt it. The last phase that it heard of is
+    /// what the keeper is at.
     pub observer: Option<Arc<dyn Fn(Phase) + Send + Sync>>,
+}
+
+impl KeeperSettings {
+    /// For a hub and its time zone, with what suits most hubs.
+    pub fn new(hub: Arc<str>, zone: TimeZone, clock: fn() -> Timestamp) -> Self {
+        Self {
+            hub,
+            zone,
+            retention: Retention::default(),
+            flush_interval: Duration::from_secs(60),
+            commits_per_checkpoint: 50,
+            clock,
+            observer: None,
+        }
+    }
 }
 
 /// What the keeper is doing.
@@ -80,6 +99,19 @@ struct Inner {
     turn: Mutex<()>,
     news: Notify,
     _lock: Lock,
+}
+
+/// Held by whoever works on the history; the keeper is idle again when it is given back.
+struct Turn<'a> {
+    keeper: &'a Keeper,
+    // Given back after `drop` said so.
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.keeper.phase(Phase::Idle);
+    }
 }
 
 impl Keeper {
@@ -178,7 +210,7 @@ impl Keeper {
     /// Writes rows of one table straight into the history, in one commit; for large amounts whose
     /// ids are known to be new.
     pub async fn append_bulk<R: Row>(&self, rows: &[R]) -> Result<(), StoreError> {
-        let _turn = self.inner.turn.lock().await;
+        let _turn = self.turn().await;
         let mut table = self.inner.history.table_to_write(R::TABLE).await?;
         let batch = batch_of(rows).map_err(|error| HistoryError::rows(R::TABLE, error))?;
         Ok(table.append_unnumbered(vec![batch]).await?)
@@ -196,7 +228,7 @@ impl Keeper {
 
     /// Derives what is new and moves everything that waits into the history.
     pub async fn flush(&self) -> Result<usize, StoreError> {
-        let _turn = self.inner.turn.lock().await;
+        let _turn = self.turn().await;
         self.derive().await?;
         self.flush_rows().await
     }
@@ -211,19 +243,44 @@ impl Keeper {
             self.phase(Phase::Derive);
             self.rebuild_of(Some(late)).await?;
         }
-        let now = self.now();
-        self.repeat(move |connection, hub| derive::derive(connection, hub, now))
-            .await?;
+        self.derive_news().await?;
         self.repeat(derive::close_days).await?;
         self.repeat(derive::recompute_days).await
     }
 
     async fn late_users(&self) -> Result<Vec<model::names::UserName>, StoreError> {
         let hub = Arc::clone(&self.inner.hub.name);
-        let late = move |connection: &rusqlite::Connection| {
-            crate::state::facts::late_users(connection, &hub)
-        };
-        Ok(self.inner.state.read(late).await?)
+        let is_any_late = self
+            .inner
+            .state
+            .read(move |connection| facts::is_any_late(connection, &hub));
+        if !is_any_late.await? {
+            return Ok(Vec::new());
+        }
+        let hub = Arc::clone(&self.inner.hub.name);
+        let begin = move |connection: &rusqlite::Connection| facts::begin_late(connection, &hub);
+        Ok(self.inner.writer.write(begin).await?)
+    }
+
+    /// Looks at as many servers as have news now: under load there are always more.
+    async fn derive_news(&self) -> Result<(), StoreError> {
+        let (inner, now) = (&self.inner, self.now());
+        let name = Arc::clone(&inner.hub.name);
+        let n_dirty = inner
+            .state
+            .read(move |connection| facts::n_dirty(connection, &name));
+        // Twice: the end of a server that no poll ever saw is news about it.
+        let mut n_left = 2 * n_dirty.await?;
+        while n_left > 0 {
+            let hub = inner.hub.clone();
+            let derive =
+                move |connection: &rusqlite::Connection| derive::derive(connection, &hub, now);
+            match inner.writer.write(derive).await? {
+                0 => return Ok(()),
+                n_done => n_left = n_left.saturating_sub(n_done),
+            }
+        }
+        Ok(())
     }
 
     /// Repeats a piece of work, a transaction each, until there is nothing left of it.
@@ -272,9 +329,14 @@ impl Keeper {
         // Another hub's service may be at it.
         if let Some(_lock) = self.inner.folder.try_lock_tables()? {
             self.phase(Phase::Checkpoint);
-            done.n_checkpoints = upkeep::checkpoint(&self.inner.history).await?;
+            done.n_checkpoints = self.checkpoint().await?;
         }
         Ok(done)
+    }
+
+    async fn checkpoint(&self) -> Result<usize, StoreError> {
+        let inner = &self.inner;
+        Ok(upkeep::checkpoint(&inner.history, inner.settings.commits_per_checkpoint).await?)
     }
 
     /// Removes what is past its time and what no reader needs any more.
@@ -304,19 +366,19 @@ impl Keeper {
 
     /// Merges small files and outdated revisions everywhere.
     pub async fn compact(&self) -> Result<Upkeep, StoreError> {
-        let _turn = self.inner.turn.lock().await;
+        let _turn = self.turn().await;
         self.tidy(Thoroughness::Everything).await
     }
 
     /// Removes what is past its time and what no reader needs any more.
     pub async fn vacuum(&self) -> Result<Upkeep, StoreError> {
-        let _turn = self.inner.turn.lock().await;
+        let _turn = self.turn().await;
         self.clear(Age::ORDINARY).await
     }
 
     /// Derives sessions and days again from all events; gives what differed.
     pub async fn rebuild(&self) -> Result<Rebuilt, StoreError> {
-        let _turn = self.inner.turn.lock().await;
+        let _turn = self.turn().await;
         self.derive().await?;
         self.flush_rows().await?;
         let rebuilt = self.rebuild_of(None).await?;
@@ -342,7 +404,7 @@ impl Keeper {
 
     /// Removes a person's name everywhere; their rows stay under a pseudonym.
     pub async fn erase(&self, user: &str) -> Result<Erased, StoreError> {
-        let _turn = self.inner.turn.lock().await;
+        let _turn = self.turn().await;
         self.derive().await?;
         self.flush_rows().await?;
         let inner = &self.inner;
@@ -391,16 +453,15 @@ impl Keeper {
         if is_due {
             rounds.flushed = now;
             self.flush().await?;
-            let _turn = self.inner.turn.lock().await;
+            let _turn = self.turn().await;
             self.tidy(Thoroughness::AsNeeded).await?;
         }
         let since = now.duration_since(rounds.cleared);
         if since >= ROUND_INTERVAL || since.is_negative() {
             rounds.cleared = now;
-            let _turn = self.inner.turn.lock().await;
+            let _turn = self.turn().await;
             self.clear(Age::ORDINARY).await?;
         }
-        self.phase(Phase::Idle);
         rounds.succeeded();
         Ok(())
     }
@@ -454,6 +515,13 @@ impl Keeper {
 
     fn now(&self) -> Timestamp {
         (self.inner.settings.clock)()
+    }
+
+    async fn turn(&self) -> Turn<'_> {
+        Turn {
+            _turn: self.inner.turn.lock().await,
+            keeper: self,
+        }
     }
 
     fn phase(&self, phase: Phase) {

@@ -238,7 +238,8 @@ impl Found {
         Ok(rebuilt)
     }
 
-    /// Facts that ordinary news may still need.
+    /// Facts that ordinary news may still need. A server with news that came since the history was
+    /// read stays to be looked at.
     fn keep_at_hand(
         &self,
         connection: &Connection,
@@ -246,7 +247,6 @@ impl Found {
         facts: &[Fact],
     ) -> Result<(), StateError> {
         let recent = self.now.saturating_sub(AT_HAND).unwrap_or(Timestamp::MIN);
-        facts::clean(connection, &self.hub.name, key)?;
         let sessions = session::sessions(facts);
         let first_kept = sessions
             .iter()

@@ -30,8 +30,6 @@ const FILES_AT_ONCE: usize = 16;
 const SMALL_BYTES: u64 = 64 << 10;
 /// Files of this size are not merged any more.
 const LARGE_BYTES: u64 = 48 << 20;
-/// Commits after which a checkpoint is written: what a reader then has to replay at most.
-const COMMITS_PER_CHECKPOINT: u64 = 50;
 
 /// How thoroughly files are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,15 +191,16 @@ fn newest_revisions(batch: &RecordBatch) -> Result<RecordBatch, arrow::error::Ar
     filter_record_batch(batch, &is_newest)
 }
 
-/// Writes a checkpoint of each table that has had many commits since the last one; gives how many.
-pub(crate) async fn checkpoint(history: &History) -> Result<usize, HistoryError> {
+/// Writes a checkpoint of each table that has had this many commits since the last one; gives how
+/// many.
+pub(crate) async fn checkpoint(history: &History, n_commits: u64) -> Result<usize, HistoryError> {
     let mut n_checkpoints = 0;
     for def in TABLES {
         let Some(table) = history.table(def).await? else {
             continue;
         };
         let since = table.version().saturating_sub(table.last_checkpoint()?);
-        if since >= COMMITS_PER_CHECKPOINT {
+        if since >= n_commits {
             table.checkpoint().await?;
             n_checkpoints += 1;
         }

@@ -24,13 +24,11 @@ pub(super) const TURNS: usize = 4;
 
 /// How this hub's history is kept.
 pub fn keeper_settings(config: &Config) -> KeeperSettings {
+    let hub = config.hub.name.as_str().into();
     KeeperSettings {
-        hub: config.hub.name.as_str().into(),
-        zone: config.hub.time_zone(),
         retention: retention(&config.retention),
         flush_interval: config.store.flush_interval(),
-        clock: now,
-        observer: None,
+        ..KeeperSettings::new(hub, config.hub.time_zone(), now)
     }
 }
 

@@ -12,6 +12,7 @@ mod command_line;
 mod docs;
 mod exposition;
 mod fixtures;
+mod history_open;
 mod hub_contract;
 mod internal_ssl;
 mod kills;
@@ -19,6 +20,7 @@ mod prometheus;
 mod real_hub;
 mod slugs;
 mod stopping;
+mod store_kills;
 mod supervision;
 mod support;
 mod walk;
@@ -37,23 +39,45 @@ const MODULES: &[(&str, &[Test])] = &[
     ("docs", docs::TESTS),
     ("exposition", exposition::TESTS),
     ("fixtures", fixtures::TESTS),
+    ("history_open", history_open::TESTS),
     ("hub_contract", hub_contract::TESTS),
     ("internal_ssl", internal_ssl::TESTS),
     ("kills", kills::TESTS),
     ("prometheus", prometheus::TESTS),
     ("real_hub", real_hub::TESTS),
     ("slugs", slugs::TESTS),
+    ("store_kills", store_kills::TESTS),
     ("stopping", stopping::TESTS),
     ("supervision", supervision::TESTS),
     ("walk", walk::TESTS),
 ];
 
+/// What `./test --soak` runs, and nothing else: the same code as in [`MODULES`], for longer.
+const LONG: &[(&str, &[Test])] = &[("store_kills", store_kills::TESTS)];
+
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["--store-writer", folder, midnight] => {
+            store_kills::run_writer(folder.as_ref(), midnight.parse().unwrap());
+        }
+        ["--store-fixture", folder] => history_open::write_fixture(folder.as_ref()),
+        _ => run_tests(),
+    }
+}
+
+fn run_tests() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut arguments = Arguments::from_args();
     // Tests mostly wait for servers; more threads than cores would let real hubs time out.
     arguments.test_threads.get_or_insert(3);
-    let trials = MODULES.iter().flat_map(|(module, tests)| {
+    let modules = if support::variable("INSIGHTS_SOAK").is_some() {
+        LONG
+    } else {
+        MODULES
+    };
+    let trials = modules.iter().flat_map(|(module, tests)| {
         tests.iter().map(move |&(name, test)| {
             let name = format!("{module}::{name}");
             Trial::test(name.clone(), move || timed(&name, test))

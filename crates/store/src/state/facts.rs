@@ -306,7 +306,7 @@ pub(super) fn write(
     connection
         .prepare_cached(
             "insert into dirty (hub, user, server, late) values (?1, ?2, ?3, ?4)
-             on conflict do update set late = case when late = 1 then 1 else ?4 end",
+             on conflict do update set late = case when late in (1, 3) then 1 else ?4 end",
         )?
         .execute(params![hub, user, server, is_late])?;
     if is_late {
@@ -405,10 +405,29 @@ pub(crate) fn dirty(
     keys(select.query(params![hub, limit])?)
 }
 
-/// Users with news that is older than what is at hand.
-pub(crate) fn late_users(connection: &Connection, hub: &str) -> Result<Vec<UserName>, StateError> {
+/// Servers to look at again.
+pub(crate) fn n_dirty(connection: &Connection, hub: &str) -> Result<usize, StateError> {
+    let mut count =
+        connection.prepare_cached("select count(*) from dirty where hub = ?1 and late = 0")?;
+    let n_dirty: i64 = count.query_row([hub], |row| row.get(0))?;
+    Ok(usize::try_from(n_dirty).unwrap_or_default())
+}
+
+/// Whether there is news that is older than what is at hand.
+pub(crate) fn is_any_late(connection: &Connection, hub: &str) -> Result<bool, StateError> {
+    let mut select = connection
+        .prepare_cached("select exists (select 1 from dirty where hub = ?1 and late in (1, 3))")?;
+    Ok(select.query_row([hub], |row| row.get(0))?)
+}
+
+/// Users with news that is older than what is at hand, about whom the history is asked from now
+/// on. What comes while it is asked is late again.
+pub(crate) fn begin_late(connection: &Connection, hub: &str) -> Result<Vec<UserName>, StateError> {
+    connection
+        .prepare_cached("update dirty set late = 3 where hub = ?1 and late = 1")?
+        .execute([hub])?;
     let mut select =
-        connection.prepare_cached("select distinct user from dirty where hub = ?1 and late = 1")?;
+        connection.prepare_cached("select distinct user from dirty where hub = ?1 and late = 3")?;
     let users = select.query_map([hub], |row| row.get::<_, String>(0))?;
     let users: Result<Vec<UserName>, _> = users.map(|user| user.map(UserName::new)).collect();
     Ok(users?)
@@ -421,7 +440,7 @@ pub(crate) fn clean_late<'a>(
     users: impl IntoIterator<Item = &'a UserName>,
 ) -> Result<(), StateError> {
     let mut delete =
-        connection.prepare_cached("delete from dirty where hub = ?1 and user = ?2 and late = 1")?;
+        connection.prepare_cached("delete from dirty where hub = ?1 and user = ?2 and late = 3")?;
     for user in users {
         delete.execute([hub, user.as_str()])?;
     }

@@ -55,7 +55,7 @@ create table facts (
 ) without rowid;
 
 -- Servers with facts that were not looked at yet. `late`: 0 no, 1 older than what `facts` keeps,
--- 2 waiting for the next look at what runs.
+-- 2 waiting for the next look at what runs, 3 the history is being asked.
 create table dirty (
     hub text not null,
     user text not null,

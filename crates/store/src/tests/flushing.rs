@@ -1,8 +1,10 @@
 //! Rows on their way from the spool into the history.
 
 use super::*;
+use crate::Phase;
 use crate::tables::{Event, Session};
 use crate::upkeep::{self, Age, Thoroughness};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 #[tokio::test]
 async fn rows_are_in_the_history_after_a_flush_and_only_once() {
@@ -104,6 +106,113 @@ async fn a_second_process_waits_until_the_first_is_gone() {
     keep_when_free(&other).await;
 }
 
+/// A client that sends the next row as soon as one is taken, each about another server, until it
+/// is told to stop or has had enough; gives how many it sent.
+async fn send_on_and_on(keeper: Keeper, stop: Arc<AtomicBool>) -> usize {
+    const ENOUGH: usize = 3_000;
+    for number in 0..ENOUGH {
+        if stop.load(Ordering::SeqCst) {
+            return number;
+        }
+        let user = format!("user{number}");
+        let facts = [
+            fact(&user, "09:00", What::Start),
+            fact(&user, "10:00", What::Stop),
+        ];
+        keeper.take(intake(&facts)).await.unwrap();
+    }
+    ENOUGH
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flush_ends_however_fast_rows_come() {
+    let kept = kept().await;
+    kept.keeper
+        .take(intake(&[fact("ada", "09:00", What::Start)]))
+        .await
+        .unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let client = tokio::spawn(send_on_and_on(kept.keeper.clone(), Arc::clone(&stop)));
+    kept.keeper.flush().await.unwrap();
+    stop.store(true, Ordering::SeqCst);
+    let n_sent = client.await.unwrap();
+    assert!(
+        n_sent < 3_000,
+        "the flush ended only when nothing came any more"
+    );
+    kept.keeper.flush().await.unwrap();
+    assert_eq!(kept.rows::<Event>().await.len(), 1 + 2 * n_sent);
+    assert_eq!(kept.rows::<Session>().await.len(), n_sent);
+}
+
+/// The keeper, for an observer that is made before it.
+type Later = Arc<std::sync::OnceLock<Keeper>>;
+
+/// Takes facts while the keeper derives, after it has flushed what is late and before it asks the
+/// history about it.
+fn take_while_late_news_is_derived(keeper: &Later, facts: Vec<KeyedFact>) -> KeeperSettings {
+    let keeper = Arc::clone(keeper);
+    let facts = std::sync::Mutex::new(Some(facts));
+    let n_flushes = AtomicUsize::new(0);
+    let observer = move |phase| {
+        if phase == Phase::Flush {
+            n_flushes.fetch_add(1, Ordering::SeqCst);
+        }
+        let is_now = phase == Phase::Derive && n_flushes.load(Ordering::SeqCst) == 1;
+        if let Some(facts) = facts.lock().unwrap().take_if(|_| is_now) {
+            let keeper = keeper.get().unwrap().clone();
+            let taking = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build();
+                let taken = keeper.take(intake(&facts));
+                runtime.unwrap().block_on(taken).unwrap();
+            });
+            taking.join().unwrap();
+        }
+    };
+    KeeperSettings {
+        observer: Some(Arc::new(observer)),
+        ..settings("hub")
+    }
+}
+
+#[tokio::test]
+async fn late_news_that_comes_while_late_news_is_derived_gives_sessions_too() {
+    let start_and_stop = |user: &str, day: &str| {
+        [
+            fact(user, &format!("{day}T10:00:00Z"), What::Start),
+            fact(user, &format!("{day}T11:00:00Z"), What::Stop),
+        ]
+    };
+    let meanwhile = [
+        start_and_stop("ada", "2026-01-06"),
+        start_and_stop("ada", "2026-11-20"),
+    ];
+    let later = Later::default();
+    let settings = take_while_late_news_is_derived(&later, meanwhile.concat());
+    let kept = kept_with(settings).await;
+    later.set(kept.keeper.clone()).ok().unwrap();
+    kept.keeper
+        .take(intake(&start_and_stop("ada", "2026-01-05")))
+        .await
+        .unwrap();
+    kept.keeper.flush().await.unwrap();
+    kept.keeper.flush().await.unwrap();
+    let started: Vec<String> = kept
+        .rows::<Session>()
+        .await
+        .iter()
+        .map(|session| session.started.to_string())
+        .collect();
+    assert_eq!(
+        started,
+        [
+            "2026-01-05T10:00:00Z",
+            "2026-01-06T10:00:00Z",
+            "2026-11-20T10:00:00Z"
+        ]
+    );
+}
+
 #[tokio::test]
 async fn merging_and_removing_files_changes_no_row() {
     let kept = kept().await;
@@ -132,7 +241,7 @@ async fn merging_and_removing_files_changes_no_row() {
         .unwrap();
     assert_eq!(table.files().await.unwrap().len(), 1);
     assert_eq!(
-        upkeep::checkpoint(&history).await.unwrap(),
+        upkeep::checkpoint(&history, 50).await.unwrap(),
         0,
         "too few commits yet"
     );

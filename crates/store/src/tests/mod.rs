@@ -8,13 +8,12 @@ mod verifying;
 
 use crate::state::spool::Intake;
 use crate::tables::{Row, rows_of};
-use crate::{Folder, Keeper, KeeperSettings, Retention, Store, event_of};
+use crate::{Folder, Keeper, KeeperSettings, Store, event_of};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use model::fact::{Fact, KeyedFact, ServerKey, StopEvidence, Watch, What};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 /// The time that keepers are told; each test has its own thread and so its own runtime, but the
 /// clock is one: tests that turn it say to what.
@@ -46,14 +45,7 @@ fn clock() -> Timestamp {
 }
 
 pub(crate) fn settings(hub: &str) -> KeeperSettings {
-    KeeperSettings {
-        hub: hub.into(),
-        zone: TimeZone::get("Europe/Berlin").unwrap(),
-        retention: Retention::default(),
-        flush_interval: Duration::from_mins(1),
-        clock,
-        observer: None,
-    }
+    KeeperSettings::new(hub.into(), TimeZone::get("Europe/Berlin").unwrap(), clock)
 }
 
 /// A folder with a keeper.
@@ -64,10 +56,14 @@ pub(crate) struct Kept {
 }
 
 pub(crate) async fn kept() -> Kept {
+    kept_with(settings("hub")).await
+}
+
+pub(crate) async fn kept_with(settings: KeeperSettings) -> Kept {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(Folder::prepare(folder.path()).unwrap()).unwrap();
     let keeper = store
-        .try_keep(settings("hub"))
+        .try_keep(settings)
         .await
         .unwrap()
         .expect("nobody else keeps it");

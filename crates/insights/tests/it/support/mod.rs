@@ -2,6 +2,7 @@
 //! output kept for when a test fails.
 
 mod hub;
+mod other_readers;
 mod process;
 mod prometheus;
 mod python;
@@ -12,6 +13,7 @@ pub(crate) use hub::{
     ADMIN_TOKEN, HubOptions, METRICS_TOKEN, ManagedService, NAMES_TOKEN, NEWEST_NAMESPACE,
     READER_TOKEN, RealHub, newest_hub, stop_shared_servers, tools,
 };
+pub(crate) use other_readers::OtherReaders;
 pub(crate) use process::{Process, free_port};
 pub(crate) use prometheus::{Prometheus, ScrapeJob, StaticExporter};
 pub(crate) use python::python;
