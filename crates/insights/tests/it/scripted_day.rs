@@ -613,7 +613,8 @@ impl Day {
         let shown = lines(&rows);
         assert_eq!(rows.len(), self.ended.len(), "sessions:\n{shown}");
         for (row, ended) in rows.iter().zip(&self.ended) {
-            let what = format!("{:?} of {}\n{shown}", ended.key, ended.run.started);
+            let run = ended.run.started;
+            let what = format!("{:?} of {run}\n{shown}", ended.key);
             assert_eq!(key_of(row), ended.key, "{what}");
             assert_eq!(time(&row["started"]), ended.run.started, "{what}");
             assert_eq!(row["end_reason"], ended.reason, "{what}");
