@@ -254,7 +254,7 @@ impl Door<'_> {
             key,
             fact: Fact { at, what },
         };
-        let event = event_of(&self.hub, &fact);
+        let event = event_of(&self.hub, &"poll".into(), &fact);
         self.event(&event);
     }
 
