@@ -494,6 +494,10 @@ impl Day {
     }
 
     #[track_caller]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the ending is complete afterwards"
+    )]
     fn gone(&self, ending: Ending) -> Ending {
         self.hub_misses(ending.key);
         let gone = match self.service {
