@@ -253,6 +253,7 @@ impl Day {
         let path = self.folder.path().join("store");
         let settings = [
             format!("store.path={}", path.display()),
+            "store.keep=always".to_owned(),
             "store.flush_interval_seconds=5".to_owned(),
             format!("hub.name={HUB_NAME}"),
             format!("hub.timezone={ZONE}"),
