@@ -17,6 +17,7 @@ mod internal_ssl;
 mod kills;
 mod prometheus;
 mod real_hub;
+mod scripted_day;
 mod slugs;
 mod stopping;
 mod supervision;
@@ -42,6 +43,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("kills", kills::TESTS),
     ("prometheus", prometheus::TESTS),
     ("real_hub", real_hub::TESTS),
+    ("scripted_day", scripted_day::TESTS),
     ("slugs", slugs::TESTS),
     ("stopping", stopping::TESTS),
     ("supervision", supervision::TESTS),

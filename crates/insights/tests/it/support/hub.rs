@@ -137,7 +137,7 @@ impl RealHub {
     }
 
     /// Starts the hub again with the same ports and database, as a service manager would after
-    /// its death.
+    /// its death. One that still runs is stopped.
     pub(crate) fn start_again(mut self) -> Self {
         self.process.stop();
         let again = Self::start_in(self.options.clone(), self.ports, self.folder.clone());
@@ -181,6 +181,12 @@ impl RealHub {
             );
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Sets a variable of the hub's configuration from its next start on.
+    pub(crate) fn set_next(&mut self, name: &'static str, value: String) {
+        self.options.variables.retain(|(known, _)| *known != name);
+        self.options.variables.push((name, value));
     }
 
     /// Everything that hub, proxy and managed service wrote.
