@@ -129,7 +129,8 @@ async fn without_the_scope_everything_but_the_numbers_is_read() {
 #[tokio::test]
 async fn a_hub_that_fails_and_then_tells_of_servers_is_asked_for_numbers() {
     let scopes = ROLE_SCOPES.iter().copied();
-    let scopes: Vec<&str> = scopes.filter(|scope| !scope.ends_with(":groups")).collect();
+    let hidden = ["list:groups", "read:groups"];
+    let scopes: Vec<&str> = scopes.filter(|scope| !hidden.contains(scope)).collect();
     let mut polled = Polled::new(&scopes).await;
     let (turn, round) = polled.turn().await;
     assert!(round.has_failed());

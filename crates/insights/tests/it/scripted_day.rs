@@ -97,10 +97,8 @@ fn long_day() {
     day.start_hub(Cleanup::Yes);
     day.service_has_seen_everything();
 
-    // This one stops its servers as it goes.
-    let endings = [day.going_to_end(ADA)];
+    let endings = [day.stop_with_hub(ADA)];
     day.start_hub(Cleanup::Yes);
-    day.hub_misses(ADA);
     day.service_sees(endings, "hub restart");
 
     day.start_servers(&[(ADA, json!({"profile": "small"}))]);
@@ -357,7 +355,7 @@ impl Day {
 
     #[track_caller]
     fn start_service(&mut self) {
-        let is_first = self.service_started <= self.begun || self.members.is_empty();
+        let is_first = self.members.is_empty();
         self.service_started = now();
         let settings = self.settings();
         let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
@@ -492,6 +490,15 @@ impl Day {
         let ending = self.going_to_end(key);
         kill(self.running[&key].pid, Signal::SIGKILL).unwrap();
         ending
+    }
+
+    /// Stops a hub that stops its servers as it goes.
+    #[track_caller]
+    fn stop_with_hub(&mut self, key: Key) -> Ending {
+        let ending = self.going_to_end(key);
+        self.hub.as_mut().unwrap().process.stop();
+        let gone = now().checked_add(ON_THE_WAY).unwrap();
+        Ending { gone, ..ending }
     }
 
     #[track_caller]
