@@ -57,7 +57,7 @@ impl KeeperSettings {
             hub,
             zone,
             retention: Retention::default(),
-            flush_interval: Duration::from_secs(60),
+            flush_interval: Duration::from_mins(1),
             commits_per_checkpoint: 50,
             clock,
             observer: None,

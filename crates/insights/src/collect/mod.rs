@@ -215,10 +215,11 @@ impl Collector {
         let mut stops: StopCredit = self.kept.stops.clone();
         let counter = numbers.and_then(|numbers| numbers.stops);
         let evidence = stops.advance(counter, hub_started, n_gone(before, &read.value));
+        let last_poll = self.kept.servers.as_ref().map(|servers| servers.at);
         let look = Look {
             at: whole_micros(read.at),
             watch_limit: self.watch_limit,
-            hub_started,
+            hub_started: self.kept.stops.hub_started(hub_started, last_poll),
             stops: evidence,
             zone: self.zone.clone(),
         };

@@ -238,9 +238,11 @@ impl Poller {
         }
     }
 
-    /// The hub's own metrics. A hub that just failed is not asked for them, too.
+    /// The hub's own metrics. A hub that just failed is not asked for them, too, unless it has
+    /// answered since: they alone tell of a restart, after which servers may be missing, and a hub
+    /// that is just starting often fails and answers within one turn.
     async fn read_numbers(&mut self, round: &mut Round) -> Option<Dated<HubNumbers>> {
-        if round.has_failed() {
+        if round.has_failed() && self.own.last_error(Data::Servers).is_some() {
             return None;
         }
         let started = Instant::now();

@@ -127,6 +127,18 @@ async fn without_the_scope_everything_but_the_numbers_is_read() {
 }
 
 #[tokio::test]
+async fn a_hub_that_fails_and_then_tells_of_servers_is_asked_for_numbers() {
+    let scopes = ROLE_SCOPES.iter().copied();
+    let hidden = ["list:groups", "read:groups"];
+    let scopes: Vec<&str> = scopes.filter(|scope| !hidden.contains(scope)).collect();
+    let mut polled = Polled::new(&scopes).await;
+    let (turn, round) = polled.turn().await;
+    assert!(round.has_failed());
+    assert!(turn.snapshot.servers.is_some());
+    assert!(turn.numbers.is_some());
+}
+
+#[tokio::test]
 async fn a_hub_that_fails_is_not_asked_for_numbers() {
     let mut polled = Polled::new(&ROLE_SCOPES).await;
     polled.sim.world_mut().remove_token("t");

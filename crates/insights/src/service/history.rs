@@ -69,6 +69,8 @@ pub(super) fn task(
                 while let Some(turn) = turns.recv().await {
                     collector.take(&turn).await;
                 }
+                // The poller stops at once; the keeper has the last rows to move before it does.
+                std::future::pending::<()>().await;
             };
             tokio::select! {
                 () = keeper.run(stopping.cancelled_owned()) => {}

@@ -1,7 +1,7 @@
 //! Hubs and services that are killed, and what the next ones find.
 
 use crate::support::{
-    BINARY, HubOptions, METRICS_TOKEN, Process, RealHub, free_port, scrape, until,
+    BINARY, HubOptions, METRICS_TOKEN, NO_HISTORY, Process, RealHub, free_port, scrape, until,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -103,6 +103,7 @@ fn killed_while_waiting() {
         .args(["-c", "\"$0\" serve & echo \"pid $!\"; wait", BINARY])
         .env_clear()
         .env("JUPYTERHUB_SERVICE_NAME", "insights")
+        .envs([NO_HISTORY])
         .env("JPY_API_TOKEN", "t")
         .env("JUPYTERHUB_API_TOKEN", "t")
         .env("JUPYTERHUB_API_URL", "http://127.0.0.1:9/hub/api")

@@ -18,6 +18,7 @@ mod internal_ssl;
 mod kills;
 mod prometheus;
 mod real_hub;
+mod scripted_day;
 mod slugs;
 mod stopping;
 mod store_kills;
@@ -45,6 +46,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("kills", kills::TESTS),
     ("prometheus", prometheus::TESTS),
     ("real_hub", real_hub::TESTS),
+    ("scripted_day", scripted_day::TESTS),
     ("slugs", slugs::TESTS),
     ("store_kills", store_kills::TESTS),
     ("stopping", stopping::TESTS),

@@ -1,7 +1,7 @@
 //! How the service ends: not ready, no new connections, open requests finished, within 5 s.
 
 use crate::support::{
-    BINARY, Process, READER_TOKEN, Service, SimServer, block_on, free_port, http, until,
+    BINARY, NO_HISTORY, Process, READER_TOKEN, Service, SimServer, block_on, free_port, http, until,
 };
 use insights::sim::DEMO_TOKEN;
 use nix::sys::signal::Signal;
@@ -115,6 +115,7 @@ fn serve_on(port: u16, hub_url: &str, folder: &std::path::Path) -> Process {
         ])
         .args(["--set", &format!("hub.url={hub_url}")])
         .env_clear()
+        .envs([NO_HISTORY])
         .env("JUPYTERHUB_API_TOKEN", READER_TOKEN);
     Process::start(&mut command, &folder.join(format!("{}.log", free_port())))
 }

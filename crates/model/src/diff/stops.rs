@@ -4,7 +4,7 @@
 //! it explains all servers that went missing between two polls, or none of them.
 
 use crate::fact::StopEvidence;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What the counter said at the last poll.
@@ -12,13 +12,32 @@ use serde::{Deserialize, Serialize};
 pub struct StopCredit {
     /// The counter; `None` when it could not be read.
     pub counter: Option<u64>,
-    /// When the hub's process started, with which the counter begins at 0.
+    /// When the hub's process started as it says itself, with which the counter begins at 0; also
+    /// while it cannot be read.
     pub hub_started: Option<Timestamp>,
     /// Stops counted at the last poll whose servers were not missing yet.
     pub carry: u64,
 }
 
 impl StopCredit {
+    /// When the hub's process started, given when it says so itself and when the last poll was;
+    /// asked before the numbers of this poll are taken.
+    ///
+    /// A process that the last poll did not meet has started since. What it says itself may be up to
+    /// a second early, as Linux dates its boot in whole seconds, or be of another machine's clock.
+    pub fn hub_started(
+        &self,
+        told: Option<Timestamp>,
+        last_poll: Option<Timestamp>,
+    ) -> Option<Timestamp> {
+        let told = told?;
+        let is_another = self.hub_started.is_some_and(|before| before != told);
+        let after_poll = last_poll
+            .filter(|_| is_another)
+            .and_then(|at| at.checked_add(SignedDuration::from_micros(1)).ok());
+        Some(after_poll.map_or(told, |after_poll| told.max(after_poll)))
+    }
+
     /// Takes the numbers of one poll, of which every one has to be told, also those at which no
     /// server is missing (the answer then means nothing).
     ///
@@ -34,7 +53,8 @@ impl StopCredit {
     ) -> StopEvidence {
         let fresh = Self {
             counter,
-            hub_started,
+            // A poll that could not read the numbers does not know that the hub was restarted.
+            hub_started: hub_started.or(self.hub_started),
             carry: 0,
         };
         let before = std::mem::replace(self, fresh);
@@ -126,5 +146,21 @@ mod tests {
         check("7/0 -/1 8/1 8/1", "unknown unknown unknown not");
         check("7/0 3/1 4/1", "unknown unknown asked");
         check("7/0 9/0 R 9/1", "unknown asked unknown");
+    }
+
+    #[test]
+    fn a_hub_that_the_last_poll_did_not_meet_started_after_it() {
+        let at = |micros| Timestamp::from_microsecond(micros).unwrap();
+        let mut credit = StopCredit::default();
+        let told = Some(at(8_500_000));
+        assert_eq!(credit.hub_started(told, Some(at(9_000_000))), told);
+        credit.advance(Some(0), Some(at(1_000_000)), 0);
+        // A poll that could read nothing is between.
+        credit.advance(None, None, 0);
+        let started = |told, last_poll| credit.hub_started(Some(at(told)), Some(at(last_poll)));
+        assert_eq!(started(8_500_000, 9_000_000), Some(at(9_000_001)));
+        assert_eq!(started(9_500_000, 9_000_000), Some(at(9_500_000)));
+        assert_eq!(started(1_000_000, 9_000_000), Some(at(1_000_000)));
+        assert_eq!(credit.hub_started(None, Some(at(9_000_000))), None);
     }
 }

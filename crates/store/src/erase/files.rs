@@ -78,7 +78,7 @@ fn sweep(folder: &Path) -> Result<usize, HistoryError> {
         clippy::disallowed_methods,
         reason = "ages of files are told by the system's clock"
     )]
-    let after_all = SystemTime::now() + Duration::from_secs(24 * 3600);
+    let after_all = SystemTime::now() + Duration::from_hours(24);
     sweep_staged(folder, after_all).map_err(|source| failed(folder, source))
 }
 

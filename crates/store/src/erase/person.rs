@@ -181,12 +181,12 @@ impl Person {
     fn string(&self, text: &str, place: Place) -> Option<String> {
         let edge = match (place.whose, place.names_people, place.is_choice) {
             (_, true, _) if self.is(text) => return Some(self.pseudonym.as_str().to_owned()),
-            (Whose::Own, _, true) if self.is_ordinary => Edge::Marked,
-            (Whose::Own, _, _) => Edge::Loose,
-            (Whose::Other, true, _) => Edge::Strict,
             (Whose::Other, false, true) => return None,
-            (Whose::Other, false, false) if self.is_ordinary => Edge::Marked,
-            (Whose::Other, false, false) => Edge::Strict,
+            (Whose::Own, _, true) | (Whose::Other, false, false) if self.is_ordinary => {
+                Edge::Marked
+            }
+            (Whose::Own, _, _) => Edge::Loose,
+            (Whose::Other, _, _) => Edge::Strict,
         };
         self.words.replaced(text, self.pseudonym.as_str(), edge)
     }

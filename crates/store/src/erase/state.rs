@@ -47,7 +47,7 @@ pub(super) fn erase(
     clean_recorded(connection, hub, &person)?;
     clean_recorded_days(connection, hub, &person)?;
     tombstones::set(connection, &hub.name, name, now)?;
-    begin_anew(connection, hub, name, running, memberships, now)?;
+    begin_anew(connection, hub, name, &running, &memberships, now)?;
     Ok((pseudonym, n_rows))
 }
 
@@ -158,14 +158,14 @@ fn begin_anew(
     connection: &Connection,
     hub: &Hub,
     name: &UserName,
-    running: Vec<Running>,
-    memberships: Vec<GroupName>,
+    running: &[Running],
+    memberships: &[GroupName],
     now: Timestamp,
 ) -> Result<(), StateError> {
     let at = begin_after(now);
     let poll: Arc<str> = "poll".into();
     let mut intake = Intake::default();
-    for server in &running {
+    for server in running {
         let seen = What::Seen {
             started: at,
             options: server.options.clone(),
@@ -173,7 +173,7 @@ fn begin_anew(
         };
         intake.event(&facts::event_of(&hub.name, &poll, &fact(server, at, seen)))?;
     }
-    for group in &memberships {
+    for group in memberships {
         let joined = membership(hub, name, group, at, "joined");
         intake.row(&joined, Some(name))?;
     }
@@ -202,7 +202,7 @@ fn clean_spool(
     let mut select =
         connection.prepare_cached("select seq, at, row from spool where tbl = ?1 and hub = ?2")?;
     let mut rows = select.query([def.name, &hub.name])?;
-    let mut cleaned: Vec<(i64, Option<String>)> = Vec::new();
+    let mut changed: Vec<(i64, Option<String>)> = Vec::new();
     while let Some(row) = rows.next()? {
         let (seq, at): (i64, i64) = (row.get(0)?, row.get(1)?);
         let Some(line) = cleaner.line(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?
@@ -213,9 +213,9 @@ fn clean_spool(
         // moment later, the row would have been refused.
         let is_refused =
             line.whose == Whose::Own && def.kind == RowKind::Final && at < recent.as_microsecond();
-        cleaned.push((seq, (!is_refused).then_some(line.text)));
+        changed.push((seq, (!is_refused).then_some(line.text)));
     }
-    for (seq, line) in cleaned {
+    for (seq, line) in changed {
         match line {
             Some(line) => connection
                 .prepare_cached(

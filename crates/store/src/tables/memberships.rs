@@ -28,7 +28,7 @@ pub static TABLE: TableDef = TableDef {
         ColumnDef::maybe(
             "reason",
             ColumnKind::Text,
-            "Why, if not by an ordinary change: `group deleted`, or `not collected` when the configuration hid the group.",
+            "Why, if not by an ordinary change: `group deleted`, `person erased`, or `not collected` when the configuration hid the group.",
         ),
     ],
     time: "at",

@@ -161,11 +161,6 @@ impl ColumnDef {
             ColumnKind::Time | ColumnKind::Day | ColumnKind::Integer | ColumnKind::Real
         )
     }
-
-    /// Whether it can hold a person's name.
-    pub(crate) fn can_name_people(&self) -> bool {
-        matches!(self.kind, ColumnKind::Name | ColumnKind::Json)
-    }
 }
 
 impl ColumnKind {

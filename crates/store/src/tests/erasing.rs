@@ -53,7 +53,9 @@ impl Search {
                 })
                 .collect();
             let percent: String = text.bytes().map(percent).collect();
-            let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+            let hex: String = text
+                .bytes()
+                .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
             forms.extend([text.to_owned(), json, ascii, percent, hex]);
         }
         forms.sort();
@@ -217,6 +219,10 @@ fn in_json(value: &Value, look: &mut impl FnMut(&str, &[u8])) {
 
 // ---- a folder full of a person ----
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it reads better with `json!`"
+)]
 fn event(hub: &str, user: Option<&str>, time: &str, detail: Value) -> Event {
     let detail = detail.to_string();
     Event {
@@ -263,6 +269,7 @@ fn events_of(hub: &str, facts: &[KeyedFact]) -> Intake {
 }
 
 /// A row of every kind that names the person.
+#[expect(clippy::too_many_lines, reason = "a flat list of rows")]
 fn rows_naming(hub: &str, name: &str, month: &str) -> Intake {
     let time = format!("{month}-07T11:00:00Z");
     let user: UserName = name.into();
@@ -462,7 +469,6 @@ fn litter(folder: &Path, name: &str) {
 
 /// All rows of the hub in the history, by table.
 async fn everything(store: &Store, hub: &str) -> BTreeMap<&'static str, Vec<Map<String, Value>>> {
-    let mut all = BTreeMap::new();
     async fn of<R: Row>(store: &Store, hub: &str) -> (&'static str, Vec<Map<String, Value>>) {
         let rows = rows::<R>(store).await.into_iter();
         let rows = rows.map(|row| match serde_json::to_value(row).unwrap() {
@@ -474,6 +480,7 @@ async fn everything(store: &Store, hub: &str) -> BTreeMap<&'static str, Vec<Map<
             rows.filter(|row| row["hub"] == hub).collect(),
         )
     }
+    let mut all = BTreeMap::new();
     all.extend([
         of::<Event>(store, hub).await,
         of::<Membership>(store, hub).await,

@@ -28,6 +28,15 @@ pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
+/// What the time is on the clock that files are dated by.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "files are dated by the system's clock"
+)]
+pub(crate) fn real_now() -> Timestamp {
+    Timestamp::now()
+}
+
 fn clock() -> Timestamp {
     match NOW.load(Ordering::SeqCst) {
         0 => at("2026-11-21T12:00:00Z"),

@@ -90,7 +90,7 @@ async fn recorded() -> Recorded {
         .unwrap()
         .unwrap();
     table.checkpoint().await.unwrap();
-    crate::upkeep::vacuum(&history, crate::upkeep::Age::AT_ONCE, Timestamp::now())
+    crate::upkeep::vacuum(&history, crate::upkeep::Age::AT_ONCE, real_now())
         .await
         .unwrap();
     Recorded {

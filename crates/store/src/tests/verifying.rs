@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 fn later() -> Timestamp {
-    Timestamp::now() + SignedDuration::from_hours(2)
+    real_now() + SignedDuration::from_hours(2)
 }
 
 async fn found_at(folder: &Path, now: Timestamp) -> Vec<Finding> {
@@ -20,7 +20,7 @@ async fn found_at(folder: &Path, now: Timestamp) -> Vec<Finding> {
 
 /// The kinds of what is found.
 async fn found(kept: &Kept) -> Vec<Damage> {
-    let findings = found_at(kept.folder.path(), Timestamp::now()).await;
+    let findings = found_at(kept.folder.path(), real_now()).await;
     for finding in &findings {
         assert!(!finding.what.is_empty() && !finding.remedy.is_empty());
         assert!(!finding.to_string().contains("ada"), "{finding}");
@@ -88,7 +88,7 @@ async fn progress_is_told_and_a_hub_can_be_named() {
     let mut told = Vec::new();
     let findings = kept
         .store
-        .verify(Some("hub"), Timestamp::now(), |checked| told.push(checked))
+        .verify(Some("hub"), real_now(), |checked| told.push(checked))
         .await
         .unwrap();
     assert_eq!(findings, []);
@@ -98,10 +98,7 @@ async fn progress_is_told_and_a_hub_can_be_named() {
         ("events", 3, 3)
     );
     fs::remove_file(data_file(&kept).await).unwrap();
-    let other = kept
-        .store
-        .verify(Some("other"), Timestamp::now(), |_| {})
-        .await;
+    let other = kept.store.verify(Some("other"), real_now(), |_| {}).await;
     assert_eq!(other.unwrap(), []);
 }
 
@@ -154,12 +151,11 @@ async fn a_damaged_or_missing_entry_within_the_log_is_found() {
     let checkpoint = fs::read_dir(log)
         .unwrap()
         .map(|entry| entry.unwrap().path());
-    let checkpoint = checkpoint
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "parquet")
-        })
-        .next();
+    let mut checkpoint = checkpoint;
+    let checkpoint = checkpoint.find(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "parquet")
+    });
     cut(&checkpoint.unwrap());
     assert_eq!(found(&kept).await, [Damage::LogUnreadable]);
 }
@@ -178,7 +174,7 @@ async fn a_data_file_that_is_gone_cut_or_overwritten_is_found() {
     cut(&path);
     assert_eq!(found(&kept).await, [Damage::FileSize]);
     fs::remove_file(&path).unwrap();
-    let findings = found_at(kept.folder.path(), Timestamp::now()).await;
+    let findings = found_at(kept.folder.path(), real_now()).await;
     assert_eq!(findings.len(), 1);
     let shown = findings[0].to_string();
     let shown = shown.replace(&path.display().to_string(), "FILE");
@@ -280,7 +276,7 @@ async fn a_damaged_state_db_is_found() {
         *byte = 0xff;
     }
     fs::write(&state_db, overwritten).unwrap();
-    let now = Timestamp::now();
+    let now = real_now();
     assert_eq!(
         kinds(found_at(folder.path(), now).await),
         [Damage::StateDamaged]

@@ -279,7 +279,9 @@ impl Leftovers<'_> {
             return true;
         };
         let folders = file.path.iter().filter_map(|part| part.to_str());
-        let of_hub = folders.filter_map(|part| part.strip_prefix("hub=")).last();
+        let of_hub = folders
+            .filter_map(|part| part.strip_prefix("hub="))
+            .next_back();
         of_hub.is_none_or(|of_hub| crate::erase::percent_decoded(of_hub) == hub.as_bytes())
     }
 

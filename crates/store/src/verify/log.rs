@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 pub(super) struct Looked {
     pub(super) findings: Vec<Finding>,
     /// `None` if no version can be read, `Some(None)` if the newest can.
+    #[expect(clippy::option_option, reason = "whether, and up to which version")]
     pub(super) readable: Option<Option<u64>>,
 }
 

@@ -461,6 +461,7 @@ impl HistorySink for Counting {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table of counts after the other")]
 async fn a_sink_gets_all_rows_month_by_month() {
     let mut history = History::plan(&world(200), &shape(365));
     let servers = told(&mut history);

@@ -230,12 +230,12 @@ impl Door<'_> {
             hub: Arc::clone(&self.hub),
             hour: time - 17.minutes(),
             user: user.clone(),
-            server: (index % 3 != 0).then(|| SERVER.into()),
+            server: (!index.is_multiple_of(3)).then(|| SERVER.into()),
             cpu_core_seconds: some(true, 1234.5 * real(index)),
-            memory_byte_seconds: some(index % 4 != 0, 3.6e12 + real(index)),
+            memory_byte_seconds: some(!index.is_multiple_of(4), 3.6e12 + real(index)),
             cpu_requested_core_seconds: some(true, 3600.0),
             memory_requested_byte_seconds: some(true, 7.2e12),
-            gpu_requested_seconds: some(index % 5 == 0, 1800.0),
+            gpu_requested_seconds: some(index.is_multiple_of(5), 1800.0),
             gpu_used_seconds: None,
             network_rx_bytes: some(true, 1e6 / 3.0),
             network_tx_bytes: some(true, 0.0),
@@ -250,7 +250,7 @@ impl Door<'_> {
             day: time.to_zoned(TimeZone::UTC).date(),
             user: user.clone(),
             home_bytes: 1e9 / 7.0 * factor,
-            files: (index % 2 == 0).then_some(1000 + revision),
+            files: index.is_multiple_of(2).then_some(1000 + revision),
         };
         self.put(&storage, Some(&user));
     }

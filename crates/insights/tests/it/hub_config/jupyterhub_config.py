@@ -47,7 +47,8 @@ Optional:
   SERVICE_VISITORS    JSON list of users who may open the service's pages
                       (the role "insights-visitors"); admins always may
   HUB_CONFIG          JSON object merged over all of this at the end, for the rare test:
-                      {"JupyterHub": {"api_page_max_limit": 20}}
+                      {"JupyterHub": {"api_page_max_limit": 20}}, or {"JupyterHub":
+                      {"cleanup_servers": false}} for servers that outlive the hub's end
 
 The hub is ready when the proxy answers 200 to GET {BASE_URL}hub/api/; until then it refuses
 connections or answers 404. While it starts, hub 5 and 6 exit with 1, leaving the proxy behind,
@@ -63,6 +64,7 @@ from traitlets.config import Config
 
 import jupyterhub.services.service as services_module
 from jupyterhub.app import JupyterHub
+from jupyterhub.spawner import SimpleLocalProcessSpawner
 
 c = get_config()  # noqa: F821
 
@@ -129,7 +131,29 @@ c.JupyterHub.load_groups = groups
 c.JupyterHub.allow_named_servers = True
 
 # --- servers ---------------------------------------------------------------
-c.JupyterHub.spawner_class = "simple"
+class OrphanSpawner(SimpleLocalProcessSpawner):
+    """Knows that a zombie is dead.
+
+    A server outlives a hub that is killed, and is the child of process 1 then, which in a
+    container may never collect it: the next hub would find its process for ever.
+    """
+
+    async def poll(self):
+        if self.proc is None and self.pid and is_zombie(self.pid):
+            self.clear_state()
+            return 0
+        return await super().poll()
+
+
+def is_zombie(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+            return f.read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False
+
+
+c.JupyterHub.spawner_class = OrphanSpawner
 c.SimpleLocalProcessSpawner.home_dir_template = f"{RUN_DIR}/home/{{username}}"
 c.Spawner.cmd = [os.path.join(os.path.dirname(sys.executable), "jupyterhub-singleuser")]
 c.Spawner.args = ["--allow-root"]

@@ -25,6 +25,7 @@ pub(crate) const TESTS: &[crate::Test] = &[(
 const SEED: u64 = 20_261_121;
 
 /// How long it goes on.
+#[expect(clippy::struct_field_names, reason = "all of them are numbers")]
 struct Plan {
     n_kills: usize,
     n_per_phase: usize,

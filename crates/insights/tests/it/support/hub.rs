@@ -1,6 +1,6 @@
 //! Real JupyterHubs of three versions with a real configurable-http-proxy.
 
-use super::{BINARY, Process, block_on, free_port, http, until, variable};
+use super::{BINARY, NO_HISTORY, Process, block_on, free_port, http, until, variable};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -51,7 +51,10 @@ impl Default for ManagedService {
     fn default() -> Self {
         Self {
             arguments: Vec::new(),
-            environment: json!({"JUPYTERHUB_INSIGHTS__HUB__INTERVAL_SECONDS": "1"}),
+            environment: json!({
+                "JUPYTERHUB_INSIGHTS__HUB__INTERVAL_SECONDS": "1",
+                NO_HISTORY.0: NO_HISTORY.1,
+            }),
         }
     }
 }
@@ -137,7 +140,7 @@ impl RealHub {
     }
 
     /// Starts the hub again with the same ports and database, as a service manager would after
-    /// its death.
+    /// its death. One that still runs is stopped.
     pub(crate) fn start_again(mut self) -> Self {
         self.process.stop();
         let again = Self::start_in(self.options.clone(), self.ports, self.folder.clone());
@@ -181,6 +184,12 @@ impl RealHub {
             );
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Sets a variable of the hub's configuration from its next start on.
+    pub(crate) fn set_next(&mut self, name: &'static str, value: String) {
+        self.options.variables.retain(|(known, _)| *known != name);
+        self.options.variables.push((name, value));
     }
 
     /// Everything that hub, proxy and managed service wrote.

@@ -17,7 +17,7 @@ pub(crate) use other_readers::OtherReaders;
 pub(crate) use process::{Process, free_port};
 pub(crate) use prometheus::{Prometheus, ScrapeJob, StaticExporter};
 pub(crate) use python::python;
-pub(crate) use service::{BINARY, Scrape, Service, http, scrape, until};
+pub(crate) use service::{BINARY, NO_HISTORY, Scrape, Service, http, scrape, until};
 pub(crate) use sim::{SimServer, Spoiler};
 
 use std::future::Future;

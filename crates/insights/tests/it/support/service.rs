@@ -7,6 +7,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+/// Services of tests that are not about the history keep none: by default it would be the
+/// machine's own.
+pub(crate) const NO_HISTORY: (&str, &str) = ("JUPYTERHUB_INSIGHTS__STORE__KEEP", "never");
+
 /// The program under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_jupyterhub-insights");
 
@@ -38,6 +42,7 @@ impl Service {
             ])
             .args(arguments)
             .env_clear()
+            .envs([NO_HISTORY])
             .env("JUPYTERHUB_API_TOKEN", token);
         let process = Process::start(&mut command, &folder.path().join("service.log"));
         let url = format!("http://127.0.0.1:{port}/services/insights/");
