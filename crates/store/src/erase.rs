@@ -28,8 +28,8 @@ use arrow::array::RecordBatch;
 use jiff::Timestamp;
 use model::names::UserName;
 use person::Person;
-use rows::{Cleaner, OldIds};
-use std::collections::BTreeMap;
+use rows::Cleaner;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,9 +133,9 @@ impl Erase<'_> {
         }
         let (hub, now) = (Arc::clone(&self.hub.name), self.now);
         // Before the rows lose their ids: after a crash nobody could tell which they had.
-        let old_ids = cleaned.old_ids;
+        let refused_ids = cleaned.refused_ids;
         self.writer
-            .write(move |connection| state::forget_ids(connection, &hub, def, &old_ids, now))
+            .write(move |connection| state::refuse_ids(connection, &hub, def, &refused_ids, now))
             .await?;
         let mut n_conflicts = 0;
         loop {
@@ -194,7 +194,7 @@ impl Erase<'_> {
 struct Cleaned {
     removed: Vec<DataFile>,
     batches: Vec<RecordBatch>,
-    old_ids: OldIds,
+    refused_ids: BTreeSet<String>,
     n_rows: usize,
 }
 
@@ -224,6 +224,6 @@ fn clean(
         removed,
         batches,
         n_rows: cleaner.n_rows,
-        old_ids: cleaner.old_ids,
+        refused_ids: cleaner.refused_ids,
     })
 }

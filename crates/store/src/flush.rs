@@ -4,11 +4,13 @@
 //! the spool forget. Whatever step a process dies at, the next one reads the number first, so that
 //! no row is lost and none is there twice. When to flush is [`crate::keeper`]'s business.
 
-use crate::history::{History, HistoryError, HistoryTable, Partition};
-use crate::state::spool::{self, RECENT, Waiting};
+use crate::derive::Hub;
+use crate::history::{DataFile, History, HistoryError, HistoryTable, Partition, Times};
+use crate::recent::{self, Key};
+use crate::state::spool::{self, Waiting, WaitingRow};
 use crate::state::{State, StateError, Writer};
-use crate::tables::{RowKind, TABLES, TableDef, month_of};
-use arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch, StringArray};
+use crate::tables::{TABLES, TableDef, month_of};
+use arrow::array::{BooleanArray, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::Schema;
 use jiff::Timestamp;
@@ -16,7 +18,9 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// Rows in one commit at most: what bounds the memory of a flush.
-const ROWS_AT_ONCE: usize = 100_000;
+pub(crate) const ROWS_AT_ONCE: usize = 100_000;
+/// Rows that one transaction takes out of the spool at most.
+const FORGOTTEN_AT_ONCE: usize = 5_000;
 /// How often a commit is tried again because another process was faster.
 const ATTEMPTS: u32 = 5;
 
@@ -33,7 +37,7 @@ pub enum FlushError {
 
 /// What a flush needs.
 pub(crate) struct Flush<'a> {
-    pub(crate) hub: &'a Arc<str>,
+    pub(crate) hub: &'a Hub,
     pub(crate) state: &'a State,
     pub(crate) writer: &'a Writer,
     pub(crate) history: &'a History,
@@ -41,10 +45,10 @@ pub(crate) struct Flush<'a> {
 
 impl Flush<'_> {
     /// Moves everything that waits now; gives the number of rows.
-    pub(crate) async fn run(&self, now: Timestamp) -> Result<usize, FlushError> {
+    pub(crate) async fn run(&self) -> Result<usize, FlushError> {
         let mut n_rows = 0;
         for table in TABLES {
-            n_rows += self.table(table, now).await?;
+            n_rows += self.table(table).await?;
         }
         Ok(n_rows)
     }
@@ -60,8 +64,8 @@ impl Flush<'_> {
         Ok(())
     }
 
-    async fn table(&self, def: &'static TableDef, now: Timestamp) -> Result<usize, FlushError> {
-        if self.waiting(def, 0, 1).await?.lines.is_empty() {
+    async fn table(&self, def: &'static TableDef) -> Result<usize, FlushError> {
+        if self.waiting(def, 0, 1).await?.rows.is_empty() {
             return Ok(0);
         }
         let mut table = self.history.table_to_write(def).await?;
@@ -75,13 +79,13 @@ impl Flush<'_> {
                 None => *until.insert(self.given(def).await?),
             };
             let waiting = self.waiting(def, last, ROWS_AT_ONCE).await?;
-            if waiting.lines.is_empty() {
+            if waiting.rows.is_empty() {
                 return Ok(n_rows);
             }
             let upto = waiting.last;
-            let n_waiting = waiting.lines.len();
-            let batch = self.batch(&table, waiting, now).await?;
-            match table.append(batch, self.hub, upto).await {
+            let n_waiting = waiting.rows.len();
+            let batch = self.batch(&table, waiting).await?;
+            match table.append(batch, &self.hub.name, upto).await {
                 Ok(()) => n_rows += n_waiting,
                 Err(HistoryError::Conflict { .. }) if n_conflicts < ATTEMPTS => {
                     n_conflicts += 1;
@@ -100,7 +104,7 @@ impl Flush<'_> {
 
     /// Number of the last row that was taken.
     async fn given(&self, def: &'static TableDef) -> Result<i64, FlushError> {
-        let hub = Arc::clone(self.hub);
+        let hub = Arc::clone(&self.hub.name);
         let read = move |connection: &rusqlite::Connection| spool::numbers(connection, def, &hub);
         Ok(self.state.read(read).await?.given)
     }
@@ -108,8 +112,8 @@ impl Flush<'_> {
     /// Makes the spool agree with what the history says it holds; gives that number.
     async fn settle(&self, table: &HistoryTable) -> Result<i64, FlushError> {
         let def = table.def();
-        let in_history = table.last_of(self.hub).await?;
-        let hub = Arc::clone(self.hub);
+        let in_history = table.last_of(&self.hub.name).await?;
+        let hub = Arc::clone(&self.hub.name);
         let settled = self.writer.write(move |connection| {
             let numbers = spool::numbers(connection, def, &hub)?;
             if in_history > numbers.given {
@@ -129,95 +133,141 @@ impl Flush<'_> {
         after: i64,
         limit: usize,
     ) -> Result<Waiting, FlushError> {
-        let hub = Arc::clone(self.hub);
+        let hub = Arc::clone(&self.hub.name);
         let read = move |connection: &rusqlite::Connection| {
             spool::waiting(connection, def, &hub, after, limit)
         };
         Ok(self.state.read(read).await?)
     }
 
+    /// Piece by piece: whoever wants to be acknowledged waits for one piece at most. The numbers
+    /// follow with the last one.
     async fn forget(&self, def: &'static TableDef, upto: i64) -> Result<(), FlushError> {
-        let hub = Arc::clone(self.hub);
+        loop {
+            let hub = Arc::clone(&self.hub.name);
+            let forget = move |connection: &rusqlite::Connection| {
+                spool::forget_some(connection, def, &hub, upto, FORGOTTEN_AT_ONCE)
+            };
+            if self.writer.write(forget).await? < FORGOTTEN_AT_ONCE {
+                break;
+            }
+        }
+        let hub = Arc::clone(&self.hub.name);
         let forget =
             move |connection: &rusqlite::Connection| spool::forget(connection, def, &hub, upto);
         Ok(self.writer.write(forget).await?)
     }
 
-    /// The rows without those that the history has held for longer than ids are remembered.
+    /// The rows without those that the history has.
     async fn batch(
         &self,
         table: &HistoryTable,
         waiting: Waiting,
-        now: Timestamp,
     ) -> Result<RecordBatch, FlushError> {
         let def = table.def();
-        let batch = batch_of_lines(def, &waiting)?;
-        if def.kind == RowKind::Revised {
+        let batch = batch_of_lines(def, &waiting.rows)?;
+        let unsure = waiting.rows.iter().filter(|row| row.is_unsure);
+        let Some(span) = Span::of(&self.hub.name, unsure.map(|row| row.at)) else {
             return Ok(batch);
-        }
-        let recent = now.saturating_sub(RECENT).unwrap_or(Timestamp::MIN);
-        let late = waiting.times.iter().filter(|time| **time < recent);
-        let months: BTreeSet<Partition> = late
-            .map(|time| Partition {
-                hub: self.hub.to_string(),
-                month: month_of(*time),
+        };
+        let known = self.known(table, &span).await?;
+        let failed = |error| HistoryError::rows(def, error);
+        let mut seen = HashSet::new();
+        let keys = self.hub.recent.keys(def, &batch).map_err(failed)?;
+        let is_new: BooleanArray = keys
+            .into_iter()
+            .zip(&waiting.rows)
+            .map(|(key, row)| {
+                let is_first = seen.insert(key);
+                Some(!row.is_unsure || (is_first && !known.contains(&key)))
             })
             .collect();
-        if months.is_empty() {
-            return Ok(batch);
+        Ok(filter_record_batch(&batch, &is_new).map_err(failed)?)
+    }
+
+    /// What the history has of these months and between these times.
+    async fn known(&self, table: &HistoryTable, span: &Span) -> Result<HashSet<Key>, FlushError> {
+        let def = table.def();
+        let mut known = HashSet::new();
+        for file in table.files().await? {
+            if !span.may_touch(def, &file) {
+                continue;
+            }
+            let recent = Arc::clone(&self.hub.recent);
+            let keys = blocking(def, move || {
+                let mut keys = Vec::new();
+                for batch in file.read_columns(def, &recent::key_columns(def))? {
+                    let failed = |error| HistoryError::rows(def, error);
+                    keys.extend(recent.keys(def, &batch).map_err(failed)?);
+                }
+                Ok(keys)
+            });
+            known.extend(keys.await?);
         }
-        let known = known_ids(table, months).await?;
-        Ok(without(&batch, &known).map_err(|error| HistoryError::rows(def, error))?)
+        Ok(known)
+    }
+}
+
+/// Where in the history rows may be.
+struct Span {
+    partitions: BTreeSet<Partition>,
+    times: Times,
+}
+
+impl Span {
+    /// `None` for no rows.
+    fn of(hub: &str, times: impl Iterator<Item = Timestamp>) -> Option<Self> {
+        let mut span: Option<Self> = None;
+        for time in times {
+            let micros = time.as_microsecond();
+            let span = span.get_or_insert_with(|| Self {
+                partitions: BTreeSet::new(),
+                times: Times {
+                    first: micros,
+                    last: micros,
+                },
+            });
+            span.times.first = span.times.first.min(micros);
+            span.times.last = span.times.last.max(micros);
+            span.partitions.insert(Partition {
+                hub: hub.to_owned(),
+                month: month_of(time),
+            });
+        }
+        span
+    }
+
+    fn may_touch(&self, def: &TableDef, file: &DataFile) -> bool {
+        let touches =
+            |times: Times| times.first <= self.times.last && self.times.first <= times.last;
+        self.partitions.contains(&file.partition) && file.times(def).is_none_or(touches)
     }
 }
 
 /// The waiting rows with the table's columns.
 pub(crate) fn batch_of_lines(
     def: &TableDef,
-    waiting: &Waiting,
+    waiting: &[WaitingRow],
 ) -> Result<RecordBatch, HistoryError> {
     let failed = |error: arrow::error::ArrowError| HistoryError::rows(def, error);
     let schema = def.schema();
     let own = schema.fields().len() - 1;
     let carried = Arc::new(Schema::new(schema.fields()[..own].to_vec()));
     let mut decoder = arrow::json::ReaderBuilder::new(carried)
-        .with_batch_size(waiting.lines.len().max(1))
+        .with_batch_size(waiting.len().max(1))
         .build_decoder()
         .map_err(failed)?;
-    for line in &waiting.lines {
-        let n_read = decoder.decode(line.as_bytes()).map_err(failed)?;
-        debug_assert_eq!(n_read, line.len(), "a batch takes all lines");
+    for row in waiting {
+        let n_read = decoder.decode(row.line.as_bytes()).map_err(failed)?;
+        debug_assert_eq!(n_read, row.line.len(), "a batch takes all lines");
     }
     let Some(batch) = decoder.flush().map_err(failed)? else {
         return Ok(RecordBatch::new_empty(schema));
     };
-    let months: StringArray = waiting
-        .times
-        .iter()
-        .map(|time| Some(month_of(*time)))
-        .collect();
+    let months: StringArray = waiting.iter().map(|row| Some(month_of(row.at))).collect();
     let mut columns = batch.columns().to_vec();
     columns.push(Arc::new(months));
     RecordBatch::try_new(schema, columns).map_err(failed)
-}
-
-async fn known_ids(
-    table: &HistoryTable,
-    months: BTreeSet<Partition>,
-) -> Result<HashSet<String>, FlushError> {
-    let def = table.def();
-    let mut known = HashSet::new();
-    for file in table.files().await? {
-        if !months.contains(&file.partition) {
-            continue;
-        }
-        let batches = blocking(def, move || file.read_columns(def, &["id"])).await?;
-        for batch in batches {
-            let ids = batch.column(0).as_string::<i32>();
-            known.extend(ids.iter().flatten().map(str::to_owned));
-        }
-    }
-    Ok(known)
 }
 
 /// Runs what waits for the disk on a thread where waiting is allowed.
@@ -227,16 +277,4 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T, HistoryError> {
     let outcome = tokio::task::spawn_blocking(work).await;
     outcome.map_err(|error| HistoryError::rows(def, error))?
-}
-
-fn without(
-    batch: &RecordBatch,
-    known: &HashSet<String>,
-) -> Result<RecordBatch, arrow::error::ArrowError> {
-    let index = batch.schema().index_of("id")?;
-    let ids = batch.column(index).as_string::<i32>();
-    let is_new: BooleanArray = (0..ids.len())
-        .map(|row| Some(!known.contains(ids.value(row))))
-        .collect();
-    filter_record_batch(batch, &is_new)
 }

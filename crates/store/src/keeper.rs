@@ -8,6 +8,7 @@ use crate::durable::DurableFolder;
 use crate::flush::Flush;
 use crate::folder::{Folder, FolderError, Lock};
 use crate::history::{History, HistoryError};
+use crate::recent;
 use crate::state::facts;
 use crate::state::jobs::{self, Job};
 use crate::state::present::Present;
@@ -19,12 +20,19 @@ use crate::{Erased, Rebuilt, StoreError, erase, rebuild};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{Mutex, MutexGuard, Notify};
+use tokio::sync::{Mutex, MutexGuard};
 use tracing::{error, info, warn};
 
 /// Rows in the spool that are flushed without waiting for the interval.
 const LARGE_SPOOL: u64 = 50_000;
+/// Rows in the spool at which no more are taken: the disk is slower than whoever sends, or the
+/// history cannot be written. A query holds them all in memory.
+const FULL_SPOOL: u64 = 500_000;
+/// Requests of up to so many rows are taken a little longer, so that whoever sends all they have
+/// does not keep out what happens now.
+const SMALL_INTAKE: usize = 100;
 /// Between two looks at how many rows wait and whether somebody asked for something.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two rounds of retention and removal.
@@ -97,7 +105,8 @@ struct Inner {
     history: History,
     /// Flush, derivation and upkeep take turns.
     turn: Mutex<()>,
-    news: Notify,
+    /// Rows that wait, or some more: what was taken while they were counted may be in it twice.
+    n_waiting: AtomicU64,
     _lock: Lock,
 }
 
@@ -134,29 +143,36 @@ impl Keeper {
                 "The last log entry of a table was cut off. It is set aside as `{path}`; its rows are still in the spool."
             );
         }
-        let writer =
-            Writer::start(connection, journal).map_err(|source| FolderError::Unusable {
+        let state = State::open(&folder.state_db())?;
+        let now = (settings.clock)();
+        let recent = recent::load(&settings.hub, &state, &history, now).await?;
+        let writer = Writer::start(connection, Arc::clone(&recent), journal).map_err(|source| {
+            FolderError::Unusable {
                 path: folder.root().to_owned(),
                 source,
-            })?;
+            }
+        })?;
         let keeper = Self {
             inner: Arc::new(Inner {
                 hub: Hub {
                     name: Arc::clone(&settings.hub),
                     zone: settings.zone.clone(),
+                    recent,
                 },
                 folder: folder.clone(),
-                state: State::open(&folder.state_db())?,
+                state,
                 writer,
                 history,
                 turn: Mutex::default(),
-                news: Notify::new(),
+                n_waiting: AtomicU64::default(),
                 settings,
                 _lock: lock,
             }),
         };
         keeper.keep_zone().await?;
         keeper.flusher().settle_all().await?;
+        let n_waiting = keeper.n_waiting().await?;
+        keeper.inner.n_waiting.store(n_waiting, Ordering::Relaxed);
         Ok(Some(keeper))
     }
 
@@ -176,14 +192,26 @@ impl Keeper {
     }
 
     /// Takes everything or nothing; when this answers, it is on the disk.
+    ///
+    /// Refuses, with an error that [`StoreError::is_busy`], while more waits than can be moved
+    /// into the history.
     pub async fn take(&self, intake: Intake) -> Result<Accepted, StoreError> {
-        let (hub, now) = (Arc::clone(&self.inner.hub.name), self.now());
+        let full = match intake.n_rows() {
+            0..=SMALL_INTAKE => FULL_SPOOL / 4 * 5,
+            _ => FULL_SPOOL,
+        };
+        if self.inner.n_waiting.load(Ordering::Relaxed) >= full {
+            return Err(StateError::Busy.into());
+        }
+        let (hub, now) = (self.inner.hub.clone(), self.now());
         let accepted = self
             .inner
             .writer
             .try_write(move |connection| intake.write(connection, &hub, now))
             .await?;
-        self.inner.news.notify_one();
+        self.inner
+            .n_waiting
+            .fetch_add(accepted.n_new as u64, Ordering::Relaxed);
         Ok(accepted)
     }
 
@@ -213,6 +241,9 @@ impl Keeper {
         let _turn = self.turn().await;
         let mut table = self.inner.history.table_to_write(R::TABLE).await?;
         let batch = batch_of(rows).map_err(|error| HistoryError::rows(R::TABLE, error))?;
+        if let Some(last) = rows.iter().map(Row::time).max() {
+            self.inner.hub.recent.look_up_until(last);
+        }
         Ok(table.append_unnumbered(vec![batch]).await?)
     }
 
@@ -306,13 +337,16 @@ impl Keeper {
 
     async fn flush_rows(&self) -> Result<usize, StoreError> {
         self.phase(Phase::Flush);
-        Ok(self.flusher().run(self.now()).await?)
+        let n_rows = self.flusher().run().await?;
+        let n_waiting = self.n_waiting().await?;
+        self.inner.n_waiting.store(n_waiting, Ordering::Relaxed);
+        Ok(n_rows)
     }
 
     fn flusher(&self) -> Flush<'_> {
         let inner = &self.inner;
         Flush {
-            hub: &inner.hub.name,
+            hub: &inner.hub,
             state: &inner.state,
             writer: &inner.writer,
             history: &inner.history,
@@ -359,10 +393,13 @@ impl Keeper {
         }
         self.repeat(move |connection, hub| derive::forget_old(connection, hub, now))
             .await?;
-        inner
-            .writer
-            .write(move |connection| spool::forget_ids(connection, now))
-            .await?;
+        // In the writer's turn: between its transactions.
+        let recent = Arc::clone(&inner.hub.recent);
+        let trim = move |_: &rusqlite::Connection| {
+            recent.trim(now);
+            Ok(())
+        };
+        inner.writer.maintain(trim).await?;
         Ok(done)
     }
 
@@ -450,8 +487,8 @@ impl Keeper {
         let interval = SignedDuration::try_from(self.inner.settings.flush_interval)
             .unwrap_or(SignedDuration::MAX);
         // A clock that was set back must not stop the flushes.
-        let is_due =
-            since >= interval || since.is_negative() || self.n_waiting().await? >= LARGE_SPOOL;
+        let n_waiting = self.inner.n_waiting.load(Ordering::Relaxed);
+        let is_due = since >= interval || since.is_negative() || n_waiting >= LARGE_SPOOL;
         if is_due {
             rounds.flushed = now;
             self.flush().await?;

@@ -12,6 +12,7 @@ mod history;
 mod keeper;
 mod query;
 mod rebuild;
+mod recent;
 mod sources;
 mod state;
 mod store;

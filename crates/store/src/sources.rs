@@ -83,10 +83,13 @@ impl Reader {
         }
         for (def, hub, mut waiting) in moment.waiting {
             if let Some(open) = open.get(def.name) {
-                waiting.drop_upto(open.table.last_of(&hub).await?);
+                let last = open.table.last_of(&hub).await?;
+                waiting.rows.retain(|row| row.number > last);
             }
-            if !waiting.lines.is_empty() {
-                let batch = batch_of_lines(def, &waiting)?;
+            // What the history may have already is shown when it is there, a flush later: once.
+            waiting.rows.retain(|row| !row.is_unsure);
+            if !waiting.rows.is_empty() {
+                let batch = batch_of_lines(def, &waiting.rows)?;
                 let table = memory(batch).map_err(|error| HistoryError::rows(def, error))?;
                 sources = sources.with_part(Part::new(def, Arc::new(table)));
             }
@@ -142,7 +145,7 @@ impl Moment {
         for def in TABLES {
             for hub in spool::hubs(connection, def)? {
                 let rows = spool::waiting(connection, def, &hub, 0, usize::MAX)?;
-                if !rows.lines.is_empty() {
+                if !rows.rows.is_empty() {
                     waiting.push((*def, hub, rows));
                 }
             }

@@ -129,13 +129,15 @@ impl Store {
         now: Timestamp,
     ) -> Result<String, StoreError> {
         const PAUSE: Duration = Duration::from_millis(200);
-        let writer =
-            Writer::start(State::prepare(&self.folder.state_db())?, None).map_err(|source| {
-                FolderError::Unusable {
-                    path: self.folder.root().to_owned(),
-                    source,
-                }
-            })?;
+        let writer = Writer::start(
+            State::prepare(&self.folder.state_db())?,
+            Arc::default(),
+            None,
+        )
+        .map_err(|source| FolderError::Unusable {
+            path: self.folder.root().to_owned(),
+            source,
+        })?;
         let asked_hub = Arc::clone(hub);
         let id = writer
             .write(move |connection| jobs::ask(connection, &asked_hub, &job, now))

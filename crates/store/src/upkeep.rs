@@ -28,8 +28,9 @@ use std::sync::Arc;
 const FILES_AT_ONCE: usize = 16;
 /// The first size class ends here; each further one is as many times larger as files are merged.
 const SMALL_BYTES: u64 = 64 << 10;
-/// Files of this size are not merged any more.
-const LARGE_BYTES: u64 = 48 << 20;
+/// Rows that are merged at once at most, but for revised rows, which have to be seen together: what
+/// bounds the memory of a merge. A file with more than half of them is left as it is.
+const ROWS_AT_ONCE: u64 = 500_000;
 
 /// How thoroughly files are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,21 +95,49 @@ fn groups(
     let groups = by_partition
         .into_values()
         .flat_map(|files| match thoroughness {
-            Thoroughness::AsNeeded => by_size(files),
+            Thoroughness::AsNeeded => by_size(def, files),
             Thoroughness::Everything => whole_partition(def, files),
         });
     groups.collect()
 }
 
-fn by_size(files: Vec<DataFile>) -> Vec<Vec<DataFile>> {
+fn by_size(def: &TableDef, files: Vec<DataFile>) -> Vec<Vec<DataFile>> {
     let mut classes: BTreeMap<u32, Vec<DataFile>> = BTreeMap::new();
-    for file in files.into_iter().filter(|file| file.size < LARGE_BYTES) {
+    for file in files.into_iter().filter(|file| !is_large(file)) {
         classes.entry(size_class(file.size)).or_default().push(file);
     }
     classes
         .into_values()
-        .filter(|files| files.len() >= FILES_AT_ONCE)
+        .filter(|files| files.len() >= FILES_AT_ONCE || n_rows(files) >= ROWS_AT_ONCE)
+        .flat_map(|files| in_pieces(def, files))
         .collect()
+}
+
+fn is_large(file: &DataFile) -> bool {
+    rows_in(file) > ROWS_AT_ONCE / 2
+}
+
+fn rows_in(file: &DataFile) -> u64 {
+    // Every log entry of ours tells; a row has some bytes even where it is compressed well.
+    file.n_rows.unwrap_or(file.size / 8)
+}
+
+fn n_rows(files: &[DataFile]) -> u64 {
+    files.iter().map(rows_in).sum()
+}
+
+/// Neighbours in time together, so that the files that they become overlap little.
+fn in_pieces(def: &TableDef, mut files: Vec<DataFile>) -> Vec<Vec<DataFile>> {
+    files.sort_by_cached_key(|file| file.times(def).map(|times| times.first));
+    let mut pieces: Vec<Vec<DataFile>> = Vec::new();
+    for file in files {
+        match pieces.last_mut() {
+            Some(piece) if n_rows(piece) + rows_in(&file) <= ROWS_AT_ONCE => piece.push(file),
+            _ => pieces.push(vec![file]),
+        }
+    }
+    pieces.retain(|piece| piece.len() > 1);
+    pieces
 }
 
 fn size_class(size: u64) -> u32 {
@@ -123,17 +152,13 @@ fn size_class(size: u64) -> u32 {
 
 /// Outdated revisions are found only where all files of a partition are read together.
 fn whole_partition(def: &TableDef, files: Vec<DataFile>) -> Vec<Vec<DataFile>> {
-    let files: Vec<DataFile> = match def.kind {
-        RowKind::Revised => files,
-        RowKind::Final => files
-            .into_iter()
-            .filter(|file| file.size < LARGE_BYTES)
-            .collect(),
-    };
-    if files.len() > 1 {
-        vec![files]
-    } else {
-        Vec::new()
+    match def.kind {
+        RowKind::Revised if files.len() > 1 => vec![files],
+        RowKind::Revised => Vec::new(),
+        RowKind::Final => {
+            let small = files.into_iter().filter(|file| !is_large(file));
+            in_pieces(def, small.collect())
+        }
     }
 }
 
@@ -271,6 +296,5 @@ mod tests {
         assert_eq!(size_class(1), 0);
         assert_eq!(size_class(SMALL_BYTES), 1);
         assert_eq!(size_class(SMALL_BYTES * 16), 2);
-        assert!(size_class(LARGE_BYTES) < 5);
     }
 }

@@ -15,8 +15,18 @@ use tokio::task::JoinSet;
 const N_SENDERS: u64 = 4;
 const ROWS_PER_BATCH: u64 = 1_000;
 const BETWEEN_SINGLE_ROWS: Duration = Duration::from_millis(10);
+/// What a client does that was answered 503.
+const AFTER_REFUSAL: Duration = Duration::from_millis(10);
 /// The sender of single rows numbers them from here.
 const SINGLE: u64 = 1 << 60;
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "there is no service around it that owns the clock"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
 
 #[derive(Default)]
 struct Sent {
@@ -28,7 +38,7 @@ pub(crate) async fn run(minutes: u64) {
     let root = tempfile::tempdir().expect("a folder");
     let folder = Folder::prepare(&root.path().join("store")).expect("a folder for the store");
     let store = Store::open(folder).expect("it opens");
-    let settings = KeeperSettings::new("hub".into(), TimeZone::UTC, Timestamp::now);
+    let settings = KeeperSettings::new("hub".into(), TimeZone::UTC, now);
     let keeper = store.try_keep(settings).await.expect("it starts");
     let keeper = keeper.expect("nobody else has it");
     let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
@@ -58,7 +68,7 @@ pub(crate) async fn run(minutes: u64) {
         let files = Files::below(root.path());
         println!(
             "{minute:6} {rate:9.0} {:11.2} {:9} MiB {:9} {:12} {:11} {:5}",
-            (cpu() - work).as_secs_f64() / seconds,
+            cpu().saturating_sub(work).as_secs_f64() / seconds,
             mebibytes(peak_memory()),
             keeper.n_waiting().await.expect("it can be read"),
             files.n_data,
@@ -80,15 +90,29 @@ pub(crate) async fn run(minutes: u64) {
 async fn send_batches(keeper: Keeper, sent: Arc<Sent>, sender: u64) {
     let mut next = sender << 40;
     while !sent.is_over.load(Ordering::Relaxed) {
-        let mut intake = Intake::default();
-        let now = Timestamp::now();
-        for number in next..next + ROWS_PER_BATCH {
-            let event = crate::event(number, now);
-            intake.event(&event).expect("it can be written");
-        }
+        let at = now();
+        take(&keeper, || {
+            let mut intake = Intake::default();
+            for number in next..next + ROWS_PER_BATCH {
+                let event = crate::event(number, at);
+                intake.event(&event).expect("it can be written");
+            }
+            intake
+        })
+        .await;
         next += ROWS_PER_BATCH;
-        keeper.take(intake).await.expect("it is taken");
         sent.n_rows.fetch_add(ROWS_PER_BATCH, Ordering::Relaxed);
+    }
+}
+
+/// Sends again, a little later, when the store says that it has enough.
+async fn take(keeper: &Keeper, intake: impl Fn() -> Intake) {
+    loop {
+        match keeper.take(intake()).await {
+            Ok(_) => return,
+            Err(error) if error.is_busy() => tokio::time::sleep(AFTER_REFUSAL).await,
+            Err(error) => panic!("a row was not taken: {error}"),
+        }
     }
 }
 
@@ -98,11 +122,14 @@ async fn send_single(keeper: Keeper, sent: Arc<Sent>) -> Vec<Duration> {
         if sent.is_over.load(Ordering::Relaxed) {
             break;
         }
-        let mut intake = Intake::default();
-        let event = crate::event(number, Timestamp::now());
-        intake.event(&event).expect("it can be written");
+        let event = crate::event(number, now());
         let start = Instant::now();
-        keeper.take(intake).await.expect("it is taken");
+        take(&keeper, || {
+            let mut intake = Intake::default();
+            intake.event(&event).expect("it can be written");
+            intake
+        })
+        .await;
         times.push(start.elapsed());
         sent.n_rows.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(BETWEEN_SINGLE_ROWS).await;
@@ -128,7 +155,7 @@ async fn check(store: &Store, n_sent: u64) {
     let temporary = tempfile::tempdir().expect("a folder");
     let engine = store::Engine::new(store::EngineSettings::new(temporary.path().to_owned()));
     let sql = "select count(*) as n from events";
-    let rows = store.query(&engine, sql, store::Limits::default(), Timestamp::now());
+    let rows = store.query(&engine, sql, store::Limits::default(), now());
     let rows = rows.await.expect("it answers");
     print!("rows sent: {n_sent}; rows found: ");
     let mut found = Vec::new();

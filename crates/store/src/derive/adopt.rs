@@ -64,6 +64,6 @@ pub(crate) fn adopt(
         .present
         .into_iter()
         .for_each(|change| intake.present(change));
-    intake.write(connection, &hub.name, now)?;
+    intake.write(connection, hub, now)?;
     Ok(())
 }

@@ -13,6 +13,7 @@ pub(crate) use adopt::adopt;
 pub(crate) use days::{close_days, keep_day, nothing, recompute_days};
 pub(crate) use rows::{session_id, session_row, user_day_id, user_day_row};
 
+use crate::recent::Recent;
 use crate::state::facts::{self, AT_HAND};
 use crate::state::{StateError, keep_setting, present, setting, spool, time};
 use jiff::tz::TimeZone;
@@ -31,10 +32,12 @@ const KEYS_AT_ONCE: usize = 500;
 const SEEN_WITHIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// What derivations need to know about the hub.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Hub {
     pub(crate) name: Arc<str>,
     pub(crate) zone: TimeZone,
+    /// Which rows of it were taken lately.
+    pub(crate) recent: Arc<Recent>,
 }
 
 /// Looks at servers with news; gives how many were looked at. Called within a transaction.
@@ -128,7 +131,7 @@ fn tell_never_seen(
     };
     let mut intake = spool::Intake::default();
     intake.event(&facts::event_of(&hub.name, &"poll".into(), &fact))?;
-    intake.write(connection, &hub.name, now)?;
+    intake.write(connection, hub, now)?;
     Ok(())
 }
 

@@ -21,21 +21,6 @@ const FREE_TEXT: [(&str, &str); 3] = [
 /// A choice that is no JSON.
 const CHOICES: [(&str, &str); 1] = [("sessions", "image")];
 
-/// Ids that are no more.
-#[derive(Debug, Default)]
-pub(super) struct OldIds {
-    /// Of rows of the person, whom a digest of the name refuses.
-    pub(super) own: BTreeSet<String>,
-    /// Of other rows that named the person: nothing but the id would keep them from coming back.
-    pub(super) other: BTreeSet<String>,
-}
-
-impl OldIds {
-    pub(super) fn all(&self) -> impl Iterator<Item = &String> {
-        self.own.iter().chain(&self.other)
-    }
-}
-
 /// Takes the name out of rows of one table.
 pub(super) struct Cleaner<'a> {
     def: &'static TableDef,
@@ -43,7 +28,9 @@ pub(super) struct Cleaner<'a> {
     person: &'a Person,
     /// All revisions of a row keep one id.
     new_ids: HashMap<String, RowId>,
-    pub(super) old_ids: OldIds,
+    /// Old ids of other people's rows that named the person: nothing but the id would keep them
+    /// from coming back. The person's own rows are refused by a digest of the name.
+    pub(super) refused_ids: BTreeSet<String>,
     /// Rows that named the person.
     pub(super) n_rows: usize,
 }
@@ -65,7 +52,7 @@ impl<'a> Cleaner<'a> {
             hub,
             person,
             new_ids: HashMap::new(),
-            old_ids: OldIds::default(),
+            refused_ids: BTreeSet::new(),
             n_rows: 0,
         }
     }
@@ -184,10 +171,9 @@ impl<'a> Cleaner<'a> {
             if self.def.kind == RowKind::Revised {
                 return None;
             }
-            self.old_ids.other.insert(old.to_owned());
+            self.refused_ids.insert(old.to_owned());
             return Some(RowId::random());
         }
-        self.old_ids.own.insert(old.to_owned());
         let pseudonym = self.person.pseudonym().as_str();
         if self.def.name == sessions::TABLE.name
             && let (Some(server), Some(started)) = (row.text("server"), row.time("started"))

@@ -7,12 +7,12 @@
 //! moments who the pseudonym was: to leave no trace, remove the person from the hub first.
 
 use super::person::{Person, Whose};
-use super::rows::{Cleaner, OldIds};
+use super::rows::Cleaner;
 use crate::StateError;
 use crate::derive::{self, Hub, user_day_id};
 use crate::state::facts::{self, KeyedFact};
 use crate::state::jobs::Job;
-use crate::state::spool::{Intake, RECENT};
+use crate::state::spool::Intake;
 use crate::state::tombstones::{self, Tombstones, begin_after};
 use crate::state::{keep_setting, present, setting};
 use crate::tables::{Membership, RowId, RowKind, TABLES, TableDef, UserDay};
@@ -23,6 +23,7 @@ use model::names::{GroupName, UserName};
 use model::session::{self, Recorded};
 use rusqlite::{Connection, params};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Takes the name out of `state.db` and refuses older rows from now on; gives the pseudonym and
@@ -99,7 +100,7 @@ fn end_servers(
             intake.event(&facts::event_of(&hub.name, &poll, &fact))?;
         }
     }
-    intake.write(connection, &hub.name, now)?;
+    intake.write(connection, hub, now)?;
     Ok(running)
 }
 
@@ -130,7 +131,7 @@ fn end_memberships(
         let left = membership(hub, person.pseudonym(), group, now, "left");
         intake.row(&left, Some(&left.user))?;
     }
-    intake.write(connection, &hub.name, now)?;
+    intake.write(connection, hub, now)?;
     Ok(groups)
 }
 
@@ -177,7 +178,7 @@ fn begin_anew(
         let joined = membership(hub, name, group, at, "joined");
         intake.row(&joined, Some(name))?;
     }
-    intake.write(connection, &hub.name, now)?;
+    intake.write(connection, hub, now)?;
     if running.is_empty() {
         return Ok(());
     }
@@ -197,22 +198,20 @@ fn clean_spool(
     person: &Person,
     now: Timestamp,
 ) -> Result<usize, StateError> {
-    let recent = now.saturating_sub(RECENT).unwrap_or(Timestamp::MIN);
     let mut cleaner = Cleaner::new(def, &hub.name, person);
-    let mut select =
-        connection.prepare_cached("select seq, at, row from spool where tbl = ?1 and hub = ?2")?;
+    let mut select = connection
+        .prepare_cached("select seq, unsure, row from spool where tbl = ?1 and hub = ?2")?;
     let mut rows = select.query([def.name, &hub.name])?;
     let mut changed: Vec<(i64, Option<String>)> = Vec::new();
     while let Some(row) = rows.next()? {
-        let (seq, at): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let (seq, is_unsure): (i64, bool) = (row.get(0)?, row.get(1)?);
         let Some(line) = cleaner.line(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?
         else {
             continue;
         };
-        // Rows this old are known by their ids in the history, which are no more. Had it come a
+        // Whether the history has it could only be told by its id, which is no more. Had it come a
         // moment later, the row would have been refused.
-        let is_refused =
-            line.whose == Whose::Own && def.kind == RowKind::Final && at < recent.as_microsecond();
+        let is_refused = line.whose == Whose::Own && def.kind == RowKind::Final && is_unsure;
         changed.push((seq, (!is_refused).then_some(line.text)));
     }
     for (seq, line) in changed {
@@ -227,27 +226,19 @@ fn clean_spool(
                 .execute(params![def.name, hub.name, seq])?,
         };
     }
-    forget_ids(connection, &hub.name, def, &cleaner.old_ids, now)?;
+    refuse_ids(connection, &hub.name, def, &cleaner.refused_ids, now)?;
     Ok(cleaner.n_rows)
 }
 
-/// Ids are made from names: they go, and what only they would have kept out is refused.
-pub(super) fn forget_ids(
+/// Ids are made from names and change with them: what only they would have kept out is refused.
+pub(super) fn refuse_ids(
     connection: &Connection,
     hub: &str,
     def: &TableDef,
-    old_ids: &OldIds,
+    ids: &BTreeSet<String>,
     now: Timestamp,
 ) -> Result<(), StateError> {
-    // Revised rows are remembered as `id/revision`; `0` is the character after `/`.
-    let mut delete = connection.prepare_cached(
-        "delete from ids where tbl = ?1 and hub = ?2
-         and (id = ?3 or (id >= ?3 || '/' and id < ?3 || '0'))",
-    )?;
-    for id in old_ids.all() {
-        delete.execute([def.name, hub, id])?;
-    }
-    for id in &old_ids.other {
+    for id in ids {
         tombstones::set_row(connection, hub, def.name, id, now)?;
     }
     Ok(())

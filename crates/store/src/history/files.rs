@@ -11,6 +11,10 @@ use datafusion::parquet::arrow::arrow_reader::{
 use deltalake_core::kernel::LogicalFileView;
 use deltalake_core::kernel::Remove;
 use futures::TryStreamExt as _;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde_json::Value;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +26,13 @@ pub(crate) struct Partition {
     pub(crate) hub: String,
     /// As `2026-11`.
     pub(crate) month: String,
+}
+
+/// When the rows of a file begin and end, in microseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Times {
+    pub(crate) first: i64,
+    pub(crate) last: i64,
 }
 
 /// One active data file.
@@ -52,6 +63,19 @@ impl DataFile {
             n_rows: view.num_records().map(|n_rows| n_rows as u64),
             view,
         }
+    }
+
+    /// Between which times its rows lie, if the log says so; a little more than they do.
+    pub(crate) fn times(&self, def: &TableDef) -> Option<Times> {
+        // Logs may cut times to milliseconds.
+        const SLACK: i64 = 1_000;
+        let statistics: Value = serde_json::from_str(&self.view.stats()?).ok()?;
+        let first = micros(&statistics["minValues"][def.time])?;
+        let last = micros(&statistics["maxValues"][def.time])?;
+        Some(Times {
+            first: first.saturating_sub(SLACK),
+            last: last.saturating_add(SLACK),
+        })
     }
 
     pub(super) fn removal(&self, data_change: bool) -> Remove {
@@ -113,6 +137,14 @@ impl DataFile {
             source: source.into(),
         }
     }
+}
+
+fn micros(value: &Value) -> Option<i64> {
+    let text = value.as_str()?;
+    let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok();
+    let time = text.parse::<Timestamp>().ok();
+    let time = time.or_else(|| day().map(|midnight| midnight.timestamp()));
+    time.map(Timestamp::as_microsecond)
 }
 
 /// Puts back the partition columns, which files leave out, and columns that the file's version did

@@ -10,7 +10,7 @@ mod log;
 mod write;
 
 pub(crate) use entry::{SetAside, entries, is_whole};
-pub(crate) use files::{DataFile, Partition};
+pub(crate) use files::{DataFile, Partition, Times};
 pub(crate) use write::{Change, Replacement};
 
 use crate::durable::DurableFolder;

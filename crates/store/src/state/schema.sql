@@ -7,12 +7,14 @@ create table settings (
 ) without rowid;
 
 -- Rows that are not known to be in the history. `seq` counts up for ever, per table and hub: the
--- history carries the last one it holds.
+-- history carries the last one it holds. `unsure`: 1 if the history has to be asked whether it has
+-- the row already.
 create table spool (
     tbl text not null,
     hub text not null,
     seq integer not null,
     at integer not null,
+    unsure integer not null,
     row text not null,
     primary key (tbl, hub, seq)
 ) without rowid;
@@ -25,16 +27,6 @@ create table sequences (
     flushed integer not null default 0,
     primary key (tbl, hub)
 ) without rowid;
-
--- Ids that were taken lately; older ones are looked for in the history itself.
-create table ids (
-    tbl text not null,
-    hub text not null,
-    id text not null,
-    until integer not null,
-    primary key (tbl, hub, id)
-) without rowid;
-create index ids_by_end on ids (until);
 
 -- How far each source was read.
 create table positions (

@@ -1,19 +1,17 @@
 //! Rows that are acknowledged and not yet in the history.
 //!
-//! A row is taken once: its id is remembered for eight days and looked up in the history after
-//! that. The number of the last row goes into the history with the rows, so that a crash between
+//! A row is taken once ([`crate::recent`]). The number of the last row goes into the history with the rows, so that a crash between
 //! the two stores neither loses nor repeats one.
 
 use super::facts;
 use super::tombstones::{Tombstones, Verdict};
 use super::{StateError, keep_setting, present, setting};
+use crate::derive::Hub;
+use crate::recent::Claim;
 use crate::tables::{Event, Row, RowId, TableDef};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use model::names::UserName;
 use rusqlite::{Connection, OptionalExtension as _, params};
-
-/// How long ids are remembered, and how old a row may be to count as recent.
-pub(crate) const RECENT: SignedDuration = SignedDuration::from_hours(8 * 24);
 
 /// What one transaction takes: all of it or nothing.
 #[derive(Debug, Default)]
@@ -47,7 +45,8 @@ struct Taken {
 /// What became of an [`Intake`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Accepted {
-    /// Rows that are new.
+    /// Rows that are new. A row so old that only the history can tell counts as new; if it is
+    /// not, the flush drops it.
     pub n_new: usize,
     /// Rows that were known already.
     pub n_known: usize,
@@ -108,7 +107,9 @@ impl Intake {
     pub(crate) fn write(
         self,
         connection: &Connection,
-        hub: &str,
+        Hub {
+            name: hub, recent, ..
+        }: &Hub,
         now: Timestamp,
     ) -> Result<Accepted, StateError> {
         let tombstones = Tombstones::of(connection, hub)?;
@@ -117,17 +118,26 @@ impl Intake {
             begin_by(connection, hub, first)?;
         }
         let mut accepted = Accepted::default();
+        let mut numbers = Numbering::new(connection, hub);
         for taken in self.rows {
             let Some(taken) = taken.unless_erased(connection, hub, &tombstones)? else {
                 accepted.n_erased += 1;
                 continue;
             };
-            if spool(connection, hub, &taken, now)? {
-                accepted.n_new += 1;
-            } else {
+            let (table, id) = (taken.table, taken.id.as_str());
+            let claim = recent.claim(table, id, taken.revision, taken.at, now);
+            if claim == Claim::Known {
                 accepted.n_known += 1;
+                continue;
             }
+            let number = numbers.next(table)?;
+            append(connection, hub, number, &taken.waiting(claim))?;
+            if let Some(fact) = &taken.fact {
+                facts::write(connection, hub, fact, now)?;
+            }
+            accepted.n_new += 1;
         }
+        numbers.keep()?;
         for position in &self.positions {
             connection
                 .prepare_cached(
@@ -143,6 +153,14 @@ impl Intake {
 }
 
 impl Taken {
+    fn waiting(&self, claim: Claim) -> NewRow<'_> {
+        NewRow {
+            at: self.at,
+            claim,
+            text: &self.row,
+        }
+    }
+
     /// The row, or the part of it that is not of an erased person.
     fn unless_erased(
         self,
@@ -191,54 +209,86 @@ pub(crate) fn begin_by(
     Ok(())
 }
 
-/// Whether the row is new.
-fn spool(
-    connection: &Connection,
-    hub: &str,
-    taken: &Taken,
-    now: Timestamp,
-) -> Result<bool, StateError> {
-    let table = taken.table.name;
-    let until = taken
-        .at
-        .max(now)
-        .saturating_add(RECENT)
-        .unwrap_or(Timestamp::MAX);
-    let key = if taken.revision == 0 {
-        taken.id.as_str().to_owned()
-    } else {
-        format!("{}/{}", taken.id.as_str(), taken.revision)
-    };
-    let n_new = connection
-        .prepare_cached("insert or ignore into ids (tbl, hub, id, until) values (?1, ?2, ?3, ?4)")?
-        .execute(params![table, hub, key, until.as_microsecond()])?;
-    if n_new == 0 {
-        return Ok(false);
+/// Hands out the numbers of new rows within a transaction.
+struct Numbering<'a> {
+    connection: &'a Connection,
+    hub: &'a str,
+    given: Vec<(&'static TableDef, i64)>,
+}
+
+impl<'a> Numbering<'a> {
+    fn new(connection: &'a Connection, hub: &'a str) -> Self {
+        Self {
+            connection,
+            hub,
+            given: Vec::new(),
+        }
     }
-    append(connection, table, hub, taken.at, &taken.row)?;
-    if let Some(fact) = &taken.fact {
-        facts::write(connection, hub, fact, now)?;
+
+    fn next(&mut self, table: &'static TableDef) -> Result<Number, StateError> {
+        let known = self.given.iter().position(|(it, _)| it.name == table.name);
+        let index = if let Some(index) = known {
+            index
+        } else {
+            let given = numbers(self.connection, table, self.hub)?.given;
+            self.given.push((table, given));
+            self.given.len() - 1
+        };
+        let (_, given) = &mut self.given[index];
+        *given += 1;
+        Ok(Number {
+            table: table.name,
+            value: *given,
+        })
     }
-    Ok(true)
+
+    /// Before anything else is numbered.
+    fn keep(self) -> Result<(), StateError> {
+        for (table, given) in self.given {
+            self.connection
+                .prepare_cached(
+                    "insert into sequences (tbl, hub, given) values (?1, ?2, ?3)
+                     on conflict do update set given = ?3",
+                )?
+                .execute(params![table.name, self.hub, given])?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a row stands in the spool.
+#[derive(Clone, Copy)]
+struct Number {
+    table: &'static str,
+    value: i64,
 }
 
 fn append(
     connection: &Connection,
-    table: &str,
     hub: &str,
-    at: Timestamp,
-    row: &str,
+    number: Number,
+    row: &NewRow<'_>,
 ) -> Result<(), StateError> {
-    let seq: i64 = connection
-        .prepare_cached(
-            "insert into sequences (tbl, hub, given) values (?1, ?2, 1)
-             on conflict do update set given = given + 1 returning given",
-        )?
-        .query_row([table, hub], |row| row.get(0))?;
     connection
-        .prepare_cached("insert into spool (tbl, hub, seq, at, row) values (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![table, hub, seq, at.as_microsecond(), row])?;
+        .prepare_cached(
+            "insert into spool (tbl, hub, seq, at, unsure, row) values (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            number.table,
+            hub,
+            number.value,
+            row.at.as_microsecond(),
+            row.claim == Claim::Unsure,
+            row.text
+        ])?;
     Ok(())
+}
+
+/// A row that is written into the spool.
+struct NewRow<'a> {
+    at: Timestamp,
+    claim: Claim,
+    text: &'a str,
 }
 
 /// Appends a derived row, whose revision makes it new.
@@ -247,13 +297,15 @@ pub(crate) fn append_derived<R: Row>(
     hub: &str,
     row: &R,
 ) -> Result<(), StateError> {
-    append(
-        connection,
-        R::TABLE.name,
-        hub,
-        row.time(),
-        &serde_json::to_string(row)?,
-    )
+    let mut numbers = Numbering::new(connection, hub);
+    let number = numbers.next(R::TABLE)?;
+    let row = NewRow {
+        at: row.time(),
+        claim: Claim::New,
+        text: &serde_json::to_string(row)?,
+    };
+    append(connection, hub, number, &row)?;
+    numbers.keep()
 }
 
 /// Rows of one table as they wait, oldest first.
@@ -261,22 +313,18 @@ pub(crate) fn append_derived<R: Row>(
 pub(crate) struct Waiting {
     /// Number of the last row; what the history carries after the flush.
     pub(crate) last: i64,
-    /// The rows as JSON lines.
-    pub(crate) lines: Vec<String>,
-    /// The times of the rows, as they stand in `lines`.
-    pub(crate) times: Vec<Timestamp>,
-    /// The numbers of the rows, as they stand in `lines`.
-    numbers: Vec<i64>,
+    pub(crate) rows: Vec<WaitingRow>,
 }
 
-impl Waiting {
-    /// Leaves out rows up to this number.
-    pub(crate) fn drop_upto(&mut self, number: i64) {
-        let n_dropped = self.numbers.partition_point(|known| *known <= number);
-        self.numbers.drain(..n_dropped);
-        self.lines.drain(..n_dropped);
-        self.times.drain(..n_dropped);
-    }
+/// A row that waits.
+#[derive(Clone, Debug)]
+pub(crate) struct WaitingRow {
+    pub(crate) number: i64,
+    pub(crate) at: Timestamp,
+    /// Whether the history has to be asked if it has the row already.
+    pub(crate) is_unsure: bool,
+    /// As JSON.
+    pub(crate) line: String,
 }
 
 /// The first `limit` rows of the table after number `after`.
@@ -288,7 +336,8 @@ pub(crate) fn waiting(
     limit: usize,
 ) -> Result<Waiting, StateError> {
     let mut select = connection.prepare_cached(
-        "select seq, at, row from spool where tbl = ?1 and hub = ?2 and seq > ?3 order by seq limit ?4",
+        "select seq, at, unsure, row from spool
+         where tbl = ?1 and hub = ?2 and seq > ?3 order by seq limit ?4",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut rows = select.query(params![table.name, hub, after, limit])?;
@@ -298,9 +347,12 @@ pub(crate) fn waiting(
     };
     while let Some(row) = rows.next()? {
         waiting.last = row.get(0)?;
-        waiting.numbers.push(waiting.last);
-        waiting.times.push(super::time(row.get(1)?)?);
-        waiting.lines.push(row.get(2)?);
+        waiting.rows.push(WaitingRow {
+            number: waiting.last,
+            at: super::time(row.get(1)?)?,
+            is_unsure: row.get(2)?,
+            line: row.get(3)?,
+        });
     }
     Ok(waiting)
 }
@@ -317,6 +369,27 @@ pub(crate) fn n_waiting(connection: &Connection, hub: &str) -> Result<u64, State
     let mut count = connection.prepare_cached("select count(*) from spool where hub = ?1")?;
     let n_rows: i64 = count.query_row([hub], |row| row.get(0))?;
     Ok(n_rows.unsigned_abs())
+}
+
+/// Deletes some rows up to this number, which are surely in the history; gives how many.
+pub(crate) fn forget_some(
+    connection: &Connection,
+    table: &TableDef,
+    hub: &str,
+    upto: i64,
+    limit: usize,
+) -> Result<usize, StateError> {
+    let mut first =
+        connection.prepare_cached("select min(seq) from spool where tbl = ?1 and hub = ?2")?;
+    let first: Option<i64> = first.query_row([table.name, hub], |row| row.get(0))?;
+    let Some(first) = first else {
+        return Ok(0);
+    };
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let last = first.saturating_add(limit - 1).min(upto);
+    Ok(connection
+        .prepare_cached("delete from spool where tbl = ?1 and hub = ?2 and seq <= ?3")?
+        .execute(params![table.name, hub, last])?)
 }
 
 /// Rows up to this number are surely in the history: forget them here.
@@ -378,18 +451,25 @@ pub(crate) fn catch_up(
         return Ok(());
     }
     // What waits under numbers that the history used for other rows gets new numbers.
-    let mut select = connection.prepare_cached(
-        "select at, row from spool where tbl = ?1 and hub = ?2 and seq > ?3 order by seq",
-    )?;
-    let kept = select
-        .query_map(params![table.name, hub, numbers.flushed], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?
-        .collect::<Result<Vec<(i64, String)>, _>>()?;
+    let kept = waiting(connection, table, hub, numbers.flushed, usize::MAX)?;
     forget(connection, table, hub, in_history)?;
-    for (at, row) in kept {
-        append(connection, table.name, hub, super::time(at)?, &row)?;
+    for (row, value) in kept.rows.iter().zip(in_history + 1..) {
+        let number = Number {
+            table: table.name,
+            value,
+        };
+        let row = NewRow {
+            at: row.at,
+            // The numbers say that rows of this time may be in the history.
+            claim: Claim::Unsure,
+            text: &row.line,
+        };
+        append(connection, hub, number, &row)?;
     }
+    let given = in_history + i64::try_from(kept.rows.len()).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached("update sequences set given = ?3 where tbl = ?1 and hub = ?2")?
+        .execute(params![table.name, hub, given])?;
     Ok(())
 }
 
@@ -404,14 +484,6 @@ pub(crate) fn position(
     Ok(select
         .query_row([hub, source], |row| row.get(0))
         .optional()?)
-}
-
-/// Forgets ids that are old enough to be looked up in the history.
-pub(crate) fn forget_ids(connection: &Connection, now: Timestamp) -> Result<(), StateError> {
-    connection
-        .prepare_cached("delete from ids where until < ?1")?
-        .execute([now.as_microsecond()])?;
-    Ok(())
 }
 
 /// The key of the digests of erased names, made at the first use.

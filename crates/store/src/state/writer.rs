@@ -5,6 +5,7 @@
 //! that fails takes none of the others with it.
 
 use super::StateError;
+use crate::recent::Recent;
 use rusqlite::{Connection, TransactionBehavior};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -21,7 +22,7 @@ pub(crate) trait Journal: Send + Sync {
 }
 
 type Answer = Box<dyn FnOnce(Result<(), Arc<rusqlite::Error>>) + Send>;
-type Within = Box<dyn FnOnce(Result<&Connection, Arc<rusqlite::Error>>) -> Answer + Send>;
+type Within = Box<dyn FnOnce(Result<Open<'_>, Arc<rusqlite::Error>>) -> Answer + Send>;
 type Outside = Box<dyn FnOnce(&Connection) + Send>;
 
 enum Request {
@@ -29,6 +30,12 @@ enum Request {
     Within(Within),
     /// Work that SQLite does in no transaction, such as `vacuum`.
     Outside(Outside),
+}
+
+/// A transaction that is open.
+struct Open<'a> {
+    connection: &'a Connection,
+    recent: &'a Recent,
 }
 
 /// Hands work to the writing thread.
@@ -39,14 +46,24 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread; it ends when the last handle is gone and its work is done.
+    ///
+    /// `recent` forgets again what a transaction claimed that failed.
     pub(crate) fn start(
         connection: Connection,
+        recent: Arc<Recent>,
         journal: Option<Arc<dyn Journal>>,
     ) -> std::io::Result<Self> {
         let (queue, requests) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
             .name("state".to_owned())
-            .spawn(move || serve(connection, requests, journal.as_deref()))?;
+            .spawn(move || {
+                let thread = Thread {
+                    connection,
+                    recent,
+                    journal,
+                };
+                thread.serve(requests);
+            })?;
         Ok(Self { queue })
     }
 
@@ -100,9 +117,9 @@ fn request<T: Send + 'static>(
     work: impl FnOnce(&Connection) -> Result<T, StateError> + Send + 'static,
 ) -> (Request, oneshot::Receiver<Result<T, StateError>>) {
     let (sender, receiver) = oneshot::channel();
-    let request: Within = Box::new(move |connection| {
-        let outcome = match connection {
-            Ok(connection) => within_savepoint(connection, work),
+    let request: Within = Box::new(move |open| {
+        let outcome = match open {
+            Ok(open) => open.within_savepoint(work),
             Err(error) => Err(commit_error(&error)),
         };
         Box::new(move |committed| {
@@ -118,20 +135,23 @@ fn request<T: Send + 'static>(
     (Request::Within(request), receiver)
 }
 
-fn within_savepoint<T>(
-    connection: &Connection,
-    work: impl FnOnce(&Connection) -> Result<T, StateError>,
-) -> Result<T, StateError> {
-    connection.execute_batch("savepoint request")?;
-    match work(connection) {
-        Ok(value) => {
-            connection.execute_batch("release request")?;
+impl Open<'_> {
+    fn within_savepoint<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
+        let mark = self.recent.mark();
+        self.connection.execute_batch("savepoint request")?;
+        let outcome = work(self.connection).and_then(|value| {
+            self.connection.execute_batch("release request")?;
             Ok(value)
+        });
+        if outcome.is_err() {
+            self.recent.undo(mark);
+            self.connection
+                .execute_batch("rollback to request; release request")?;
         }
-        Err(error) => {
-            connection.execute_batch("rollback to request; release request")?;
-            Err(error)
-        }
+        outcome
     }
 }
 
@@ -146,55 +166,72 @@ fn commit_error(error: &rusqlite::Error) -> StateError {
     copy.into()
 }
 
-fn serve(
-    mut connection: Connection,
-    mut requests: mpsc::Receiver<Request>,
-    journal: Option<&dyn Journal>,
-) {
-    while let Some(first) = requests.blocking_recv() {
-        let mut shared = Vec::new();
-        let mut outside = None;
-        let mut next = Some(first);
-        while let Some(request) = next {
-            match request {
-                Request::Within(request) => shared.push(request),
-                Request::Outside(work) => {
-                    outside = Some(work);
-                    break;
-                }
-            }
-            next = (shared.len() < SHARED)
-                .then(|| requests.try_recv().ok())
-                .flatten();
-        }
-        if !shared.is_empty() {
-            share(&mut connection, shared, journal);
-        }
-        if let Some(work) = outside {
-            work(&connection);
-        }
-    }
+/// What the writing thread works with.
+struct Thread {
+    connection: Connection,
+    recent: Arc<Recent>,
+    journal: Option<Arc<dyn Journal>>,
 }
 
-/// Does all of it in one transaction.
-fn share(connection: &mut Connection, shared: Vec<Within>, journal: Option<&dyn Journal>) {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
-    let (answers, committed) = match transaction {
-        Ok(transaction) => {
-            let begun = shared.into_iter().map(|request| request(Ok(&transaction)));
-            (begun.collect::<Vec<_>>(), transaction.commit())
+impl Thread {
+    fn serve(mut self, mut requests: mpsc::Receiver<Request>) {
+        while let Some(first) = requests.blocking_recv() {
+            let mut shared = Vec::new();
+            let mut outside = None;
+            let mut next = Some(first);
+            while let Some(request) = next {
+                match request {
+                    Request::Within(request) => shared.push(request),
+                    Request::Outside(work) => {
+                        outside = Some(work);
+                        break;
+                    }
+                }
+                next = (shared.len() < SHARED)
+                    .then(|| requests.try_recv().ok())
+                    .flatten();
+            }
+            if !shared.is_empty() {
+                self.share(shared);
+            }
+            if let Some(work) = outside {
+                work(&self.connection);
+            }
         }
-        Err(error) => {
-            let shared_error = Arc::new(error);
-            let refuse = |request: Within| request(Err(Arc::clone(&shared_error)));
-            (shared.into_iter().map(refuse).collect(), Ok(()))
-        }
-    };
-    if let Some(journal) = journal.filter(|_| committed.is_ok()) {
-        journal.committed();
     }
-    let committed = committed.map_err(Arc::new);
-    for answer in answers {
-        answer(committed.clone());
+
+    /// Does all of it in one transaction.
+    fn share(&mut self, shared: Vec<Within>) {
+        let recent = &*self.recent;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate);
+        let (answers, committed) = match transaction {
+            Ok(transaction) => {
+                let begun = shared.into_iter().map(|request| {
+                    request(Ok(Open {
+                        connection: &transaction,
+                        recent,
+                    }))
+                });
+                (begun.collect::<Vec<_>>(), transaction.commit())
+            }
+            Err(error) => {
+                let shared_error = Arc::new(error);
+                let refuse = |request: Within| request(Err(Arc::clone(&shared_error)));
+                (shared.into_iter().map(refuse).collect(), Ok(()))
+            }
+        };
+        match &committed {
+            Ok(()) => recent.commit(),
+            Err(_) => recent.undo(0),
+        }
+        if let Some(journal) = self.journal.as_deref().filter(|_| committed.is_ok()) {
+            journal.committed();
+        }
+        let committed = committed.map_err(Arc::new);
+        for answer in answers {
+            answer(committed.clone());
+        }
     }
 }
