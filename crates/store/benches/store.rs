@@ -21,6 +21,9 @@ Usage: cargo bench --profile dev --workspace --bench store -- COMMAND
   day [EVENTS]     a day of single events in 1,440 minutes of the service's work [50000]
 ";
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let args: Vec<String> = std::env::args()
         .skip(1)
