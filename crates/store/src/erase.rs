@@ -101,6 +101,7 @@ impl Erase<'_> {
         def: &'static TableDef,
         person: &Arc<Person>,
     ) -> Result<usize, StoreError> {
+        let _lock = self.folder.share_tables().await?;
         let Some(mut table) = self.history.table(def).await? else {
             return Ok(0);
         };
@@ -137,23 +138,15 @@ impl Erase<'_> {
         self.writer
             .write(move |connection| state::refuse_ids(connection, &hub, def, &refused_ids, now))
             .await?;
-        let mut n_conflicts = 0;
-        loop {
-            let replacement = Replacement {
-                removed: cleaned.removed.clone(),
-                batches: cleaned.batches.clone(),
-                change: Change::Rows,
-            };
-            match table.replace(replacement).await {
-                Ok(()) => return Ok(cleaned.n_rows),
-                // Only this process changes the hub's files, so that they are still what was read.
-                Err(HistoryError::Conflict { .. }) if n_conflicts < ATTEMPTS => {
-                    n_conflicts += 1;
-                    table.refresh().await?;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let replacement = Replacement {
+            removed: cleaned.removed,
+            batches: cleaned.batches,
+            change: Change::Rows,
+        };
+        // Only this process changes the hub's files. If somebody else did, whoever asked asks
+        // again: what is done already is not done twice.
+        table.replace(replacement).await?;
+        Ok(cleaned.n_rows)
     }
 
     async fn remove_old(&self) -> Result<usize, StoreError> {

@@ -6,8 +6,9 @@
 
 use crate::derive::Hub;
 use crate::history::{DataFile, History, HistoryError, HistoryTable, Partition, Times};
+use crate::keeper::with_causes;
 use crate::recent::{self, Key};
-use crate::state::spool::{self, Waiting, WaitingRow};
+use crate::state::spool::{self, Numbers, Waiting, WaitingRow};
 use crate::state::{State, StateError, Writer};
 use crate::tables::{TABLES, TableDef, month_of};
 use arrow::array::{BooleanArray, RecordBatch, StringArray};
@@ -16,6 +17,7 @@ use arrow::datatypes::Schema;
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
+use tracing::error;
 
 /// Rows in one commit at most: what bounds the memory of a flush.
 pub(crate) const ROWS_AT_ONCE: usize = 100_000;
@@ -44,21 +46,34 @@ pub(crate) struct Flush<'a> {
 }
 
 impl Flush<'_> {
-    /// Moves everything that waits now; gives the number of rows.
+    /// Moves everything that waits now; gives the number of rows. A table that fails does not
+    /// keep the others from it; the first failure is given.
     pub(crate) async fn run(&self) -> Result<usize, FlushError> {
         let mut n_rows = 0;
+        let mut outcome = Ok(());
         for table in TABLES {
-            n_rows += self.table(table).await?;
+            match self.table(table).await {
+                Ok(n_of_table) => n_rows += n_of_table,
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
         }
-        Ok(n_rows)
+        outcome.map(|()| n_rows)
     }
 
     /// Makes the spool's numbers agree with the history before the first new row is numbered: a
-    /// `state.db` from a backup would hand out numbers again that the history has seen.
+    /// `state.db` from a backup would hand out numbers again that the history has seen. A table
+    /// that cannot be read is settled when it can be again; its rows wait.
     pub(crate) async fn settle_all(&self) -> Result<(), FlushError> {
         for def in TABLES {
-            if let Some(table) = self.history.table(def).await? {
-                self.settle(&table).await?;
+            match self.history.table(def).await {
+                Ok(Some(table)) => {
+                    self.settle(&table).await?;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    let cause = with_causes(&error);
+                    error!("The rows of a table wait until it can be read again: {cause}");
+                }
             }
         }
         Ok(())
@@ -104,15 +119,23 @@ impl Flush<'_> {
 
     /// Number of the last row that was taken.
     async fn given(&self, def: &'static TableDef) -> Result<i64, FlushError> {
+        Ok(self.numbers(def).await?.given)
+    }
+
+    async fn numbers(&self, def: &'static TableDef) -> Result<Numbers, FlushError> {
         let hub = Arc::clone(&self.hub.name);
         let read = move |connection: &rusqlite::Connection| spool::numbers(connection, def, &hub);
-        Ok(self.state.read(read).await?.given)
+        Ok(self.state.read(read).await?)
     }
 
     /// Makes the spool agree with what the history says it holds; gives that number.
     async fn settle(&self, table: &HistoryTable) -> Result<i64, FlushError> {
         let def = table.def();
         let in_history = table.last_of(&self.hub.name).await?;
+        if in_history > self.numbers(def).await?.flushed {
+            // Whoever committed that may have failed, or died, before it was on the disk.
+            self.history.make_durable(def).await?;
+        }
         let hub = Arc::clone(&self.hub.name);
         let settled = self.writer.write(move |connection| {
             let numbers = spool::numbers(connection, def, &hub)?;
@@ -165,7 +188,10 @@ impl Flush<'_> {
         waiting: Waiting,
     ) -> Result<RecordBatch, FlushError> {
         let def = table.def();
-        let batch = batch_of_lines(def, &waiting.rows)?;
+        let (batch, waiting) = blocking(def, move || {
+            Ok((batch_of_lines(def, &waiting.rows)?, waiting))
+        })
+        .await?;
         let unsure = waiting.rows.iter().filter(|row| row.is_unsure);
         let Some(span) = Span::of(&self.hub.name, unsure.map(|row| row.at)) else {
             return Ok(batch);

@@ -7,6 +7,10 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The lock on the logs of all tables.
+const TABLES: &str = "lock-tables";
 
 /// Why a folder cannot hold a store.
 #[derive(Debug, thiserror::Error)]
@@ -126,12 +130,40 @@ impl Folder {
         ))
     }
 
-    /// Takes the lock for work on whole tables, whatever the hub.
+    /// Takes the lock for work on the logs of whole tables, whatever the hub: nobody commits
+    /// meanwhile. `None` if somebody has it, or a share of it.
     pub(crate) fn try_lock_tables(&self) -> Result<Option<Lock>, FolderError> {
-        self.lock("lock-tables")
+        self.lock(TABLES)
+    }
+
+    /// Takes a share of that lock, as everybody does who commits; waits while somebody has it.
+    pub(crate) async fn share_tables(&self) -> Result<Lock, FolderError> {
+        const PAUSE: Duration = Duration::from_millis(20);
+        const ATTEMPTS: usize = 3_000;
+        for _ in 0..ATTEMPTS {
+            if let Some(lock) = self.lock_by(TABLES, File::try_lock_shared)? {
+                return Ok(lock);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(FolderError::Unusable {
+            path: self.root.join(TABLES),
+            source: io::Error::new(
+                io::ErrorKind::TimedOut,
+                "another process has held this lock for more than a minute",
+            ),
+        })
     }
 
     fn lock(&self, name: &str) -> Result<Option<Lock>, FolderError> {
+        self.lock_by(name, File::try_lock)
+    }
+
+    fn lock_by(
+        &self,
+        name: &str,
+        lock: fn(&File) -> Result<(), TryLockError>,
+    ) -> Result<Option<Lock>, FolderError> {
         let path = self.root.join(name);
         let unusable = |source| FolderError::Unusable {
             path: path.clone(),
@@ -144,7 +176,7 @@ impl Folder {
             .mode(0o600)
             .open(&path)
             .map_err(unusable)?;
-        match file.try_lock() {
+        match lock(&file) {
             Ok(()) => Ok(Some(Lock { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(unusable(source)),

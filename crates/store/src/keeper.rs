@@ -337,6 +337,7 @@ impl Keeper {
 
     async fn flush_rows(&self) -> Result<usize, StoreError> {
         self.phase(Phase::Flush);
+        let _lock = self.inner.folder.share_tables().await?;
         let n_rows = self.flusher().run().await?;
         let n_waiting = self.n_waiting().await?;
         self.inner.n_waiting.store(n_waiting, Ordering::Relaxed);
@@ -356,8 +357,10 @@ impl Keeper {
     /// Merges files and writes checkpoints where that is due.
     async fn tidy(&self, thoroughness: Thoroughness) -> Result<Upkeep, StoreError> {
         self.phase(Phase::Compact);
-        let n_merged =
-            upkeep::compact(&self.inner.history, &self.inner.hub.name, thoroughness).await?;
+        let n_merged = {
+            let _lock = self.inner.folder.share_tables().await?;
+            upkeep::compact(&self.inner.history, &self.inner.hub.name, thoroughness).await?
+        };
         let mut done = Upkeep {
             n_merged,
             ..Upkeep::default()
@@ -379,11 +382,16 @@ impl Keeper {
     async fn clear(&self, age: Age) -> Result<Upkeep, StoreError> {
         self.phase(Phase::Vacuum);
         let (inner, now) = (&self.inner, self.now());
-        let n_expired = inner
-            .settings
-            .retention
-            .apply(&inner.history, &inner.hub.name, now)
-            .await?;
+        let round = upkeep::Round {
+            history: &inner.history,
+            writer: &inner.writer,
+            hub: &inner.hub.name,
+            now,
+        };
+        let n_expired = {
+            let _lock = inner.folder.share_tables().await?;
+            inner.settings.retention.apply(&round).await?
+        };
         let mut done = Upkeep {
             n_expired,
             ..Upkeep::default()
@@ -459,12 +467,15 @@ impl Keeper {
 
     /// Works until `stopping` is done: derives, flushes, and looks after the history. An error is
     /// logged and tried again; acknowledged rows wait in the spool meanwhile.
+    ///
+    /// Panics if the thread that writes `state.db` has: nothing can be taken any more.
     pub async fn run(&self, stopping: impl Future<Output = ()> + Send) {
         tokio::pin!(stopping);
         let mut rounds = Rounds::new(self.now());
         loop {
             tokio::select! {
                 () = &mut stopping => break,
+                () = self.inner.writer.gone() => panic!("the writer of `state.db` is gone"),
                 () = tokio::time::sleep(LOOK_INTERVAL) => {}
             }
             if let Err(error) = self.round(&mut rounds).await {
@@ -480,9 +491,19 @@ impl Keeper {
         }
     }
 
+    /// One failure does not keep the rest from being done: a full disk needs the removal of files
+    /// more than anything. Gives the first.
     async fn round(&self, rounds: &mut Rounds) -> Result<(), StoreError> {
-        self.do_jobs().await?;
         let now = self.now();
+        let jobs = self.do_jobs().await;
+        let flushed = self.flush_if_due(rounds, now).await;
+        let cleared = self.clear_if_due(rounds, now).await;
+        jobs.and(flushed).and(cleared)?;
+        rounds.succeeded();
+        Ok(())
+    }
+
+    async fn flush_if_due(&self, rounds: &mut Rounds, now: Timestamp) -> Result<(), StoreError> {
         let since = now.duration_since(rounds.flushed);
         let interval = SignedDuration::try_from(self.inner.settings.flush_interval)
             .unwrap_or(SignedDuration::MAX);
@@ -493,15 +514,18 @@ impl Keeper {
             rounds.flushed = now;
             self.flush().await?;
             let _turn = self.turn().await;
-            self.tidy(Thoroughness::AsNeeded).await?;
+            self.tidy(Thoroughness::AsNeeded(now)).await?;
         }
+        Ok(())
+    }
+
+    async fn clear_if_due(&self, rounds: &mut Rounds, now: Timestamp) -> Result<(), StoreError> {
         let since = now.duration_since(rounds.cleared);
         if since >= ROUND_INTERVAL || since.is_negative() {
             rounds.cleared = now;
             let _turn = self.turn().await;
             self.clear(Age::ORDINARY).await?;
         }
-        rounds.succeeded();
         Ok(())
     }
 
@@ -516,18 +540,24 @@ impl Keeper {
     }
 
     async fn do_jobs(&self) -> Result<(), StoreError> {
-        let hub = Arc::clone(&self.inner.hub.name);
-        let next = self
-            .inner
-            .state
-            .read(move |connection| jobs::next(connection, &hub))
-            .await?;
-        let Some(asked) = next else {
+        let (hub, now) = (Arc::clone(&self.inner.hub.name), self.now());
+        let looking = Arc::clone(&hub);
+        let is_any = move |connection: &rusqlite::Connection| jobs::is_any(connection, &looking);
+        if !self.inner.state.read(is_any).await? {
+            return Ok(());
+        }
+        let begin =
+            move |connection: &rusqlite::Connection| jobs::begin_next(connection, &hub, now);
+        let Some(asked) = self.inner.writer.write(begin).await? else {
             return Ok(());
         };
-        let outcome = match self.perform(&asked.job).await {
+        let outcome = match &asked.job {
+            Ok(job) => self.perform(job).await.map_err(|error| with_causes(&error)),
+            Err(undoable) => Err(undoable.to_string()),
+        };
+        let outcome = match outcome {
             Ok(text) => format!("done: {text}"),
-            Err(error) => format!("failed: {}", with_causes(&error)),
+            Err(why) => format!("failed: {why}"),
         };
         let now = self.now();
         let end =

@@ -175,7 +175,8 @@ impl Ids {
     }
 }
 
-/// What was taken lately, from the spool and the history.
+/// What was taken lately, from the spool and the history. Of a table that cannot be read
+/// everything is looked up, as soon as it can be.
 pub(crate) async fn load(
     hub: &Arc<str>,
     state: &State,
@@ -188,12 +189,19 @@ pub(crate) async fn load(
         .unwrap_or(Timestamp::MIN)
         .as_microsecond();
     let mut rows = Vec::new();
-    for (def, file) in newest_first(hub, history).await? {
+    let Ok(files) = newest_first(hub, history).await else {
+        recent.look_up_until(now);
+        return Ok(recent);
+    };
+    for (def, file) in files {
         if file.times(def).is_some_and(|times| times.last <= horizon) {
             continue;
         }
         let (reading, hashing) = (file.clone(), Arc::clone(&recent));
-        rows.extend(blocking(def, move || rows_of(&hashing, def, &reading, horizon)).await?);
+        match blocking(def, move || rows_of(&hashing, def, &reading, horizon)).await {
+            Ok(found) => rows.extend(found),
+            Err(_) => recent.look_up_until(now),
+        }
         if rows.len() > 2 * MOST {
             let (_, last, _) = rows.select_nth_unstable_by_key(MOST, |row| -row.time);
             horizon = last.time;

@@ -10,18 +10,19 @@ mod retention;
 mod vacuum;
 
 pub use retention::Retention;
+pub(crate) use retention::Round;
 pub(crate) use vacuum::{Age, data_files, vacuum};
 
 use crate::flush::blocking;
 use crate::history::{
     Change, DataFile, History, HistoryError, HistoryTable, Partition, Replacement,
 };
-use crate::tables::{RowKind, TABLES, TableDef};
+use crate::tables::{RowKind, TABLES, TableDef, month_of};
 use arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch, UInt64Array};
 use arrow::compute::{concat_batches, filter_record_batch, sort_to_indices, take_record_batch};
 use arrow::datatypes::Int64Type;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 /// Files of like size that are merged: more are slower to commit and read, fewer are rewritten
 /// more often.
@@ -32,11 +33,14 @@ const SMALL_BYTES: u64 = 64 << 10;
 /// bounds the memory of a merge. A file with more than half of them is left as it is.
 const ROWS_AT_ONCE: u64 = 500_000;
 
+/// How long nothing must have been written into a month that is over.
+const QUIET_AFTER: SignedDuration = SignedDuration::from_hours(24);
+
 /// How thoroughly files are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Thoroughness {
-    /// Where many small files have come together.
-    AsNeeded,
+    /// Where many small files have come together, and months that are over and quiet.
+    AsNeeded(Timestamp),
     /// Every partition into as few files as possible, without outdated revisions.
     Everything,
 }
@@ -95,10 +99,18 @@ fn groups(
     let groups = by_partition
         .into_values()
         .flat_map(|files| match thoroughness {
-            Thoroughness::AsNeeded => by_size(def, files),
-            Thoroughness::Everything => whole_partition(def, files),
+            Thoroughness::AsNeeded(now) if !is_quiet(&files, now) => by_size(def, files),
+            _ => whole_partition(def, files),
         });
     groups.collect()
+}
+
+/// A month that is over and has had no news for a day: what stays of it stays for long.
+fn is_quiet(files: &[DataFile], now: Timestamp) -> bool {
+    let day_ago = now.saturating_sub(QUIET_AFTER).unwrap_or(Timestamp::MIN);
+    files.iter().all(|file| {
+        file.partition.month < month_of(day_ago) && file.written < day_ago.as_millisecond()
+    })
 }
 
 fn by_size(def: &TableDef, files: Vec<DataFile>) -> Vec<Vec<DataFile>> {
@@ -231,60 +243,6 @@ pub(crate) async fn checkpoint(history: &History, n_commits: u64) -> Result<usiz
         }
     }
     Ok(n_checkpoints)
-}
-
-/// Rewrites the hub's partitions of a table through `change`; gives how many rows it took away or
-/// changed. Partitions in which it does nothing stay as they are.
-pub(crate) async fn rewrite(
-    table: &mut HistoryTable,
-    partitions: impl Fn(&Partition) -> bool,
-    change: Arc<dyn Fn(RecordBatch) -> Result<Rewritten, arrow::error::ArrowError> + Send + Sync>,
-) -> Result<usize, HistoryError> {
-    let def = table.def();
-    let mut by_partition: BTreeMap<Partition, Vec<DataFile>> = BTreeMap::new();
-    for file in table
-        .files()
-        .await?
-        .into_iter()
-        .filter(|file| partitions(&file.partition))
-    {
-        by_partition
-            .entry(file.partition.clone())
-            .or_default()
-            .push(file);
-    }
-    let mut n_changed = 0;
-    for files in by_partition.into_values() {
-        let (reading, change) = (files.clone(), Arc::clone(&change));
-        let rewritten = blocking(def, move || {
-            let mut batches = Vec::new();
-            for file in &reading {
-                batches.extend(file.read(def)?);
-            }
-            let failed = |error| HistoryError::rows(def, error);
-            change(tidy(def, &batches).map_err(failed)?).map_err(failed)
-        });
-        let rewritten = rewritten.await?;
-        if rewritten.n_changed > 0 {
-            n_changed += rewritten.n_changed;
-            let batches = vec![rewritten.batch];
-            table
-                .replace(Replacement {
-                    removed: files,
-                    batches,
-                    change: Change::Rows,
-                })
-                .await?;
-        }
-    }
-    Ok(n_changed)
-}
-
-/// What a change made of a partition.
-pub(crate) struct Rewritten {
-    pub(crate) batch: RecordBatch,
-    /// Rows that differ or are gone.
-    pub(crate) n_changed: usize,
 }
 
 #[cfg(test)]

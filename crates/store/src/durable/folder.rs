@@ -14,6 +14,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -113,7 +114,12 @@ impl Folder {
                 self.sync_parent(staged.target())
             }
             Existing::Refuse => {
-                self.link(staged.path(), staged.target())?;
+                match self.link(staged.path(), staged.target()) {
+                    // A network file system repeats what it got no answer to, and then finds the
+                    // link that it made.
+                    Err(_) if is_same_file(staged.path(), staged.target()) => {}
+                    linked => linked?,
+                }
                 self.sync_parent(staged.target())?;
                 // The file is there, whether or not its second name goes; `sweep_staged` is patient.
                 let _ = staged.discard();
@@ -289,4 +295,12 @@ fn again(error: &io::Error) -> io::Error {
     error
         .raw_os_error()
         .map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
+fn is_same_file(left: &Path, right: &Path) -> bool {
+    let identity = |path: &Path| {
+        let metadata = path.symlink_metadata().ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    identity(left).is_some_and(|left| identity(right) == Some(left))
 }

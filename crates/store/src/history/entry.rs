@@ -25,11 +25,8 @@ pub(super) struct Recovered {
 /// Looks at the table's newest entries and sets aside a cut-off last one.
 pub(super) fn recover(table: &Path) -> Result<Recovered, HistoryError> {
     let log = table.join("_delta_log");
-    let mut entries = entries(&log)?;
-    let mut recovered = Recovered {
-        set_aside: None,
-        to_sync: Vec::new(),
-    };
+    let entries = entries(&log)?;
+    let mut set_aside = None;
     if let Some(last) = entries
         .last()
         .filter(|last| !is_whole(last).unwrap_or(false))
@@ -37,14 +34,26 @@ pub(super) fn recover(table: &Path) -> Result<Recovered, HistoryError> {
     {
         let aside = last.with_extension("json.cut-off");
         fs::rename(&last, &aside).map_err(|source| failed(&last, source))?;
-        recovered.set_aside = Some(SetAside { path: aside });
-        entries.pop();
+        set_aside = Some(SetAside { path: aside });
     }
-    for entry in entries.into_iter().rev().take(2) {
-        recovered.to_sync.extend(added_files(&entry, table)?);
-        recovered.to_sync.push(entry);
+    Ok(Recovered {
+        set_aside,
+        to_sync: to_sync(table)?,
+    })
+}
+
+/// What the newest entries say, and they themselves.
+pub(super) fn to_sync(table: &Path) -> Result<Vec<PathBuf>, HistoryError> {
+    let mut files = Vec::new();
+    for entry in entries(&table.join("_delta_log"))?
+        .into_iter()
+        .rev()
+        .take(2)
+    {
+        files.extend(added_files(&entry, table)?);
+        files.push(entry);
     }
-    Ok(recovered)
+    Ok(files)
 }
 
 /// The commits of the log, oldest first.

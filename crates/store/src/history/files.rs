@@ -44,6 +44,8 @@ pub(crate) struct DataFile {
     pub(crate) partition: Partition,
     /// Bytes.
     pub(crate) size: u64,
+    /// When it was written by the clock of the system, in milliseconds since 1970.
+    pub(crate) written: i64,
     /// Rows, if the log says so.
     pub(crate) n_rows: Option<u64>,
     pub(super) view: LogicalFileView,
@@ -60,6 +62,7 @@ impl DataFile {
                 month: value(MONTH),
             },
             size: view.size().unsigned_abs(),
+            written: view.modification_time(),
             n_rows: view.num_records().map(|n_rows| n_rows as u64),
             view,
         }

@@ -214,16 +214,24 @@ impl History {
             }
             let recovered = entry::recover(&folder)?;
             set_aside.extend(recovered.set_aside);
-            let path = folder.clone();
-            self.durable
-                .sync_existing(recovered.to_sync)
-                .await
-                .map_err(|error| HistoryError::File {
-                    path,
-                    source: std::io::Error::other(error),
-                })?;
+            self.sync(folder, recovered.to_sync).await?;
         }
         Ok(set_aside)
+    }
+
+    /// Makes sure that what the log of a table says is on the disk.
+    pub(crate) async fn make_durable(&self, def: &TableDef) -> Result<(), HistoryError> {
+        let folder = self.folder(def);
+        let to_sync = entry::to_sync(&folder)?;
+        self.sync(folder, to_sync).await
+    }
+
+    async fn sync(&self, table: PathBuf, files: Vec<PathBuf>) -> Result<(), HistoryError> {
+        let synced = self.durable.sync_existing(files).await;
+        synced.map_err(|error| HistoryError::File {
+            path: table,
+            source: std::io::Error::other(error),
+        })
     }
 }
 
@@ -259,10 +267,11 @@ fn properties(def: &TableDef) -> Vec<(String, Option<String>)> {
         .collect();
     [
         ("delta.dataSkippingStatsColumns", in_statistics.join(",")),
-        ("delta.logRetentionDuration", "interval 1 days".to_owned()),
+        ("delta.logRetentionDuration", "interval 6 hours".to_owned()),
         (
             "delta.deletedFileRetentionDuration",
-            "interval 1 hours".to_owned(),
+            // Longer than they are kept: the log has to know them until they are removed.
+            "interval 1 days".to_owned(),
         ),
         ("delta.enableExpiredLogCleanup", "false".to_owned()),
     ]

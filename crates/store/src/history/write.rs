@@ -10,9 +10,13 @@ use deltalake_core::kernel::{Action, Add, Transaction};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::writer::{DeltaWriter as _, RecordBatchWriter};
 use serde_json::Value;
+use std::collections::HashSet;
+use std::path::PathBuf;
 
 use crate::tables::{HUB, MONTH};
 
+/// How often a replacement is tried again because another process committed something else.
+const ATTEMPTS: u32 = 20;
 /// Rows per group within a file: what a reader skips or reads at once.
 const ROW_GROUP_ROWS: usize = 131_072;
 /// Files are cut here, so that rewriting one never needs more memory than that many bytes hold.
@@ -70,29 +74,51 @@ impl HistoryTable {
 
     /// Puts other files in the place of some.
     ///
-    /// A conflict is an error: whoever read the removed files reads again.
+    /// Another process' commit in between does no harm as long as the files are still there;
+    /// if one is not, that is a conflict, and whoever read them reads again. (The library's own
+    /// check lets merges of the same files pass one after the other, and every row be there twice.)
     pub(crate) async fn replace(&mut self, replacement: Replacement) -> Result<(), HistoryError> {
-        let data_change = replacement.change == Change::Rows;
-        let mut actions: Vec<Action> = replacement
-            .removed
+        let Replacement {
+            removed,
+            batches,
+            change,
+        } = replacement;
+        let data_change = change == Change::Rows;
+        let mut actions: Vec<Action> = removed
             .iter()
             .map(|file| Action::Remove(file.removal(data_change)))
             .collect();
-        for action in self.data_files(replacement.batches).await? {
+        for action in self.data_files(batches).await? {
             actions.push(match action {
                 Action::Add(add) => Action::Add(Add { data_change, ..add }),
                 other => other,
             });
         }
         // Neither operation names a predicate: it would stand in the log in clear text.
-        let operation = match replacement.change {
+        let operation = match change {
             Change::Layout => DeltaOperation::Optimize {
                 predicate: None,
                 target_size: i64::try_from(FILE_BYTES).unwrap_or(i64::MAX),
             },
             Change::Rows => DeltaOperation::Update { predicate: None },
         };
-        self.commit(properties(), actions, operation).await
+        let mut n_attempts = 0;
+        loop {
+            let properties = properties().with_max_retries(0);
+            let committed = self.commit(properties, actions.clone(), operation.clone());
+            match committed.await {
+                Err(HistoryError::Conflict { .. }) if n_attempts < ATTEMPTS => n_attempts += 1,
+                other => return other,
+            }
+            self.refresh().await?;
+            let active: HashSet<PathBuf> =
+                self.files().await?.into_iter().map(|it| it.path).collect();
+            if !removed.iter().all(|file| active.contains(&file.path)) {
+                return Err(HistoryError::Conflict {
+                    table: self.def.name,
+                });
+            }
+        }
     }
 
     async fn data_files(&self, batches: Vec<RecordBatch>) -> Result<Vec<Action>, HistoryError> {

@@ -25,10 +25,21 @@ pub enum Job {
 }
 
 /// A job somebody waits for.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) id: i64,
-    pub(crate) job: Job,
+    pub(crate) job: Result<Job, Undoable>,
+}
+
+/// Why a job is not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Undoable {
+    /// A later version asked for it.
+    #[error("the process that keeps the history is older and does not know this job")]
+    Unknown,
+    /// It must not end every start anew.
+    #[error("the process that began this job ended before it was done: its log tells why")]
+    BegunBefore,
 }
 
 /// Asks for a job; gives its number.
@@ -48,21 +59,29 @@ pub(crate) fn ask(
     Ok(connection.last_insert_rowid())
 }
 
-/// The oldest job that nobody has done.
-pub(crate) fn next(connection: &Connection, hub: &str) -> Result<Option<Asked>, StateError> {
+/// The oldest job that nobody has done, which is begun with that.
+pub(crate) fn begin_next(
+    connection: &Connection,
+    hub: &str,
+    now: Timestamp,
+) -> Result<Option<Asked>, StateError> {
     let mut select = connection.prepare_cached(
-        "select id, job from jobs where hub = ?1 and ended is null order by id limit 1",
+        "select id, job, begun from jobs where hub = ?1 and ended is null order by id limit 1",
     )?;
-    let found: Option<(i64, String)> = select
-        .query_row([hub], |row| Ok((row.get(0)?, row.get(1)?)))
+    let found: Option<(i64, String, Option<i64>)> = select
+        .query_row([hub], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let asked = found.map(|(id, job)| {
-        Ok(Asked {
-            id,
-            job: serde_json::from_str(&job)?,
-        })
-    });
-    asked.transpose()
+    let Some((id, text, begun)) = found else {
+        return Ok(None);
+    };
+    connection
+        .prepare_cached("update jobs set begun = ?2 where id = ?1")?
+        .execute([id, now.as_microsecond()])?;
+    let job = match begun {
+        Some(_) => Err(Undoable::BegunBefore),
+        None => serde_json::from_str(&text).map_err(|_| Undoable::Unknown),
+    };
+    Ok(Some(Asked { id, job }))
 }
 
 /// Notes how a job ended. Its text is kept out of the file: it may hold a name.
@@ -76,6 +95,13 @@ pub(crate) fn end(
         .prepare_cached("update jobs set ended = ?2, outcome = ?3, job = '' where id = ?1")?
         .execute(params![id, now.as_microsecond(), outcome])?;
     Ok(())
+}
+
+/// Whether somebody waits for a job.
+pub(crate) fn is_any(connection: &Connection, hub: &str) -> Result<bool, StateError> {
+    let mut select = connection
+        .prepare_cached("select exists (select 1 from jobs where hub = ?1 and ended is null)")?;
+    Ok(select.query_row([hub], |row| row.get(0))?)
 }
 
 /// How the job ended; `None` while it waits or runs.

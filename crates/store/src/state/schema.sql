@@ -129,6 +129,7 @@ create table jobs (
     hub text not null,
     job text not null,
     asked integer not null,
+    begun integer,
     ended integer,
     outcome text
 );

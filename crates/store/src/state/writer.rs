@@ -67,6 +67,11 @@ impl Writer {
         Ok(Self { queue })
     }
 
+    /// Returns when the thread has ended: it panicked, since a handle is left.
+    pub(crate) async fn gone(&self) {
+        self.queue.closed().await;
+    }
+
     /// Does `work` in a transaction and answers once it is on the disk. Waits if much is waiting.
     pub(crate) async fn write<T: Send + 'static>(
         &self,

@@ -962,8 +962,9 @@ async fn a_job_leaves_no_name_in_state_db() {
     let outcome = kept.keeper.perform(&job).await.unwrap();
     assert!(!outcome.contains(name));
     assert_eq!(search.places(kept.folder.path()), BTreeSet::new());
-    let next = jobs::next(&State::prepare(&state_db).unwrap(), "hub").unwrap();
-    assert_eq!(next.unwrap().job, Job::Vacuum);
+    let state = State::prepare(&state_db).unwrap();
+    let next = jobs::begin_next(&state, "hub", at("09:01")).unwrap();
+    assert_eq!(next.unwrap().job, Ok(Job::Vacuum));
 }
 
 #[tokio::test]

@@ -227,7 +227,7 @@ async fn merging_and_removing_files_changes_no_row() {
     let before = kept.rows::<Event>().await;
     assert_eq!(before.len(), 40);
     let history = kept.store.history();
-    let n_merged = upkeep::compact(&history, "hub", Thoroughness::AsNeeded)
+    let n_merged = upkeep::compact(&history, "hub", Thoroughness::AsNeeded(clock()))
         .await
         .unwrap();
     assert!(

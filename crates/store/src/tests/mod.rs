@@ -4,6 +4,7 @@ mod days_and_sessions;
 mod erasing;
 mod flushing;
 mod power;
+mod upkeep;
 mod verifying;
 
 use crate::state::spool::Intake;

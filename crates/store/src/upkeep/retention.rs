@@ -1,14 +1,19 @@
 //! What is kept how long.
 
 use super::hourly;
-use super::{Rewritten, rewrite};
-use crate::history::{History, HistoryError, Partition};
-use crate::tables::{self, TableDef, month_of};
+use crate::StoreError;
+use crate::flush::blocking;
+use crate::history::{DataFile, History, HistoryError, Partition, Replacement};
+use crate::state::{StateError, Writer, keep_setting, setting};
+use crate::tables::{self, TableDef};
 use arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch, StringArray};
-use arrow::compute::{filter_record_batch, is_null};
+use arrow::compute::{concat_batches, filter_record_batch, is_null};
 use arrow::datatypes::TimestampMicrosecondType;
+use arrow::error::ArrowError;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Keys of an event's detail that hold a network address.
@@ -39,64 +44,238 @@ impl Default for Retention {
     }
 }
 
+/// What retention works with.
+pub(crate) struct Round<'a> {
+    pub(crate) history: &'a History,
+    pub(crate) writer: &'a Writer,
+    pub(crate) hub: &'a Arc<str>,
+    pub(crate) now: Timestamp,
+}
+
+/// What an earlier round looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Seen {
+    /// Rows before this time, in microseconds, were dealt with.
+    cut: i64,
+    /// In files that were written up to this time, in milliseconds of their own clock.
+    written: i64,
+}
+
+/// Which rows are past their time, and which of them an earlier round may have left.
+#[derive(Clone, Copy)]
+struct Due {
+    cut: i64,
+    seen: Seen,
+}
+
+impl Due {
+    /// Files with rows that are past their time and that no round has looked at.
+    fn concerns(&self, def: &TableDef, file: &DataFile) -> bool {
+        let is_new = file.written > self.seen.written;
+        file.times(def)
+            .is_none_or(|times| times.first < self.cut && (is_new || times.last >= self.seen.cut))
+    }
+}
+
 impl Retention {
     /// Removes what is past its time from the hub's partitions; gives the number of rows.
-    pub(crate) async fn apply(
-        &self,
-        history: &History,
-        hub: &str,
-        now: Timestamp,
-    ) -> Result<usize, HistoryError> {
-        let before =
-            |kept: Option<SignedDuration>| kept.and_then(|kept| now.checked_sub(kept).ok());
+    ///
+    /// Days end together, so that there is work once a day, and only in files with rows of that
+    /// day or rows that came late.
+    pub(crate) async fn apply(&self, round: &Round<'_>) -> Result<usize, StoreError> {
         let mut n_rows = 0;
-        if let Some(before) = before(self.events) {
-            n_rows += expire(history, &tables::events::TABLE, hub, before).await?;
-        }
-        if let Some(before) = before(self.dead_letters) {
-            n_rows += expire(history, &tables::dead_letters::TABLE, hub, before).await?;
-        }
-        if let Some(before) = before(self.addresses) {
-            n_rows += forget_addresses(history, hub, before).await?;
-        }
-        if let Some(before) = before(self.observations_by_minute) {
-            n_rows += by_the_hour(history, hub, before).await?;
-        }
+        let events = &tables::events::TABLE;
+        n_rows += round.work("events", events, self.events, expire).await?;
+        let letters = &tables::dead_letters::TABLE;
+        n_rows += round
+            .work("dead letters", letters, self.dead_letters, expire)
+            .await?;
+        // Who promises to forget an address in a month must not need a day more.
+        let addresses = self
+            .addresses
+            .map(|kept| kept - SignedDuration::from_hours(24));
+        n_rows += round
+            .work("addresses", events, addresses, forget_addresses)
+            .await?;
+        let observations = &tables::observations::TABLE;
+        n_rows += round
+            .work(
+                "minutes",
+                observations,
+                self.observations_by_minute,
+                by_the_hour,
+            )
+            .await?;
         Ok(n_rows)
     }
 }
 
-/// The hub's partitions that hold rows from before a time.
-fn older(hub: &str, before: Timestamp) -> impl Fn(&Partition) -> bool + use<> {
-    let (hub, month) = (hub.to_owned(), month_of(before));
-    move |partition| partition.hub == hub && partition.month <= month
+/// Changes the files of one partition.
+type Change = fn(&TableDef, Due, Vec<DataFile>) -> Result<Changed, HistoryError>;
+
+/// What a change made of the files of a partition.
+#[derive(Default)]
+struct Changed {
+    removed: Vec<DataFile>,
+    batches: Vec<RecordBatch>,
+    n_rows: usize,
 }
 
-async fn expire(
-    history: &History,
-    def: &'static TableDef,
-    hub: &str,
-    before: Timestamp,
-) -> Result<usize, HistoryError> {
-    let Some(mut table) = history.table(def).await? else {
-        return Ok(0);
-    };
-    let change = move |batch: RecordBatch| {
-        let stays = compare(&batch, def.time, |time| time >= before.as_microsecond())?;
-        let n_changed = stays.len() - stays.true_count();
-        Ok(Rewritten {
-            batch: filter_record_batch(&batch, &stays)?,
-            n_changed,
-        })
-    };
-    rewrite(&mut table, older(hub, before), Arc::new(change)).await
+impl Round<'_> {
+    async fn work(
+        &self,
+        what: &str,
+        def: &'static TableDef,
+        kept: Option<SignedDuration>,
+        change: Change,
+    ) -> Result<usize, StoreError> {
+        const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+        let Some(before) = kept.and_then(|kept| self.now.checked_sub(kept).ok()) else {
+            return Ok(0);
+        };
+        let cut = before.as_microsecond().div_euclid(DAY) * DAY;
+        let name = format!("retained/{}/{what}", self.hub);
+        let seen = self.seen(&name).await?;
+        if cut <= seen.cut {
+            return Ok(0);
+        }
+        let Some(mut table) = self.history.table(def).await? else {
+            return Ok(0);
+        };
+        let due = Due { cut, seen };
+        let mut by_partition: BTreeMap<Partition, Vec<DataFile>> = BTreeMap::new();
+        let mut written = seen.written;
+        for file in table.files().await? {
+            written = written.max(file.written);
+            if file.partition.hub == **self.hub && due.concerns(def, &file) {
+                let of_partition = by_partition.entry(file.partition.clone());
+                of_partition.or_default().push(file);
+            }
+        }
+        let mut n_rows = 0;
+        for files in by_partition.into_values() {
+            let changed = blocking(def, move || change(def, due, files)).await?;
+            n_rows += changed.n_rows;
+            if !changed.removed.is_empty() {
+                let replacement = Replacement {
+                    removed: changed.removed,
+                    batches: changed.batches,
+                    change: super::Change::Rows,
+                };
+                table.replace(replacement).await?;
+            }
+        }
+        self.keep_seen(name, Seen { cut, written }).await?;
+        Ok(n_rows)
+    }
+
+    async fn seen(&self, name: &str) -> Result<Seen, StateError> {
+        let name = name.to_owned();
+        let read = move |connection: &rusqlite::Connection| setting(connection, &name);
+        let text = self.writer.write(read).await?;
+        // What cannot be read is looked at again.
+        Ok(text
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default())
+    }
+
+    async fn keep_seen(&self, name: String, seen: Seen) -> Result<(), StateError> {
+        let text = serde_json::to_string(&seen)?;
+        let keep = move |connection: &rusqlite::Connection| keep_setting(connection, &name, &text);
+        self.writer.write(keep).await
+    }
+}
+
+/// Rows that are past their time go; files without others go unread.
+fn expire(def: &TableDef, due: Due, files: Vec<DataFile>) -> Result<Changed, HistoryError> {
+    let failed = |error| HistoryError::rows(def, error);
+    let mut changed = Changed::default();
+    for file in files {
+        let is_over = file.times(def).is_some_and(|times| times.last < due.cut);
+        if let Some(n_rows) = file.n_rows.filter(|_| is_over) {
+            changed.n_rows += usize::try_from(n_rows).unwrap_or(usize::MAX);
+            changed.removed.push(file);
+            continue;
+        }
+        let (mut n_gone, mut stay) = (0, Vec::new());
+        for batch in file.read(def)? {
+            let stays = compare(&batch, def.time, |time| time >= due.cut).map_err(failed)?;
+            n_gone += stays.len() - stays.true_count();
+            stay.push(filter_record_batch(&batch, &stays).map_err(failed)?);
+        }
+        if n_gone > 0 {
+            changed.n_rows += n_gone;
+            changed.batches.extend(stay);
+            changed.removed.push(file);
+        }
+    }
+    Ok(changed)
+}
+
+/// Rows that are past their time lose the addresses in them.
+fn forget_addresses(
+    def: &TableDef,
+    due: Due,
+    files: Vec<DataFile>,
+) -> Result<Changed, HistoryError> {
+    let failed = |error| HistoryError::rows(def, error);
+    let mut changed = Changed::default();
+    for file in files {
+        let (mut n_found, mut batches) = (0, Vec::new());
+        for batch in file.read(def)? {
+            let (batch, n_of_batch) = without_addresses(&batch, due.cut).map_err(failed)?;
+            n_found += n_of_batch;
+            batches.push(batch);
+        }
+        if n_found > 0 {
+            changed.n_rows += n_found;
+            changed.batches.extend(batches);
+            changed.removed.push(file);
+        }
+    }
+    Ok(changed)
+}
+
+/// Minutes that are past their time become hours.
+fn by_the_hour(def: &TableDef, due: Due, files: Vec<DataFile>) -> Result<Changed, HistoryError> {
+    let failed = |error| HistoryError::rows(def, error);
+    let mut changed = Changed::default();
+    let mut minutes = Vec::new();
+    for file in files {
+        let (mut n_old, mut rest) = (0, Vec::new());
+        for batch in file.read(def)? {
+            let old = old_minutes(&batch, due.cut).map_err(failed)?;
+            n_old += old.true_count();
+            minutes.push(filter_record_batch(&batch, &old).map_err(failed)?);
+            let others = arrow::compute::not(&old).map_err(failed)?;
+            rest.push(filter_record_batch(&batch, &others).map_err(failed)?);
+        }
+        if n_old > 0 {
+            changed.n_rows += n_old;
+            changed.batches.extend(rest);
+            changed.removed.push(file);
+        }
+    }
+    if changed.n_rows > 0 {
+        let minutes = concat_batches(&def.schema(), &minutes).map_err(failed)?;
+        changed
+            .batches
+            .push(hourly::summed(&minutes).map_err(failed)?);
+    }
+    Ok(changed)
+}
+
+fn old_minutes(batch: &RecordBatch, cut: i64) -> Result<BooleanArray, ArrowError> {
+    let is_minute = is_null(batch.column(batch.schema().index_of("n")?))?;
+    let is_old = compare(batch, "at", |time| time < cut)?;
+    arrow::compute::and(&is_minute, &is_old)
 }
 
 fn compare(
     batch: &RecordBatch,
     column: &str,
     is_true: impl Fn(i64) -> bool,
-) -> Result<BooleanArray, arrow::error::ArrowError> {
+) -> Result<BooleanArray, ArrowError> {
     let times = batch.column(batch.schema().index_of(column)?);
     let times = times.as_primitive::<TimestampMicrosecondType>();
     Ok(times
@@ -106,25 +285,11 @@ fn compare(
         .collect())
 }
 
-async fn forget_addresses(
-    history: &History,
-    hub: &str,
-    before: Timestamp,
-) -> Result<usize, HistoryError> {
-    let Some(mut table) = history.table(&tables::events::TABLE).await? else {
-        return Ok(0);
-    };
-    let change = move |batch: RecordBatch| without_addresses(&batch, before);
-    rewrite(&mut table, older(hub, before), Arc::new(change)).await
-}
-
-fn without_addresses(
-    batch: &RecordBatch,
-    before: Timestamp,
-) -> Result<Rewritten, arrow::error::ArrowError> {
+/// The batch and how many of its rows had one.
+fn without_addresses(batch: &RecordBatch, cut: i64) -> Result<(RecordBatch, usize), ArrowError> {
     let index = batch.schema().index_of("detail")?;
     let details = batch.column(index).as_string::<i32>();
-    let is_old = compare(batch, "at", |time| time < before.as_microsecond())?;
+    let is_old = compare(batch, "at", |time| time < cut)?;
     let mut n_changed = 0;
     let kept: StringArray = (0..details.len())
         .map(|row| {
@@ -136,10 +301,7 @@ fn without_addresses(
         .collect();
     let mut columns = batch.columns().to_vec();
     columns[index] = Arc::new(kept);
-    Ok(Rewritten {
-        batch: RecordBatch::try_new(batch.schema(), columns)?,
-        n_changed,
-    })
+    Ok((RecordBatch::try_new(batch.schema(), columns)?, n_changed))
 }
 
 /// The detail without addresses; `None` if there is none.
@@ -154,35 +316,6 @@ fn without_address(detail: &str) -> Option<String> {
     let n_before = values.len();
     values.retain(|key, _| !ADDRESS_KEYS.contains(&key.as_str()));
     (values.len() < n_before).then(|| Value::Object(values).to_string())
-}
-
-async fn by_the_hour(
-    history: &History,
-    hub: &str,
-    before: Timestamp,
-) -> Result<usize, HistoryError> {
-    let Some(mut table) = history.table(&tables::observations::TABLE).await? else {
-        return Ok(0);
-    };
-    // Whole hours only: a half one would be summed up twice.
-    let hour = SignedDuration::from_hours(1).as_micros();
-    let hour = i64::try_from(hour).unwrap_or(i64::MAX);
-    let before = before.as_microsecond().div_euclid(hour) * hour;
-    let change = move |batch: RecordBatch| {
-        let is_raw = is_null(batch.column(batch.schema().index_of("n")?))?;
-        let is_old = compare(&batch, "at", |time| time < before)?;
-        let old = arrow::compute::and(&is_raw, &is_old)?;
-        let n_changed = old.true_count();
-        if n_changed == 0 {
-            return Ok(Rewritten { batch, n_changed });
-        }
-        let rest = filter_record_batch(&batch, &arrow::compute::not(&old)?)?;
-        let summed = hourly::summed(&filter_record_batch(&batch, &old)?)?;
-        let batch = arrow::compute::concat_batches(&batch.schema(), [&rest, &summed])?;
-        Ok(Rewritten { batch, n_changed })
-    };
-    let until = Timestamp::from_microsecond(before).unwrap_or(Timestamp::MIN);
-    rewrite(&mut table, older(hub, until), Arc::new(change)).await
 }
 
 #[cfg(test)]

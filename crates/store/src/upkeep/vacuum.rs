@@ -26,7 +26,7 @@ impl Age {
     pub(crate) const ORDINARY: Self = Self {
         replaced: SignedDuration::from_hours(1),
         orphaned: SignedDuration::from_hours(24),
-        entries: SignedDuration::from_hours(24),
+        entries: SignedDuration::from_hours(6),
     };
     /// Whatever no version needs: for tests, which pass no time.
     #[cfg(test)]
