@@ -21,6 +21,7 @@ mod real_hub;
 mod scripted_day;
 mod slugs;
 mod stopping;
+mod store_disk;
 mod store_kills;
 mod supervision;
 mod support;
@@ -48,6 +49,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("real_hub", real_hub::TESTS),
     ("scripted_day", scripted_day::TESTS),
     ("slugs", slugs::TESTS),
+    ("store_disk", store_disk::TESTS),
     ("store_kills", store_kills::TESTS),
     ("stopping", stopping::TESTS),
     ("supervision", supervision::TESTS),
@@ -64,6 +66,7 @@ fn main() {
         ["--store-writer", folder, midnight] => {
             store_kills::run_writer(folder.as_ref(), midnight.parse().unwrap());
         }
+        ["--store-on-small-disk", step, disk] => store_disk::run(step, disk.as_ref()),
         ["--store-fixture", folder] => history_open::write_fixture(folder.as_ref()),
         _ => run_tests(),
     }
