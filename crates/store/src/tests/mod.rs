@@ -5,6 +5,7 @@ mod erasing;
 mod flushing;
 mod power;
 mod verifying;
+mod zones;
 
 use crate::state::spool::Intake;
 use crate::tables::{Row, rows_of};
