@@ -132,7 +132,7 @@ impl Keeper {
             let path = set_aside.path.display().to_string();
             warn!(
                 path,
-                "The last log entry of a table was cut off. It is set aside as `{path}`; its rows are still in the spool."
+                "The last log entry of a table was cut off. It is set aside as `{path}`."
             );
         }
         let writer =
@@ -160,7 +160,9 @@ impl Keeper {
         let keep_zone =
             move |connection: &rusqlite::Connection| derive::keep_zone(connection, &hub);
         keeper.inner.writer.write(keep_zone).await?;
-        keeper.flusher().settle_all().await?;
+        for discord in keeper.flusher().settle_all().await? {
+            error!("The history and `state.db` do not agree: {discord}.");
+        }
         Ok(Some(keeper))
     }
 
