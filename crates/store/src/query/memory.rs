@@ -1,8 +1,9 @@
 //! The memory of all queries, and who may go on without it.
 //!
 //! Sorts and groupings that get no more memory put the rest on disk, which is how they are meant.
-//! A join by comparison does so too, and then gives fewer rows than there are (DataFusion 55:
-//! issues 22641 and 24745, and inner joins of inner joins): it ends with an error instead.
+//! A join by comparison does so too, and then may give fewer rows than there are (DataFusion 55:
+//! issues 22641 and 24745; inner joins of a Delta table with itself, twice, gave none at all): it
+//! ends with an error instead.
 
 use super::error::{QueryError, Resource};
 use datafusion::common::Result;

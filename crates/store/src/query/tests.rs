@@ -489,7 +489,7 @@ async fn memory_and_disk_are_bounded() {
     );
 }
 
-/// The library would go on with a part of the rows: the inner joins of this gave 0.
+/// The library would go on from disk, and may lose rows.
 #[tokio::test]
 async fn a_join_by_comparison_that_does_not_fit_is_an_error_and_no_smaller_number() {
     let folder = tempfile::tempdir().unwrap();
