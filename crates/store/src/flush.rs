@@ -37,6 +37,30 @@ pub enum FlushError {
     History(#[from] HistoryError),
 }
 
+/// How spool and history do not agree on a table: damage, or one of them is an older copy.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Discord {
+    /// Rows were moved into the history, which does not hold them.
+    #[error(
+        "rows {} to {moved} of `{table}` are missing: the history holds them up to {last} only; `store verify` says what can be done",
+        last + 1
+    )]
+    RowsMissing {
+        table: &'static str,
+        last: i64,
+        moved: i64,
+    },
+    /// The history holds numbers that were never handed out.
+    #[error(
+        "`state.db` is an older copy or a new file: the history holds `{table}` up to row {last}, it knows of {given}; new rows follow behind, what waited in the newer file is lost"
+    )]
+    StateOlder {
+        table: &'static str,
+        last: i64,
+        given: i64,
+    },
+}
+
 /// What a flush needs.
 pub(crate) struct Flush<'a> {
     pub(crate) hub: &'a Hub,
@@ -61,22 +85,30 @@ impl Flush<'_> {
     }
 
     /// Makes the spool's numbers agree with the history before the first new row is numbered: a
-    /// `state.db` from a backup would hand out numbers again that the history has seen. A table
-    /// that cannot be read is settled when it can be again; its rows wait.
-    pub(crate) async fn settle_all(&self) -> Result<(), FlushError> {
+    /// `state.db` from a backup would hand out numbers again that the history has seen. Gives where
+    /// they did not agree by more than a crash explains. A table that cannot be read is settled
+    /// when it can be again; its rows wait.
+    pub(crate) async fn settle_all(&self) -> Result<Vec<Discord>, FlushError> {
+        let mut found = Vec::new();
         for def in TABLES {
-            match self.history.table(def).await {
-                Ok(Some(table)) => {
-                    self.settle(&table).await?;
-                }
-                Ok(None) => {}
+            let numbers = self.numbers(def).await?;
+            let last = match self.history.table(def).await {
+                Ok(Some(table)) => self.settle(&table).await?,
+                Ok(None) => 0,
                 Err(error) => {
                     let cause = with_causes(&error);
                     error!("The rows of a table wait until it can be read again: {cause}");
+                    continue;
                 }
+            };
+            let (table, moved, given) = (def.name, numbers.flushed, numbers.given);
+            if last < moved {
+                found.push(Discord::RowsMissing { table, last, moved });
+            } else if last > given {
+                found.push(Discord::StateOlder { table, last, given });
             }
         }
-        Ok(())
+        Ok(found)
     }
 
     async fn table(&self, def: &'static TableDef) -> Result<usize, FlushError> {
@@ -91,7 +123,7 @@ impl Flush<'_> {
             let last = self.settle(&table).await?;
             let until = match until {
                 Some(until) => until,
-                None => *until.insert(self.given(def).await?),
+                None => *until.insert(self.numbers(def).await?.given),
             };
             let waiting = self.waiting(def, last, ROWS_AT_ONCE).await?;
             if waiting.rows.is_empty() {
@@ -115,11 +147,6 @@ impl Flush<'_> {
                 return Ok(n_rows);
             }
         }
-    }
-
-    /// Number of the last row that was taken.
-    async fn given(&self, def: &'static TableDef) -> Result<i64, FlushError> {
-        Ok(self.numbers(def).await?.given)
     }
 
     async fn numbers(&self, def: &'static TableDef) -> Result<Numbers, FlushError> {

@@ -187,7 +187,8 @@ impl Folder {
 fn read_only(path: &Path) -> FolderError {
     FolderError::Unfit {
         path: path.to_owned(),
-        reason: "its file system is read-only".to_owned(),
+        reason: "its file system is read-only: mount it writable, or choose another `store.path`"
+            .to_owned(),
         is_read_only: true,
     }
 }

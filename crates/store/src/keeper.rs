@@ -8,6 +8,7 @@ use crate::durable::DurableFolder;
 use crate::flush::Flush;
 use crate::folder::{Folder, FolderError, Lock};
 use crate::history::{History, HistoryError};
+use crate::rebuild::Scope;
 use crate::recent;
 use crate::state::facts;
 use crate::state::jobs::{self, Job};
@@ -140,7 +141,7 @@ impl Keeper {
             let path = set_aside.path.display().to_string();
             warn!(
                 path,
-                "The last log entry of a table was cut off. It is set aside as `{path}`; its rows are still in the spool."
+                "The last log entry of a table was cut off. It is set aside as `{path}`."
             );
         }
         let state = State::open(&folder.state_db())?;
@@ -169,21 +170,16 @@ impl Keeper {
                 _lock: lock,
             }),
         };
-        keeper.keep_zone().await?;
-        keeper.flusher().settle_all().await?;
+        let hub = keeper.inner.hub.clone();
+        let keep_zone =
+            move |connection: &rusqlite::Connection| derive::keep_zone(connection, &hub);
+        keeper.inner.writer.write(keep_zone).await?;
         let n_waiting = keeper.n_waiting().await?;
         keeper.inner.n_waiting.store(n_waiting, Ordering::Relaxed);
+        for discord in keeper.flusher().settle_all().await? {
+            error!("The history and `state.db` do not agree: {discord}.");
+        }
         Ok(Some(keeper))
-    }
-
-    /// Queries that show days need the zone, also in other processes.
-    async fn keep_zone(&self) -> Result<(), StoreError> {
-        let name = format!("{}{}", crate::sources::ZONE, self.inner.hub.name);
-        let zone = self.inner.hub.zone.iana_name().unwrap_or("UTC").to_owned();
-        let keep = move |connection: &rusqlite::Connection| {
-            crate::state::keep_setting(connection, &name, &zone)
-        };
-        Ok(self.inner.writer.write(keep).await?)
     }
 
     /// Name of the hub that it keeps.
@@ -267,6 +263,7 @@ impl Keeper {
     /// Looks at servers with news and closes days that are over.
     async fn derive(&self) -> Result<(), StoreError> {
         self.phase(Phase::Derive);
+        self.recut_days().await?;
         let late = self.late_users().await?;
         if !late.is_empty() {
             // It corrects closed days, and closing knows only what is at hand: days that are over
@@ -274,11 +271,39 @@ impl Keeper {
             self.repeat(derive::close_days).await?;
             self.flush_rows().await?;
             self.phase(Phase::Derive);
-            self.rebuild_of(Some(late)).await?;
+            self.rebuild_of(Scope::Users(late)).await?;
         }
         self.derive_news().await?;
         self.repeat(derive::close_days).await?;
         self.repeat(derive::recompute_days).await
+    }
+
+    /// Closed days that were cut in another time zone are cut anew, once.
+    async fn recut_days(&self) -> Result<(), StoreError> {
+        let inner = &self.inner;
+        let hub = inner.hub.clone();
+        let outdated = inner
+            .state
+            .read(move |connection| derive::outdated_zone(connection, &hub));
+        let Some(before) = outdated.await? else {
+            return Ok(());
+        };
+        // It reads the history, so that all rows have to be there.
+        self.flush_rows().await?;
+        self.phase(Phase::Derive);
+        let hub = inner.hub.clone();
+        let reopen = move |connection: &rusqlite::Connection| derive::reopen_days(connection, &hub);
+        inner.writer.write(reopen).await?;
+        let rebuilt = self.rebuild_of(Scope::Days).await?;
+        let hub = inner.hub.clone();
+        let keep = move |connection: &rusqlite::Connection| derive::keep_cut(connection, &hub);
+        inner.writer.write(keep).await?;
+        let (zone, n_days) = (derive::zone_name(&inner.hub), rebuilt.n_days_changed);
+        info!(
+            n_days,
+            "`hub.timezone` is `{zone}` and was `{before}`: {n_days} closed days of users are cut anew."
+        );
+        Ok(())
     }
 
     async fn late_users(&self) -> Result<Vec<model::names::UserName>, StoreError> {
@@ -428,15 +453,12 @@ impl Keeper {
         let _turn = self.turn().await;
         self.derive().await?;
         self.flush_rows().await?;
-        let rebuilt = self.rebuild_of(None).await?;
+        let rebuilt = self.rebuild_of(Scope::Everything).await?;
         self.flush_rows().await?;
         Ok(rebuilt)
     }
 
-    async fn rebuild_of(
-        &self,
-        users: Option<Vec<model::names::UserName>>,
-    ) -> Result<Rebuilt, StoreError> {
+    async fn rebuild_of(&self, scope: Scope) -> Result<Rebuilt, StoreError> {
         let inner = &self.inner;
         rebuild::Rebuild {
             hub: &inner.hub,
@@ -445,7 +467,7 @@ impl Keeper {
             retention: inner.settings.retention,
             now: self.now(),
         }
-        .run(users)
+        .run(scope)
         .await
     }
 

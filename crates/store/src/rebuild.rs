@@ -1,5 +1,5 @@
-//! Sessions and days derived again from the history itself: all of them for `store rebuild`, those
-//! of some users when news is older than the facts at hand.
+//! Sessions and days derived again from the history itself: all of them for `store rebuild`, all days
+//! when the hub's time zone changed, those of some users when news is older than the facts at hand.
 //!
 //! Only rows that differ are written, with a higher revision. Events are kept for a limited time;
 //! what was derived from events that are gone stays as it is.
@@ -60,6 +60,23 @@ pub(crate) struct Rebuild<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// What is derived again.
+pub(crate) enum Scope {
+    /// Sessions and days.
+    Everything,
+    /// Days alone, since nothing else depends on the hub's time zone.
+    Days,
+    /// Sessions and days of these users.
+    Users(Vec<UserName>),
+}
+
+/// Which rows are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Derived {
+    SessionsAndDays,
+    Days,
+}
+
 /// Whose rows are looked at in one pass.
 #[derive(Clone)]
 enum Users {
@@ -83,9 +100,13 @@ impl Users {
 }
 
 impl Rebuild<'_> {
-    /// Everything, or what concerns these users. What waits in the spool must be flushed before.
-    pub(crate) async fn run(&self, users: Option<Vec<UserName>>) -> Result<Rebuilt, StoreError> {
-        let passes = if let Some(users) = users {
+    /// What waits in the spool must be flushed before.
+    pub(crate) async fn run(&self, scope: Scope) -> Result<Rebuilt, StoreError> {
+        let derived = match scope {
+            Scope::Everything | Scope::Users(_) => Derived::SessionsAndDays,
+            Scope::Days => Derived::Days,
+        };
+        let passes = if let Scope::Users(users) = scope {
             vec![Users::Named(Arc::new(users.into_iter().collect()))]
         } else {
             let of = self.n_events().await?.div_ceil(EVENTS_AT_ONCE).max(1);
@@ -93,7 +114,7 @@ impl Rebuild<'_> {
         };
         let mut rebuilt = Rebuilt::default();
         for users in passes {
-            self.pass(&users, &mut rebuilt).await?;
+            self.pass(&users, derived, &mut rebuilt).await?;
         }
         Ok(rebuilt)
     }
@@ -109,12 +130,21 @@ impl Rebuild<'_> {
             .sum())
     }
 
-    async fn pass(&self, users: &Users, rebuilt: &mut Rebuilt) -> Result<(), StoreError> {
+    async fn pass(
+        &self,
+        users: &Users,
+        derived: Derived,
+        rebuilt: &mut Rebuilt,
+    ) -> Result<(), StoreError> {
         let events: Vec<Event> = self.rows(users).await?;
-        let sessions: Vec<tables::Session> = self.rows(users).await?;
+        let sessions: Vec<tables::Session> = match derived {
+            Derived::SessionsAndDays => self.rows(users).await?,
+            Derived::Days => Vec::new(),
+        };
         let days: Vec<tables::UserDay> = self.rows(users).await?;
         let found = Found {
             users: users.clone(),
+            derived,
             hub: self.hub.clone(),
             now: self.now,
             horizon: self.horizon(),
@@ -210,6 +240,7 @@ fn newest<R: Row>(rows: Vec<R>) -> HashMap<String, R> {
 /// What the history holds of some users.
 struct Found {
     users: Users,
+    derived: Derived,
     hub: Hub,
     now: Timestamp,
     horizon: Timestamp,
@@ -225,9 +256,10 @@ impl Found {
         let derived: BTreeMap<ServerKey, Vec<Session>> = std::mem::take(&mut self.facts)
             .into_iter()
             .map(|(key, facts)| {
-                let sessions = session::sessions(&facts);
-                self.keep_at_hand(connection, &key, &facts)?;
-                Ok((key, sessions))
+                if self.derived == Derived::SessionsAndDays {
+                    self.keep_at_hand(connection, &key, &facts)?;
+                }
+                Ok((key, session::sessions(&facts)))
             })
             .collect::<Result<_, StateError>>()?;
         if let Users::Named(users) = &self.users {
@@ -237,7 +269,9 @@ impl Found {
             };
             facts::clean_late(connection, &self.hub.name, users.iter(), days)?;
         }
-        self.write_sessions(connection, &derived, &mut rebuilt)?;
+        if self.derived == Derived::SessionsAndDays {
+            self.write_sessions(connection, &derived, &mut rebuilt)?;
+        }
         self.write_days(connection, &derived, &mut rebuilt)?;
         Ok(rebuilt)
     }
@@ -353,7 +387,14 @@ impl Found {
             return Ok(());
         };
         let present = PresentServers::read(connection, &self.hub.name)?;
-        let first = Day::of(begin.max(self.horizon), &self.hub.zone);
+        // With all events at hand, days from before the first of them are another zone's.
+        let is_whole = begin >= self.horizon;
+        let first = if is_whole {
+            Day::of(begin, &self.hub.zone)
+        } else {
+            // Of the day that the horizon lies in a part of the events may be gone.
+            Day::of(self.horizon, &self.hub.zone).next()
+        };
         let spans = derived.iter().flat_map(|(key, sessions)| {
             let running = present.running.get(key);
             sessions.iter().filter_map(move |session| {
@@ -370,16 +411,19 @@ impl Found {
                 })
             })
         });
+        let recent = self.now.saturating_sub(AT_HAND).unwrap_or(Timestamp::MIN);
+        // After a long rest the days that are closed next are older than what news may change.
+        let at_hand = Day::of(recent, &self.hub.zone).min(last);
         for day in user_days(spans, &self.hub.zone, first..=last) {
             rebuilt.n_days += 1;
             let row = user_day_row(&self.hub.name, &day, 1);
             let known = self.days.remove(row.id.as_str());
-            rebuilt.n_days_changed += usize::from(self.write_day(connection, known, row)?);
+            rebuilt.n_days_changed += usize::from(self.write_day(connection, at_hand, known, row)?);
         }
         let left: Vec<tables::UserDay> = std::mem::take(&mut self.days).into_values().collect();
         for known in left
             .into_iter()
-            .filter(|known| known.sessions > 0 && Day::new(known.day) >= first)
+            .filter(|known| known.sessions > 0 && (is_whole || Day::new(known.day) >= first))
         {
             let empty = user_day_row(
                 &self.hub.name,
@@ -387,15 +431,17 @@ impl Found {
                 1,
             );
             rebuilt.n_days_changed +=
-                usize::from(self.write_day(connection, Some(known), empty)?);
+                usize::from(self.write_day(connection, at_hand, Some(known), empty)?);
         }
         Ok(())
     }
 
-    /// Whether the day differed. What others measured of it stays.
+    /// Whether the day differed. What others measured of it stays; from `at_hand` on it is kept for
+    /// news.
     fn write_day(
         &self,
         connection: &Connection,
+        at_hand: Day,
         known: Option<tables::UserDay>,
         row: tables::UserDay,
     ) -> Result<bool, StateError> {
@@ -422,11 +468,7 @@ impl Found {
         if !is_same {
             spool::append_derived(connection, &self.hub.name, &row)?;
         }
-        let recent = Day::of(
-            self.now.saturating_sub(AT_HAND).unwrap_or(Timestamp::MIN),
-            &self.hub.zone,
-        );
-        if Day::new(row.day) >= recent {
+        if Day::new(row.day) >= at_hand {
             derive::keep_day(connection, &self.hub.name, &row)?;
         }
         Ok(!is_same)

@@ -4,7 +4,7 @@
 //! history's number tells so. The other way round it would be in neither.
 
 use crate::StoreError;
-use crate::flush::batch_of_lines;
+use crate::flush::{Discord, batch_of_lines};
 use crate::history::{History, HistoryError, HistoryTable};
 use crate::query::{Part, Sources};
 use crate::state::spool::{self, Waiting};
@@ -64,6 +64,25 @@ impl Reader {
         &self.state
     }
 
+    /// Rows that were moved into the history, which does not hold them.
+    pub(crate) async fn missing(&self) -> Result<Vec<Discord>, StoreError> {
+        let numbers = self.state.read(moved_by_hub).await?;
+        let mut open = self.open.lock().await;
+        let mut missing = Vec::new();
+        for (def, hub, moved) in numbers {
+            self.refresh(&mut open, def).await?;
+            let last = match open.get(def.name) {
+                Some(open) => open.table.last_of(&hub).await?,
+                None => 0,
+            };
+            if last < moved {
+                let table = def.name;
+                missing.push(Discord::RowsMissing { table, last, moved });
+            }
+        }
+        Ok(missing)
+    }
+
     /// Everything as it is now.
     pub(crate) async fn sources(&self, now: Timestamp) -> Result<Sources, StoreError> {
         let moment = self
@@ -118,12 +137,27 @@ impl Reader {
             }
             open.remove(def.name);
         }
+        self.history.check_end(def)?;
         if let Some(table) = self.history.table(def).await? {
             let part = table.part().await?;
             open.insert(def.name, Open { table, part });
         }
         Ok(())
     }
+}
+
+/// Up to which number rows of each table and hub were moved into the history.
+fn moved_by_hub(
+    connection: &Connection,
+) -> Result<Vec<(&'static TableDef, String, i64)>, StateError> {
+    let mut numbers = Vec::new();
+    for def in TABLES {
+        for hub in spool::hubs(connection, def)? {
+            let moved = spool::numbers(connection, def, &hub)?.flushed;
+            numbers.push((*def, hub, moved));
+        }
+    }
+    Ok(numbers)
 }
 
 impl HistoryTable {

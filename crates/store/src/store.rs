@@ -154,6 +154,13 @@ impl Store {
         }
     }
 
+    /// What answers lack, a sentence each: rows that were moved into the history, which does not
+    /// hold them. Nothing in a healthy folder.
+    pub async fn missing_rows(&self) -> Result<Vec<String>, StoreError> {
+        let missing = self.reader.missing().await?;
+        Ok(missing.iter().map(ToString::to_string).collect())
+    }
+
     /// Asks the history, the spool and the present, as one; all rows at once.
     pub async fn query(
         &self,

@@ -117,12 +117,20 @@ impl From<std::io::Error> for CommandError {
 }
 
 impl CommandError {
+    /// What is in the folder is no matter of the configuration: damage can be repaired, and a
+    /// service manager may try again.
+    fn is_bad_config(&self) -> bool {
+        !matches!(
+            self,
+            Self::Other(_) | Self::History(HistoryError::Store { .. })
+        )
+    }
+
     fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Config(_) | Self::TlsFile(_) | Self::History(_) => {
-                ExitCode::from(EXIT_BAD_CONFIG)
-            }
-            Self::Other(_) => ExitCode::FAILURE,
+        if self.is_bad_config() {
+            ExitCode::from(EXIT_BAD_CONFIG)
+        } else {
+            ExitCode::FAILURE
         }
     }
 }
@@ -144,9 +152,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     outcome.unwrap_or_else(|error| {
         let code = error.exit_code();
-        let kind = match &error {
-            CommandError::Other(_) => "error",
-            _ => "bad configuration",
+        let kind = if error.is_bad_config() {
+            "bad configuration"
+        } else {
+            "error"
         };
         // Nobody may be listening any more; that is no reason to panic.
         let message = anyhow::Error::from(error);

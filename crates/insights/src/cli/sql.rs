@@ -106,6 +106,9 @@ pub(super) struct Answer<'a> {
 impl Answer<'_> {
     /// Writes the rows as they come, to the file or to standard output.
     pub(super) async fn write(&self, output: Option<&PathBuf>) -> anyhow::Result<()> {
+        for missing in self.store.missing_rows().await? {
+            eprintln!("jupyterhub-insights: warning: {missing}");
+        }
         let engine = Engine::new(EngineSettings::new(self.store.folder().temporary()));
         let rows = self
             .store

@@ -1,8 +1,8 @@
 //! Which folder holds the history: the first of those in question that can.
 
-use crate::config::Config;
 use crate::config::environment::Environment;
 use crate::config::store::{Otherwise, StoreChoice, folder_candidates};
+use crate::config::{Config, KeepConfig};
 use std::path::{Path, PathBuf};
 use store::{Folder, FolderError, Store, StoreError};
 use tracing::{info, warn};
@@ -37,13 +37,12 @@ pub fn open(config: &Config, environment: &Environment) -> Result<Option<Store>,
             }
             match Folder::prepare(&folder) {
                 Ok(folder) => opened(folder).map(Some),
-                Err(FolderError::Unfit {
-                    is_read_only: true,
-                    path,
-                    ..
-                }) => {
-                    let path = path.display();
-                    warn!("No history is kept: `{path}` is read-only.");
+                Err(
+                    error @ FolderError::Unfit {
+                        is_read_only: true, ..
+                    },
+                ) if config.store.keep != KeepConfig::Always => {
+                    warn!("No history is kept: {error}.");
                     Ok(None)
                 }
                 Err(error) => Err(HistoryError::Folder(error)),
@@ -69,7 +68,7 @@ fn first_usable(folders: &[PathBuf], otherwise: Otherwise) -> Result<Option<Stor
     let reasons = reasons.join("; ");
     match otherwise {
         Otherwise::EndStart => Err(HistoryError::Nowhere(format!(
-            "no folder can hold the history: {reasons}"
+            "no folder can hold the history, set `store.path` to one that this service may write, or `store.keep` to `never`: {reasons}"
         ))),
         Otherwise::NoHistory => {
             warn!("No history is kept, set `store.path` to keep one: {reasons}.");

@@ -20,12 +20,14 @@ use model::snapshot::{Dated, Group, Snapshot};
 use rows::{News, Why};
 use std::sync::Arc;
 use store::{Intake, Keeper, Position, Present, PresentChange, StoreError};
-use tracing::{info, warn};
+use tracing::{error, info};
 
 /// Looks this much further apart than configured leave open what happened in between.
 const WATCH_SLACK: SignedDuration = SignedDuration::from_mins(2);
 /// Hub-wide numbers are kept at most this often.
 const NUMBERS_EVERY: SignedDuration = SignedDuration::from_secs(55);
+/// A clock that is set back by less is waited for.
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_hours(24);
 /// Under which name the filter of groups is kept, to tell hidden groups from deleted ones.
 const FILTER: &str = "groups filter";
 
@@ -46,6 +48,15 @@ pub struct Collector {
     kept: Present,
     numbers_kept: Option<Timestamp>,
     is_failing: bool,
+    passed_over: PassedOver,
+}
+
+/// When the parts of a turn were read that must not be taken.
+#[derive(Clone, Copy, Debug, Default)]
+struct PassedOver {
+    groups: Option<Timestamp>,
+    users: Option<Timestamp>,
+    servers: Option<Timestamp>,
 }
 
 impl Collector {
@@ -67,8 +78,20 @@ impl Collector {
             kept,
             numbers_kept: None,
             is_failing: false,
+            passed_over: PassedOver::default(),
             keeper,
         })
+    }
+
+    /// Leaves out what this turn brought, also where later turns bring it again because they could
+    /// not read it: another process kept the history then, and what it wrote may be newer.
+    pub fn pass_over(&mut self, turn: &Turn) {
+        let snapshot = &turn.snapshot;
+        self.passed_over = PassedOver {
+            groups: snapshot.groups.as_ref().map(|part| part.at),
+            users: snapshot.users.as_ref().map(|part| part.at),
+            servers: snapshot.servers.as_ref().map(|part| part.at),
+        };
     }
 
     /// Writes down what a turn of the poller brought. If that fails, the next turn brings it.
@@ -82,7 +105,7 @@ impl Collector {
             Err(error) => {
                 if !std::mem::replace(&mut self.is_failing, true) {
                     let cause = anyhow::Error::from(error);
-                    warn!(
+                    error!(
                         "Could not write down what the hub says; trying again with each look: {cause:#}"
                     );
                 }
@@ -111,7 +134,8 @@ impl Collector {
         next: &mut Present,
         intake: &mut Intake,
     ) -> Result<(), StoreError> {
-        let Some(read) = newer(turn.snapshot.groups.as_ref(), self.kept.groups.as_ref()) else {
+        let groups = fresh(turn.snapshot.groups.as_ref(), self.passed_over.groups);
+        let Some(read) = newer(groups, self.kept.groups.as_ref()) else {
             return Ok(());
         };
         let visible: Arc<[Group]> = read
@@ -122,9 +146,10 @@ impl Collector {
             .collect();
         let before = self.kept.groups.as_ref();
         let changes = membership_changes(before.map(|groups| &*groups.value), &visible);
+        let at = in_order(read.at, before.map(|groups| groups.at));
         let news = News {
             hub: &self.hub,
-            at: read.at,
+            at,
             not_before: before.map(|groups| groups.at),
         };
         for change in &changes {
@@ -138,10 +163,7 @@ impl Collector {
             });
             self.is_same_filter = true;
         }
-        let groups = Dated {
-            value: visible,
-            at: read.at,
-        };
+        let groups = Dated { value: visible, at };
         intake.present(PresentChange::Groups(groups.clone(), changes));
         next.groups = Some(groups);
         Ok(())
@@ -176,21 +198,27 @@ impl Collector {
         next: &mut Present,
         intake: &mut Intake,
     ) -> Result<(), StoreError> {
-        let Some(read) = newer(turn.snapshot.users.as_ref(), self.kept.users.as_ref()) else {
+        let users = fresh(turn.snapshot.users.as_ref(), self.passed_over.users);
+        let Some(read) = newer(users, self.kept.users.as_ref()) else {
             return Ok(());
         };
         let before = self.kept.users.as_ref();
         let changes = user_changes(before.map(|users| &*users.value), &read.value);
+        let at = in_order(read.at, before.map(|users| users.at));
         let news = News {
             hub: &self.hub,
-            at: read.at,
+            at,
             not_before: before.map(|users| users.at),
         };
         for change in &changes {
             intake.event(&news.user(change))?;
         }
-        intake.present(PresentChange::Users(read.clone(), changes));
-        next.users = Some(read.clone());
+        let users = Dated {
+            value: Arc::clone(&read.value),
+            at,
+        };
+        intake.present(PresentChange::Users(users.clone(), changes));
+        next.users = Some(users);
         Ok(())
     }
 
@@ -200,7 +228,8 @@ impl Collector {
         next: &mut Present,
         intake: &mut Intake,
     ) -> Result<(), StoreError> {
-        let Some(read) = newer(turn.snapshot.servers.as_ref(), self.kept.servers.as_ref()) else {
+        let servers = fresh(turn.snapshot.servers.as_ref(), self.passed_over.servers);
+        let Some(read) = newer(servers, self.kept.servers.as_ref()) else {
             return Ok(());
         };
         let before = self
@@ -277,6 +306,22 @@ pub fn snapshot_of(present: &Present) -> Snapshot {
     }
 }
 
+/// What was read, unless it is what was passed over.
+fn fresh<T>(read: Option<&Dated<T>>, passed_over: Option<Timestamp>) -> Option<&Dated<T>> {
+    read.filter(|read| passed_over != Some(read.at))
+}
+
+/// The time of a look as changes are dated by it: after the last one, so that their order is that
+/// of the looks also when the clock was set back. One that went wrong by more than a day is not
+/// waited for.
+fn in_order(at: Timestamp, before: Option<Timestamp>) -> Timestamp {
+    let Some(before) = before.filter(|before| before.duration_since(at) < CLOCK_SLACK) else {
+        return at;
+    };
+    let next = before.checked_add(SignedDuration::from_micros(1));
+    at.max(next.unwrap_or(before))
+}
+
 /// What was read, if it is newer than what was kept.
 fn newer<'a, T, U>(read: Option<&'a Dated<T>>, kept: Option<&Dated<U>>) -> Option<&'a Dated<T>> {
     // A clock that was set back must not stop the collecting.
@@ -287,3 +332,6 @@ fn newer<'a, T, U>(read: Option<&'a Dated<T>>, kept: Option<&Dated<U>>) -> Optio
 fn whole_micros(at: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }
+
+#[cfg(test)]
+mod tests;

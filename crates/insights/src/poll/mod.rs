@@ -51,6 +51,8 @@ pub struct Poller {
 /// What one turn of reads brought.
 #[derive(Clone, Debug)]
 pub struct Turn {
+    /// When it began.
+    pub started: Instant,
     /// The present. A part that could not be read is as it was, with the time of that.
     pub snapshot: Snapshot,
     /// The hub's own numbers, if they were read in this turn, which is after its servers: whoever
@@ -125,6 +127,7 @@ impl Poller {
     /// in the user list and in no group would otherwise be somebody whose groups are not known
     /// yet, and a member of a hidden group would be shown as being in none.
     async fn turn(&mut self, round: &mut Round) {
+        let started = Instant::now();
         if self.walked.is_none() {
             // The first walk through a large hub's users takes a while; groups are known now.
             self.read_groups(round).await;
@@ -140,6 +143,7 @@ impl Poller {
         self.publish().await;
         if let Some(listener) = &mut self.listener {
             listener(Turn {
+                started,
                 snapshot: self.snapshot.clone(),
                 numbers,
             });

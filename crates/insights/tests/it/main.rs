@@ -19,9 +19,14 @@ mod kills;
 mod prometheus;
 mod real_hub;
 mod scripted_day;
+mod slow_hub;
 mod slugs;
+mod sql_refusals;
 mod stopping;
+mod store_damage;
+mod store_disk;
 mod store_kills;
+mod store_services;
 mod supervision;
 mod support;
 mod walk;
@@ -47,8 +52,13 @@ const MODULES: &[(&str, &[Test])] = &[
     ("prometheus", prometheus::TESTS),
     ("real_hub", real_hub::TESTS),
     ("scripted_day", scripted_day::TESTS),
+    ("slow_hub", slow_hub::TESTS),
     ("slugs", slugs::TESTS),
+    ("sql_refusals", sql_refusals::TESTS),
+    ("store_damage", store_damage::TESTS),
+    ("store_disk", store_disk::TESTS),
     ("store_kills", store_kills::TESTS),
+    ("store_services", store_services::TESTS),
     ("stopping", stopping::TESTS),
     ("supervision", supervision::TESTS),
     ("walk", walk::TESTS),
@@ -64,6 +74,7 @@ fn main() {
         ["--store-writer", folder, midnight] => {
             store_kills::run_writer(folder.as_ref(), midnight.parse().unwrap());
         }
+        ["--store-on-small-disk", step, disk] => store_disk::run(step, disk.as_ref()),
         ["--store-fixture", folder] => history_open::write_fixture(folder.as_ref()),
         _ => run_tests(),
     }

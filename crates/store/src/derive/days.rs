@@ -63,7 +63,7 @@ pub(crate) fn close_days(connection: &Connection, hub: &Hub) -> Result<usize, St
     Ok(n_closed)
 }
 
-fn day_before(day: Day) -> Day {
+pub(super) fn day_before(day: Day) -> Day {
     Day::new(day.date().saturating_sub(1.day()))
 }
 

@@ -7,11 +7,13 @@
 mod adopt;
 mod days;
 mod rows;
+mod zone;
 
 pub use adopt::Adopted;
 pub(crate) use adopt::adopt;
 pub(crate) use days::{close_days, keep_day, nothing, recompute_days};
 pub(crate) use rows::{session_id, session_row, user_day_id, user_day_row};
+pub(crate) use zone::{keep_cut, keep_zone, name_of as zone_name, outdated_zone, reopen_days};
 
 use crate::recent::Recent;
 use crate::state::facts::{self, AT_HAND};

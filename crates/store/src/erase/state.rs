@@ -15,7 +15,7 @@ use crate::state::jobs::Job;
 use crate::state::spool::Intake;
 use crate::state::tombstones::{self, Tombstones, begin_after};
 use crate::state::{keep_setting, present, setting};
-use crate::tables::{Membership, RowId, RowKind, TABLES, TableDef, UserDay};
+use crate::tables::{Audit, Membership, RowId, RowKind, TABLES, TableDef, UserDay};
 use jiff::Timestamp;
 use model::diff::Running;
 use model::fact::{Fact, StopEvidence, Watch, What};
@@ -49,6 +49,7 @@ pub(super) fn erase(
     clean_recorded_days(connection, hub, &person)?;
     tombstones::set(connection, &hub.name, name, now)?;
     begin_anew(connection, hub, name, &running, &memberships, now)?;
+    audit(connection, hub, &pseudonym, now)?;
     Ok((pseudonym, n_rows))
 }
 
@@ -188,6 +189,29 @@ fn begin_anew(
         .iter()
         .map(|server| Cow::Owned(tombstones.present(server).into_owned()));
     present::write_servers(connection, &hub.name, servers)
+}
+
+/// That somebody was erased stays known, and under which pseudonym. An erasure that goes on after a
+/// crash is one erasure.
+fn audit(
+    connection: &Connection,
+    hub: &Hub,
+    pseudonym: &UserName,
+    now: Timestamp,
+) -> Result<(), StateError> {
+    let row = Audit {
+        id: RowId::of(&["erasure", &hub.name, pseudonym.as_str()]),
+        hub: Arc::clone(&hub.name),
+        at: now,
+        viewer: "command line".into(),
+        what: serde_json::json!({"erased": pseudonym.as_str()})
+            .to_string()
+            .into(),
+    };
+    let mut intake = Intake::default();
+    intake.row(&row, None)?;
+    intake.write(connection, hub, now)?;
+    Ok(())
 }
 
 /// Rows that wait.

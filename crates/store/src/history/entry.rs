@@ -1,8 +1,8 @@
 //! The last log entry of a table after a crash.
 //!
 //! Our own writes are synced before they get their name; a folder that was copied, or a disk that
-//! lied about syncing, can still end in an entry that is cut off. It is set aside: whatever it
-//! said is still in the spool.
+//! lied about syncing, can still end in an entry that is cut off. It is set aside. Whether its
+//! rows are still in the spool is for the numbers to say, see [`crate::flush`].
 
 use super::HistoryError;
 use std::fs;
@@ -27,10 +27,9 @@ pub(super) fn recover(table: &Path) -> Result<Recovered, HistoryError> {
     let log = table.join("_delta_log");
     let entries = entries(&log)?;
     let mut set_aside = None;
-    if let Some(last) = entries
-        .last()
-        .filter(|last| !is_whole(last).unwrap_or(false))
-        .cloned()
+    // An entry that cannot be read at all may be whole: that is an error.
+    if let Some(last) = entries.last().cloned()
+        && !is_whole(&last)?
     {
         let aside = last.with_extension("json.cut-off");
         fs::rename(&last, &aside).map_err(|source| failed(&last, source))?;

@@ -51,6 +51,16 @@ pub enum HistoryError {
         #[source]
         source: std::io::Error,
     },
+    /// The last log entry is not whole.
+    #[error(
+        "the last log entry of `{table}`, `{path}`, is cut off: start the service, which sets it aside, or see what `store verify` says"
+    )]
+    CutOff {
+        /// Name of the table.
+        table: &'static str,
+        /// Which.
+        path: PathBuf,
+    },
     /// A data file is not what the log says.
     #[error("the file `{path}` of the history is damaged: `store verify` tells what can be done")]
     Damaged {
@@ -201,6 +211,22 @@ impl History {
             .await
             .map_err(failed)?;
         Ok(())
+    }
+
+    /// An entry that is cut off would be read as if it were not there, and its rows be missing.
+    pub(crate) fn check_end(&self, def: &'static TableDef) -> Result<(), HistoryError> {
+        let folder = self.folder(def);
+        if !has_log(&folder) {
+            return Ok(());
+        }
+        let last = entry::entries(&folder.join("_delta_log"))?.pop();
+        match last {
+            Some(path) if !entry::is_whole(&path)? => Err(HistoryError::CutOff {
+                table: def.name,
+                path,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Sets aside a cut-off last log entry and makes sure that what is there is on the disk: an

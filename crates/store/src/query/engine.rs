@@ -3,6 +3,7 @@
 //! What a query may say is decided in [`super::guard`] and [`super::functions`].
 
 use super::error::{QueryError, Resource};
+use super::memory::Strict;
 use super::stop::{GiveWay, Wanted};
 use super::{functions, guard, views};
 use crate::table::Table;
@@ -306,7 +307,7 @@ impl Started {
         // Each sort and grouping gets an equal share and puts the rest on disk; with one common
         // pot the first would take all and the second fail.
         let pool = FairSpillPool::new(settings.memory_bytes);
-        let pool = TrackConsumersPool::new(pool, NonZeroUsize::MIN);
+        let pool = Strict(TrackConsumersPool::new(pool, NonZeroUsize::MIN));
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![
                 settings.temporary.clone(),

@@ -35,6 +35,11 @@ pub enum QueryError {
     /// Too many queries wait already: ask again in some seconds.
     #[error("too many queries are waiting: try again in a few seconds")]
     Busy,
+    /// A file of the history is gone, cut off or overwritten.
+    #[error(
+        "a file of the history cannot be read: {0}; `store verify` says which and what can be done"
+    )]
+    Damaged(String),
     /// It failed while it ran.
     #[error("the query failed: {0}")]
     Failed(String),
@@ -155,8 +160,19 @@ fn of_message(message: &str) -> QueryError {
     if message.contains(FULL) {
         return too_large(message);
     }
+    let is_about_a_file = FILE_ERRORS.iter().any(|words| message.contains(words));
+    if is_about_a_file {
+        return QueryError::Damaged(sentence(message));
+    }
     QueryError::Failed(sentence(message))
 }
+
+/// What errors of reading a data file say, through however many libraries they came.
+const FILE_ERRORS: &[&str] = &[
+    "Parquet error: ",
+    "Object Store error: ",
+    "Object at location ",
+];
 
 fn of_schema(error: &SchemaError) -> String {
     match error {
@@ -191,6 +207,8 @@ fn sentence(message: &str) -> String {
         "Internal error: ",
         "Optimizer rule ",
         "External error: ",
+        "Parquet error: ",
+        "Object Store error: ",
     ];
     /// Longer messages print plans.
     const MAX_CHARS: usize = 400;

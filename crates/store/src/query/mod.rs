@@ -8,6 +8,7 @@ mod engine;
 mod error;
 mod functions;
 mod guard;
+mod memory;
 mod plain;
 mod schema;
 mod stop;

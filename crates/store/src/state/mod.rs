@@ -53,6 +53,11 @@ pub enum StateError {
     /// Too much is waiting to be written.
     #[error("too much is waiting to be written to `state.db`: try again in a moment")]
     Busy,
+    /// The file is not whole.
+    #[error(
+        "`state.db` is damaged: stop the service and restore the file from a backup; `store verify` says what can be done without one"
+    )]
+    Damaged(#[source] rusqlite::Error),
     /// SQLite refused.
     #[error("`state.db` refused")]
     Sqlite(#[source] rusqlite::Error),
@@ -68,6 +73,9 @@ impl From<rusqlite::Error> for StateError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => Self::Full(error),
+            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+                Self::Damaged(error)
+            }
             _ => Self::Sqlite(error),
         }
     }

@@ -8,7 +8,7 @@ use model::snapshot::Dated;
 use proptest::prelude::*;
 
 /// A look at what runs, as the collector tells it.
-fn look(time: &str, running: &[(&str, &str)]) -> PresentChange {
+pub(super) fn look(time: &str, running: &[(&str, &str)]) -> PresentChange {
     let running = running.iter().map(|(user, started)| Running {
         key: key(user),
         started: at(started),
@@ -27,7 +27,7 @@ fn look(time: &str, running: &[(&str, &str)]) -> PresentChange {
     )
 }
 
-async fn take_look(keeper: &Keeper, change: PresentChange) {
+pub(super) async fn take_look(keeper: &Keeper, change: PresentChange) {
     let mut intake = Intake::default();
     intake.present(change);
     keeper.take(intake).await.unwrap();

@@ -467,7 +467,13 @@ fn litter(folder: &Path, name: &str) {
     fs::write(folder.join("tmp/spill/1.arrow"), name).unwrap();
 }
 
-/// All rows of the hub in the history, by table.
+/// The erasure's own row in `audit`.
+fn tells_of_an_erasure(row: &Map<String, Value>) -> bool {
+    let what = row.get("what").and_then(Value::as_str);
+    what.is_some_and(|what| what.starts_with(r#"{"erased""#))
+}
+
+/// All rows of the hub in the history, by table, but for what tells of erasures.
 async fn everything(store: &Store, hub: &str) -> BTreeMap<&'static str, Vec<Map<String, Value>>> {
     async fn of<R: Row>(store: &Store, hub: &str) -> (&'static str, Vec<Map<String, Value>>) {
         let rows = rows::<R>(store).await.into_iter();
@@ -475,10 +481,8 @@ async fn everything(store: &Store, hub: &str) -> BTreeMap<&'static str, Vec<Map<
             Value::Object(row) => row,
             other => panic!("{other}"),
         });
-        (
-            R::TABLE.name,
-            rows.filter(|row| row["hub"] == hub).collect(),
-        )
+        let rows = rows.filter(|row| row["hub"] == hub && !tells_of_an_erasure(row));
+        (R::TABLE.name, rows.collect())
     }
     let mut all = BTreeMap::new();
     all.extend([
@@ -1067,4 +1071,24 @@ async fn an_erasure_that_a_crash_cut_short_can_be_finished() {
         let pseudonym = pseudonym(&store).await;
         check_same(&skeleton(&after, &pseudonym, name), &before, &what);
     }
+}
+
+#[tokio::test]
+async fn an_erasure_is_told_once_with_the_pseudonym_and_without_the_name() {
+    let name = "qwertz";
+    let kept = kept().await;
+    let facts = [
+        seen(name, "09:00", "09:01"),
+        gone(name, "09:00", "10:00", "10:01"),
+    ];
+    kept.keeper.take(intake(&facts)).await.unwrap();
+    kept.keeper.erase(name).await.unwrap();
+    kept.keeper.flush().await.unwrap();
+    let [told] = &kept.rows::<Audit>().await[..] else {
+        panic!("one row for one erasure")
+    };
+    assert_eq!(&*told.viewer, "command line");
+    let pseudonym = pseudonym(&kept.store).await;
+    assert_eq!(*told.what, *format!(r#"{{"erased":"{pseudonym}"}}"#));
+    assert!(!Search::of_person(name).is_in(told.what.as_bytes()));
 }

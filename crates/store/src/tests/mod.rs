@@ -6,6 +6,7 @@ mod flushing;
 mod power;
 mod upkeep;
 mod verifying;
+mod zones;
 
 use crate::state::spool::Intake;
 use crate::tables::{Row, rows_of};

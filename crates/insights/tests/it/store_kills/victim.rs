@@ -15,8 +15,8 @@ use store::Phase;
 
 /// Requests that wait for their answer at most.
 const IN_FLIGHT: usize = 8;
-/// Between two requests: as fast as it goes, most of the time would go into reading millions of
-/// rows after each kill.
+/// Between two requests, but for the moments before a kill: as fast as it goes, most of the time
+/// would go into reading millions of rows after each kill.
 const PACE: Duration = Duration::from_millis(3);
 /// Answers before a kill, so that it comes in the midst of work.
 const N_ANSWERS: usize = 12;
@@ -175,7 +175,7 @@ impl Victim {
             if may_send && send_at <= now {
                 self.send(*next);
                 *next += 1;
-                send_at = now + PACE;
+                send_at = if kill_at.is_some() { now } else { now + PACE };
                 continue;
             }
             let wake_at = [kill_at, may_send.then_some(send_at)].into_iter().flatten();

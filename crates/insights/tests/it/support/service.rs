@@ -1,6 +1,6 @@
 //! The real binary as a process, and what a scraper sees of it.
 
-use super::{Process, block_on};
+use super::{Process, block_on, variable};
 use reqwest::header::HeaderMap;
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -25,9 +25,18 @@ pub(crate) struct Service {
 impl Service {
     /// Starts `serve` on its own port with these further arguments, and waits until it listens.
     pub(crate) fn start(hub_url: &str, token: &str, arguments: &[&str]) -> Self {
+        Self::start_by(Command::new(BINARY), hub_url, token, arguments)
+    }
+
+    /// The same by a command that ends in the program.
+    pub(crate) fn start_by(
+        mut command: Command,
+        hub_url: &str,
+        token: &str,
+        arguments: &[&str],
+    ) -> Self {
         let port = super::free_port();
         let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new(BINARY);
         command
             .args([
                 "serve",
@@ -43,6 +52,7 @@ impl Service {
             .args(arguments)
             .env_clear()
             .envs([NO_HISTORY])
+            .envs(variable("PATH").map(|path| ("PATH", path)))
             .env("JUPYTERHUB_API_TOKEN", token);
         let process = Process::start(&mut command, &folder.path().join("service.log"));
         let url = format!("http://127.0.0.1:{port}/services/insights/");
