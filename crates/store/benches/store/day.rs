@@ -2,22 +2,28 @@
 //!
 //! The day passes in 1,440 steps: the service's own loop runs with tokio's clock turned on as soon
 //! as nothing is left to do, and with a clock of ours as the time of day. Every event is a
-//! transaction of its own; a minute is over when its rows are in the history.
+//! transaction of its own; a minute is over when its rows are in the history. Half of the events
+//! are starts and stops of servers, from which sessions are derived.
+//!
+//! Files carry the system's time, so that to the service they are as old as the day is long: what
+//! it removes an hour later beside a hub it removes at once here. Beside a hub some 70 replaced
+//! files more are on the disk.
 
 use crate::process::{Files, cpu, mebibytes, peak_memory};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use model::fact::{Fact, KeyedFact, ServerKey, What};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use store::tables::Event;
 use store::{Folder, Intake, Keeper, KeeperSettings, Phase, Store};
 
 const MINUTES: u64 = 24 * 60;
-/// 2026-11-20T00:00:00Z.
-const MIDNIGHT: i64 = 1_795_132_800;
 
-/// The time of day, in microseconds since 1970.
-static CLOCK: AtomicI64 = AtomicI64::new(MIDNIGHT * 1_000_000);
+/// The time of day, in microseconds since 1970. The day begins now: files must not be younger
+/// than it.
+static CLOCK: AtomicI64 = AtomicI64::new(0);
 
 fn now() -> Timestamp {
     Timestamp::from_microsecond(CLOCK.load(Ordering::Relaxed)).expect("a day of this century")
@@ -48,6 +54,7 @@ impl Spent {
 }
 
 pub(crate) async fn run(n_events: u64) {
+    CLOCK.store(crate::now().as_microsecond(), Ordering::Relaxed);
     let root = tempfile::tempdir().expect("a folder");
     let folder = Folder::prepare(&root.path().join("store")).expect("a folder for the store");
     let store = Store::open(folder).expect("it opens");
@@ -85,7 +92,7 @@ async fn play(keeper: &Keeper, minute: u64, n_events: u64) {
     for number in numbers {
         pass(between);
         let mut intake = Intake::default();
-        let event = crate::event(number, now());
+        let event = event(number, now());
         intake.event(&event).expect("it can be written");
         keeper.take(intake).await.expect("it is taken");
     }
@@ -93,6 +100,25 @@ async fn play(keeper: &Keeper, minute: u64, n_events: u64) {
     while keeper.n_waiting().await.expect("it can be read") > 0 {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+}
+
+/// A login, a start, a login, a stop.
+fn event(number: u64, at: Timestamp) -> Event {
+    let what = match number % 4 {
+        1 => What::Start,
+        3 => What::Stop,
+        _ => return crate::event(number, at),
+    };
+    let user = format!("user-{:05}", number / 4 % 10_000);
+    let key = ServerKey {
+        user: user.as_str().into(),
+        server: "".into(),
+    };
+    let fact = KeyedFact {
+        key,
+        fact: Fact { at, what },
+    };
+    store::event_of(&"hub".into(), &"hub".into(), &fact)
 }
 
 fn report(spent: &Spent, root: &tempfile::TempDir, n_events: u64) {

@@ -3,8 +3,8 @@
 //! Four senders keep a batch each in flight; a fifth sends single rows, one after another. The
 //! service's own loop flushes, merges and clears beside them, as it does beside a hub.
 
+use crate::now;
 use crate::process::{Files, cpu, mebibytes, peak_memory};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,14 +19,6 @@ const BETWEEN_SINGLE_ROWS: Duration = Duration::from_millis(10);
 const AFTER_REFUSAL: Duration = Duration::from_millis(10);
 /// The sender of single rows numbers them from here.
 const SINGLE: u64 = 1 << 60;
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "there is no service around it that owns the clock"
-)]
-fn now() -> Timestamp {
-    Timestamp::now()
-}
 
 #[derive(Default)]
 struct Sent {

@@ -1,6 +1,6 @@
 //! `state.db`: everything small that changes, in SQLite.
 //!
-//! Rows not yet in the history (the spool), recent ids, positions of sources, the present as the
+//! Rows not yet in the history (the spool), positions of sources, the present as the
 //! hub last told it, and what sessions and days are derived from. One thread writes; what it
 //! answers for is on the disk. What the rows mean and what becomes of them in the history do not
 //! belong here.
