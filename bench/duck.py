@@ -3,6 +3,7 @@
 The views are what a user of DuckDB writes for the same rows: the newest revision of each id, by a window. Prints CSV.
 """
 
+import csv
 import pathlib
 import sys
 
@@ -24,9 +25,9 @@ def main():
         if table in query:
             connection.execute(view(history, table))
     rows = connection.execute(query)
-    print(",".join(column[0] for column in rows.description))
-    for row in rows.fetchall():
-        print(",".join("" if value is None else str(value) for value in row))
+    output = csv.writer(sys.stdout, lineterminator="\n")
+    output.writerow(column[0] for column in rows.description)
+    output.writerows(rows.fetchall())
 
 
 def view(history, table):

@@ -124,7 +124,7 @@ def make(arguments, store):
 def report(arguments, store):
     print("| question | ours: CPU | DuckDB: CPU | ratio of CPU | ratio of CPU without start | ratio of wall | peak |")
     print("|---|---|---|---|---|---|---|")
-    query = [arguments.ours, "sql", "--set", f"store.path={store}", "--format", "csv"]
+    query = [arguments.ours, "sql", "--set", f"store.path={store}", "--format", "csv", "--"]
     duck = [arguments.python, str(HERE / "duck.py"), str(store / "history")]
     start = measure([*query, "select 1"], duck, arguments.pairs)
     bare = [statistics.median(side.cpu for side in sides) for sides in zip(*start)]

@@ -1,8 +1,8 @@
 with steps as (
-  select started as at, 1 as step from sessions
+  select started as moment, 1 as step from sessions
   union all
   select ended, -1 from sessions
 ), running as (
-  select at, sum(step) over (order by at, step desc rows unbounded preceding) as servers from steps
+  select moment, sum(step) over (order by moment, step desc rows unbounded preceding) as servers from steps
 )
-select cast(at as date) as day, max(servers) as most from running group by 1 order by 1
+select cast(moment as date) as day, max(servers) as most from running group by 1 order by 1

@@ -1,3 +1,3 @@
 -- How sessions ended, by week.
-select date_trunc('week', ended) as week, end_reason, count(*) as sessions
+select cast(date_trunc('week', ended) as date) as week, end_reason, count(*) as sessions
 from sessions group by 1, 2 order by 1, 2
