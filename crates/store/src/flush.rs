@@ -5,17 +5,14 @@
 //! no row is lost and none is there twice. When to flush is [`crate::keeper`]'s business.
 
 use crate::derive::Hub;
-use crate::history::{DataFile, History, HistoryError, HistoryTable, Partition, Times};
+use crate::history::{History, HistoryError, HistoryTable};
 use crate::keeper::with_causes;
-use crate::recent::{self, Key};
+use crate::recent;
 use crate::state::spool::{self, Numbers, Waiting, WaitingRow};
 use crate::state::{State, StateError, Writer};
 use crate::tables::{TABLES, TableDef, month_of};
-use arrow::array::{BooleanArray, RecordBatch, StringArray};
-use arrow::compute::filter_record_batch;
+use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::Schema;
-use jiff::Timestamp;
-use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use tracing::error;
 
@@ -219,81 +216,13 @@ impl Flush<'_> {
             Ok((batch_of_lines(def, &waiting.rows)?, waiting))
         })
         .await?;
-        let unsure = waiting.rows.iter().filter(|row| row.is_unsure);
-        let Some(span) = Span::of(&self.hub.name, unsure.map(|row| row.at)) else {
-            return Ok(batch);
+        let hub = &self.hub.name;
+        let lookup = recent::Lookup {
+            recent: &self.hub.recent,
+            hub,
+            table,
         };
-        let known = self.known(table, &span).await?;
-        let failed = |error| HistoryError::rows(def, error);
-        let mut seen = HashSet::new();
-        let keys = self.hub.recent.keys(def, &batch).map_err(failed)?;
-        let is_new: BooleanArray = keys
-            .into_iter()
-            .zip(&waiting.rows)
-            .map(|(key, row)| {
-                let is_first = seen.insert(key);
-                Some(!row.is_unsure || (is_first && !known.contains(&key)))
-            })
-            .collect();
-        Ok(filter_record_batch(&batch, &is_new).map_err(failed)?)
-    }
-
-    /// What the history has of these months and between these times.
-    async fn known(&self, table: &HistoryTable, span: &Span) -> Result<HashSet<Key>, FlushError> {
-        let def = table.def();
-        let mut known = HashSet::new();
-        for file in table.files().await? {
-            if !span.may_touch(def, &file) {
-                continue;
-            }
-            let recent = Arc::clone(&self.hub.recent);
-            let keys = blocking(def, move || {
-                let mut keys = Vec::new();
-                for batch in file.read_columns(def, &recent::key_columns(def))? {
-                    let failed = |error| HistoryError::rows(def, error);
-                    keys.extend(recent.keys(def, &batch).map_err(failed)?);
-                }
-                Ok(keys)
-            });
-            known.extend(keys.await?);
-        }
-        Ok(known)
-    }
-}
-
-/// Where in the history rows may be.
-struct Span {
-    partitions: BTreeSet<Partition>,
-    times: Times,
-}
-
-impl Span {
-    /// `None` for no rows.
-    fn of(hub: &str, times: impl Iterator<Item = Timestamp>) -> Option<Self> {
-        let mut span: Option<Self> = None;
-        for time in times {
-            let micros = time.as_microsecond();
-            let span = span.get_or_insert_with(|| Self {
-                partitions: BTreeSet::new(),
-                times: Times {
-                    first: micros,
-                    last: micros,
-                },
-            });
-            span.times.first = span.times.first.min(micros);
-            span.times.last = span.times.last.max(micros);
-            span.partitions.insert(Partition {
-                hub: hub.to_owned(),
-                month: month_of(time),
-            });
-        }
-        span
-    }
-
-    fn may_touch(&self, def: &TableDef, file: &DataFile) -> bool {
-        let touches =
-            |times: Times| times.first <= self.times.last && self.times.first <= times.last;
-        self.partitions.contains(&file.partition) && file.times(def).is_none_or(touches)
+        Ok(lookup.new_rows(&waiting.rows, batch).await?)
     }
 }
 

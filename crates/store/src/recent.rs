@@ -3,20 +3,21 @@
 //! The ids are in memory only. They stand in the spool and in the history anyway, where a start
 //! finds them again; kept in an index on disk of their own, random as they are, they would cost
 //! more than everything else that is done with a row. What is too old to be remembered is looked
-//! up in the history when it is flushed ([`crate::flush`]).
+//! up in the history when it is asked for or flushed.
 
 use crate::StoreError;
 use crate::flush::{ROWS_AT_ONCE, batch_of_lines, blocking};
-use crate::history::{DataFile, History, HistoryError};
-use crate::state::{State, spool};
-use crate::tables::{ColumnKind, RowKind, TABLES, TableDef};
-use arrow::array::{AsArray as _, Int64Array, RecordBatch, StringArray};
-use arrow::compute::cast;
+use crate::history::{DataFile, History, HistoryError, HistoryTable, Partition, Times};
+use crate::state::State;
+use crate::state::spool::{self, WaitingRow};
+use crate::tables::{ColumnKind, RowKind, TABLES, TableDef, month_of};
+use arrow::array::{AsArray as _, BooleanArray, Int64Array, RecordBatch, StringArray};
+use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use jiff::{SignedDuration, Timestamp};
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -293,7 +294,7 @@ fn remembered(
 }
 
 /// What [`Recent::keys`] and times are made of.
-pub(crate) fn key_columns(def: &TableDef) -> Vec<&'static str> {
+fn key_columns(def: &TableDef) -> Vec<&'static str> {
     match def.kind {
         RowKind::Final => vec!["id", def.time],
         RowKind::Revised => vec!["id", "revision", def.time],
@@ -316,4 +317,97 @@ fn integer_column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Int64Arr
 
 fn missing(name: &str) -> ArrowError {
     ArrowError::SchemaError(format!("the column `{name}` is missing"))
+}
+
+/// Asks the history about rows that are too old to be remembered.
+pub(crate) struct Lookup<'a> {
+    pub(crate) recent: &'a Arc<Recent>,
+    pub(crate) hub: &'a str,
+    pub(crate) table: &'a HistoryTable,
+}
+
+impl Lookup<'_> {
+    /// The batch of these rows without those that the history has, or that came before in it.
+    pub(crate) async fn new_rows(
+        &self,
+        rows: &[WaitingRow],
+        batch: RecordBatch,
+    ) -> Result<RecordBatch, HistoryError> {
+        let unsure = rows.iter().filter(|row| row.is_unsure);
+        let Some(span) = Span::of(self.hub, unsure.map(|row| row.at)) else {
+            return Ok(batch);
+        };
+        let known = self.known(&span).await?;
+        let def = self.table.def();
+        let failed = |error| HistoryError::rows(def, error);
+        let mut seen = HashSet::new();
+        let keys = self.recent.keys(def, &batch).map_err(failed)?;
+        let is_new: BooleanArray = keys
+            .into_iter()
+            .zip(rows)
+            .map(|(key, row)| {
+                let is_first = seen.insert(key);
+                Some(!row.is_unsure || (is_first && !known.contains(&key)))
+            })
+            .collect();
+        filter_record_batch(&batch, &is_new).map_err(failed)
+    }
+
+    /// What the history has of these months and between these times.
+    async fn known(&self, span: &Span) -> Result<HashSet<Key>, HistoryError> {
+        let def = self.table.def();
+        let mut known = HashSet::new();
+        for file in self.table.files().await? {
+            if !span.may_touch(def, &file) {
+                continue;
+            }
+            let recent = Arc::clone(self.recent);
+            let keys = blocking(def, move || {
+                let mut keys = Vec::new();
+                for batch in file.read_columns(def, &key_columns(def))? {
+                    let failed = |error| HistoryError::rows(def, error);
+                    keys.extend(recent.keys(def, &batch).map_err(failed)?);
+                }
+                Ok(keys)
+            });
+            known.extend(keys.await?);
+        }
+        Ok(known)
+    }
+}
+
+/// Where in the history rows may be.
+struct Span {
+    partitions: BTreeSet<Partition>,
+    times: Times,
+}
+
+impl Span {
+    /// `None` for no rows.
+    fn of(hub: &str, times: impl Iterator<Item = Timestamp>) -> Option<Self> {
+        let mut span: Option<Self> = None;
+        for time in times {
+            let micros = time.as_microsecond();
+            let span = span.get_or_insert_with(|| Self {
+                partitions: BTreeSet::new(),
+                times: Times {
+                    first: micros,
+                    last: micros,
+                },
+            });
+            span.times.first = span.times.first.min(micros);
+            span.times.last = span.times.last.max(micros);
+            span.partitions.insert(Partition {
+                hub: hub.to_owned(),
+                month: month_of(time),
+            });
+        }
+        span
+    }
+
+    fn may_touch(&self, def: &TableDef, file: &DataFile) -> bool {
+        let touches =
+            |times: Times| times.first <= self.times.last && self.times.first <= times.last;
+        self.partitions.contains(&file.partition) && file.times(def).is_none_or(touches)
+    }
 }

@@ -7,6 +7,7 @@ use crate::StoreError;
 use crate::flush::{Discord, batch_of_lines};
 use crate::history::{History, HistoryError, HistoryTable};
 use crate::query::{Part, Sources};
+use crate::recent::{Lookup, Recent};
 use crate::state::spool::{self, Waiting};
 use crate::state::{State, StateError, facts, present, settings_named};
 use crate::tables::{TABLES, TableDef};
@@ -30,6 +31,8 @@ pub(crate) struct Reader {
     state: State,
     history: History,
     open: Mutex<HashMap<&'static str, Open>>,
+    /// Remembers nothing: makes keys.
+    keys: Arc<Recent>,
 }
 
 struct Open {
@@ -56,6 +59,7 @@ impl Reader {
             state,
             history,
             open: Mutex::default(),
+            keys: Arc::default(),
         }
     }
 
@@ -105,10 +109,14 @@ impl Reader {
                 let last = open.table.last_of(&hub).await?;
                 waiting.rows.retain(|row| row.number > last);
             }
-            // What the history may have already is shown when it is there, a flush later: once.
-            waiting.rows.retain(|row| !row.is_unsure);
             if !waiting.rows.is_empty() {
-                let batch = batch_of_lines(def, &waiting.rows)?;
+                let mut batch = batch_of_lines(def, &waiting.rows)?;
+                if let Some(open) = open.get(def.name) {
+                    let (recent, table) = (&self.keys, &open.table);
+                    let hub = &hub;
+                    let lookup = Lookup { recent, hub, table };
+                    batch = lookup.new_rows(&waiting.rows, batch).await?;
+                }
                 let table = memory(batch).map_err(|error| HistoryError::rows(def, error))?;
                 sources = sources.with_part(Part::new(def, Arc::new(table)));
             }

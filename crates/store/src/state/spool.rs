@@ -46,7 +46,7 @@ struct Taken {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Accepted {
     /// Rows that are new. A row so old that only the history can tell counts as new; if it is
-    /// not, the flush drops it.
+    /// not, nobody sees it twice, and the flush drops it.
     pub n_new: usize,
     /// Rows that were known already.
     pub n_known: usize,
