@@ -11,21 +11,23 @@ mod rows;
 pub use folder::{HistoryError, existing, open};
 
 use crate::config::Config;
-use crate::poll::Turn;
-use crate::poll::clock::now;
+use crate::hub::{Number, api_numbers};
+use crate::poll::{Start, Starts, Turn};
 use jiff::{SignedDuration, Timestamp};
 use model::attribution::Attribution;
 use model::diff::{Look, StopCredit, membership_changes, n_gone, server_news, user_changes};
 use model::snapshot::{Dated, Group, Snapshot};
-use rows::{News, Why};
+use rows::{Seen, Why};
 use std::sync::Arc;
+use std::time::Duration;
 use store::{Intake, Keeper, Position, Present, PresentChange, StoreError};
-use tracing::{info, warn};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
 
 /// Looks this much further apart than configured leave open what happened in between.
 const WATCH_SLACK: SignedDuration = SignedDuration::from_mins(2);
 /// Hub-wide numbers are kept at most this often.
-const NUMBERS_EVERY: SignedDuration = SignedDuration::from_secs(55);
+const NUMBERS_EVERY: Duration = Duration::from_secs(55);
 /// Under which name the filter of groups is kept, to tell hidden groups from deleted ones.
 const FILTER: &str = "groups filter";
 
@@ -44,13 +46,28 @@ pub struct Collector {
     filter: String,
     is_same_filter: bool,
     kept: Present,
-    numbers_kept: Option<Timestamp>,
+    /// When this process became the one that keeps the hub. What it read before may be older than
+    /// what the process before it kept.
+    since: Instant,
+    /// The reads of which the rows are kept.
+    taken: Starts,
+    /// The reads of which the numbers are kept.
+    numbers_kept: Starts,
     is_failing: bool,
+}
+
+/// What a turn brought beside what was kept: nothing of it counts before it is written.
+struct News {
+    intake: Intake,
+    present: Present,
+    numbers_kept: Starts,
+    has_groups: bool,
 }
 
 impl Collector {
     /// Goes on from what was kept last.
     pub async fn new(keeper: Keeper, config: &Config) -> Result<Self, StoreError> {
+        let since = Instant::now();
         let kept = keeper.present().await?;
         let filter = format!("{:?} {:?}", config.groups.allowed, config.groups.denied);
         let known_filter = keeper.position(FILTER).await?;
@@ -65,7 +82,9 @@ impl Collector {
             is_same_filter: known_filter.is_none_or(|known| known == filter),
             filter,
             kept,
-            numbers_kept: None,
+            since,
+            taken: Starts::default(),
+            numbers_kept: Starts::default(),
             is_failing: false,
             keeper,
         })
@@ -73,12 +92,21 @@ impl Collector {
 
     /// Writes down what a turn of the poller brought. If that fails, the next turn brings it.
     pub async fn take(&mut self, turn: &Turn) {
-        match self.try_take(turn).await {
+        let outcome = self.try_take(turn).await;
+        self.tell(outcome);
+    }
+
+    fn tell(&mut self, outcome: Result<(), StoreError>) {
+        match outcome {
             Ok(()) if self.is_failing => {
                 self.is_failing = false;
                 info!("What the hub says is written down again.");
             }
             Ok(()) => {}
+            // The keeper says what holds it up.
+            Err(error) if error.is_busy() => {
+                debug!("What the hub says waits for the next look: {error}.");
+            }
             Err(error) => {
                 if !std::mem::replace(&mut self.is_failing, true) {
                     let cause = anyhow::Error::from(error);
@@ -91,28 +119,55 @@ impl Collector {
     }
 
     async fn try_take(&mut self, turn: &Turn) -> Result<(), StoreError> {
-        let mut intake = Intake::default();
-        let mut next = self.kept.clone();
-        self.groups(turn, &mut next, &mut intake)?;
-        self.users(turn, &mut next, &mut intake)?;
-        self.servers(turn, &mut next, &mut intake)?;
-        let numbers_kept = self.numbers(turn, &mut intake)?;
-        if !intake.is_empty() {
-            self.keeper.take(intake).await?;
+        let news = self.compare(turn)?;
+        if !news.intake.is_empty() {
+            self.keeper.take(news.intake).await?;
         }
-        self.kept = next;
-        self.numbers_kept = numbers_kept;
+        self.kept = news.present;
+        self.numbers_kept = news.numbers_kept;
+        self.is_same_filter |= news.has_groups;
+        self.taken = turn.began;
         Ok(())
     }
 
+    fn compare(&self, turn: &Turn) -> Result<News, StoreError> {
+        let mut intake = Intake::default();
+        let mut present = self.kept.clone();
+        let has_groups = self.groups(turn, &mut present, &mut intake)?;
+        self.users(turn, &mut present, &mut intake)?;
+        self.servers(turn, &mut present, &mut intake)?;
+        let numbers_kept = self.numbers(turn, &mut intake)?;
+        Ok(News {
+            intake,
+            present,
+            numbers_kept,
+            has_groups,
+        })
+    }
+
+    /// The part, if it was read since this process keeps the hub, and since it was kept last.
+    ///
+    /// By a clock that nobody sets: the time of day may be set back.
+    fn fresh<'a, T>(
+        &self,
+        read: Option<&'a Dated<T>>,
+        began: Option<Start>,
+        taken: Option<Start>,
+    ) -> Option<&'a Dated<T>> {
+        let began = began.filter(|began| began.instant >= self.since)?;
+        read.filter(|_| taken.is_none_or(|taken| taken.instant < began.instant))
+    }
+
+    /// Gives whether groups were read.
     fn groups(
-        &mut self,
+        &self,
         turn: &Turn,
         next: &mut Present,
         intake: &mut Intake,
-    ) -> Result<(), StoreError> {
-        let Some(read) = newer(turn.snapshot.groups.as_ref(), self.kept.groups.as_ref()) else {
-            return Ok(());
+    ) -> Result<bool, StoreError> {
+        let groups = turn.snapshot.groups.as_ref();
+        let Some(read) = self.fresh(groups, turn.began.groups, self.taken.groups) else {
+            return Ok(false);
         };
         let visible: Arc<[Group]> = read
             .value
@@ -122,29 +177,26 @@ impl Collector {
             .collect();
         let before = self.kept.groups.as_ref();
         let changes = membership_changes(before.map(|groups| &*groups.value), &visible);
-        let news = News {
+        let at = after(read.at, before.map(|groups| groups.at));
+        let seen = Seen {
             hub: &self.hub,
-            at: read.at,
+            at,
             not_before: before.map(|groups| groups.at),
         };
         for change in &changes {
             let why = self.why(change, before, &visible, &read.value);
-            intake.row(&news.membership(change, why), Some(&change.user))?;
+            intake.row(&seen.membership(change, why), Some(&change.user))?;
         }
         if !self.is_same_filter || before.is_none() {
             intake.position(Position {
                 source: FILTER.to_owned(),
                 value: self.filter.clone(),
             });
-            self.is_same_filter = true;
         }
-        let groups = Dated {
-            value: visible,
-            at: read.at,
-        };
+        let groups = Dated { value: visible, at };
         intake.present(PresentChange::Groups(groups.clone(), changes));
         next.groups = Some(groups);
-        Ok(())
+        Ok(true)
     }
 
     /// What kind of change it is, beside somebody joining or leaving.
@@ -176,21 +228,27 @@ impl Collector {
         next: &mut Present,
         intake: &mut Intake,
     ) -> Result<(), StoreError> {
-        let Some(read) = newer(turn.snapshot.users.as_ref(), self.kept.users.as_ref()) else {
+        let users = turn.snapshot.users.as_ref();
+        let Some(read) = self.fresh(users, turn.began.users, self.taken.users) else {
             return Ok(());
         };
         let before = self.kept.users.as_ref();
         let changes = user_changes(before.map(|users| &*users.value), &read.value);
-        let news = News {
+        let at = after(read.at, before.map(|users| users.at));
+        let seen = Seen {
             hub: &self.hub,
-            at: read.at,
+            at,
             not_before: before.map(|users| users.at),
         };
         for change in &changes {
-            intake.event(&news.user(change))?;
+            intake.event(&seen.user(change))?;
         }
-        intake.present(PresentChange::Users(read.clone(), changes));
-        next.users = Some(read.clone());
+        let users = Dated {
+            value: Arc::clone(&read.value),
+            at,
+        };
+        intake.present(PresentChange::Users(users.clone(), changes));
+        next.users = Some(users);
         Ok(())
     }
 
@@ -200,7 +258,8 @@ impl Collector {
         next: &mut Present,
         intake: &mut Intake,
     ) -> Result<(), StoreError> {
-        let Some(read) = newer(turn.snapshot.servers.as_ref(), self.kept.servers.as_ref()) else {
+        let (servers, began) = (turn.snapshot.servers.as_ref(), turn.began.servers);
+        let Some(read) = self.fresh(servers, began, self.taken.servers) else {
             return Ok(());
         };
         let before = self
@@ -217,6 +276,7 @@ impl Collector {
         let evidence = stops.advance(counter, hub_started, n_gone(before, &read.value));
         let last_poll = self.kept.servers.as_ref().map(|servers| servers.at);
         let look = Look {
+            began: whole_micros(began.map_or(read.at, |began| began.at)),
             at: whole_micros(read.at),
             watch_limit: self.watch_limit,
             hub_started: self.kept.stops.hub_started(hub_started, last_poll),
@@ -238,29 +298,77 @@ impl Collector {
         Ok(())
     }
 
-    /// Gives when numbers were kept last, this turn included.
-    fn numbers(&self, turn: &Turn, intake: &mut Intake) -> Result<Option<Timestamp>, StoreError> {
-        let at = now();
-        let is_due = self
-            .numbers_kept
-            .is_none_or(|kept| at.duration_since(kept).abs() >= NUMBERS_EVERY);
-        if !is_due {
-            return Ok(self.numbers_kept);
+    /// Gives of which reads numbers are kept, this turn included.
+    fn numbers(&self, turn: &Turn, intake: &mut Intake) -> Result<Starts, StoreError> {
+        let (
+            Snapshot {
+                groups,
+                users,
+                servers,
+            },
+            began,
+        ) = (turn.snapshot.clone(), &turn.began);
+        let mut kept = self.numbers_kept;
+        if self.are_numbers_due(began.groups, &mut kept.groups) {
+            let at = groups.as_ref().map(|groups| groups.at);
+            let of = Snapshot {
+                groups,
+                ..Snapshot::default()
+            };
+            self.observe(&api_numbers(&of), at, intake)?;
         }
-        let news = News {
+        if self.are_numbers_due(began.users, &mut kept.users) {
+            let at = users.as_ref().map(|users| users.at);
+            let of = Snapshot {
+                users,
+                ..Snapshot::default()
+            };
+            self.observe(&api_numbers(&of), at, intake)?;
+        }
+        if self.are_numbers_due(began.servers, &mut kept.servers) {
+            let at = servers.as_ref().map(|servers| servers.at);
+            let of = Snapshot {
+                servers,
+                ..Snapshot::default()
+            };
+            self.observe(&api_numbers(&of), at, intake)?;
+        }
+        if let Some(numbers) = &turn.numbers
+            && self.are_numbers_due(began.numbers, &mut kept.numbers)
+        {
+            self.observe(&numbers.value.observations, Some(numbers.at), intake)?;
+        }
+        Ok(kept)
+    }
+
+    /// Whether the numbers of a read are to be kept; then they are the last ones.
+    fn are_numbers_due(&self, began: Option<Start>, kept: &mut Option<Start>) -> bool {
+        let is_due = began.is_some_and(|began| {
+            let since_kept = kept.map(|kept| began.instant.duration_since(kept.instant));
+            began.instant >= self.since && since_kept.is_none_or(|since| since >= NUMBERS_EVERY)
+        });
+        if is_due {
+            *kept = began;
+        }
+        is_due
+    }
+
+    fn observe(
+        &self,
+        numbers: &[Number],
+        at: Option<Timestamp>,
+        intake: &mut Intake,
+    ) -> Result<(), StoreError> {
+        let Some(at) = at else { return Ok(()) };
+        let seen = Seen {
             hub: &self.hub,
             at: whole_micros(at),
             not_before: None,
         };
-        for number in crate::hub::api_numbers(&turn.snapshot) {
-            intake.row(&news.observation(&number), None)?;
+        for number in numbers {
+            intake.row(&seen.observation(number), None)?;
         }
-        if let Some(numbers) = &turn.numbers {
-            for number in &numbers.value.observations {
-                intake.row(&news.observation(number), None)?;
-            }
-        }
-        Ok(Some(at))
+        Ok(())
     }
 }
 
@@ -277,13 +385,17 @@ pub fn snapshot_of(present: &Present) -> Snapshot {
     }
 }
 
-/// What was read, if it is newer than what was kept.
-fn newer<'a, T, U>(read: Option<&'a Dated<T>>, kept: Option<&Dated<U>>) -> Option<&'a Dated<T>> {
-    // A clock that was set back must not stop the collecting.
-    read.filter(|read| kept.is_none_or(|kept| kept.at != read.at))
+/// When a part was read, but after it was read before, also if the clock was set back: of two rows
+/// about one membership the later one counts.
+fn after(read: Timestamp, before: Option<Timestamp>) -> Timestamp {
+    let next = before.and_then(|before| before.checked_add(SignedDuration::from_micros(1)).ok());
+    whole_micros(next.map_or(read, |next| read.max(next)))
 }
 
 /// Tables hold microseconds; a finer time would differ from itself after a restart.
 fn whole_micros(at: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }
+
+#[cfg(test)]
+mod tests;
