@@ -16,7 +16,7 @@ use crate::state::spool::{self, Accepted, Intake};
 use crate::state::{Journal, State, StateError, Writer};
 use crate::tables::{Row, batch_of};
 use crate::upkeep::{self, Age, Retention, Thoroughness, Upkeep};
-use crate::{Erased, Rebuilt, StoreError, erase, rebuild};
+use crate::{Erased, Rebuilt, StoreError, erase, hubs, rebuild};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
@@ -169,20 +169,17 @@ impl Keeper {
                 _lock: lock,
             }),
         };
-        keeper.keep_zone().await?;
+        keeper.keep_settings().await?;
         keeper.flusher().settle_all().await?;
         let n_waiting = keeper.n_waiting().await?;
         keeper.inner.n_waiting.store(n_waiting, Ordering::Relaxed);
         Ok(Some(keeper))
     }
 
-    /// Queries that show days need the zone, also in other processes.
-    async fn keep_zone(&self) -> Result<(), StoreError> {
-        let name = format!("{}{}", crate::sources::ZONE, self.inner.hub.name);
-        let zone = self.inner.hub.zone.iana_name().unwrap_or("UTC").to_owned();
-        let keep = move |connection: &rusqlite::Connection| {
-            crate::state::keep_setting(connection, &name, &zone)
-        };
+    /// Queries that show days need the zone, and commands all of it, also in other processes.
+    async fn keep_settings(&self) -> Result<(), StoreError> {
+        let settings = self.inner.settings.clone();
+        let keep = move |connection: &rusqlite::Connection| hubs::keep(connection, &settings);
         Ok(self.inner.writer.write(keep).await?)
     }
 
@@ -525,6 +522,10 @@ impl Keeper {
         let Some(asked) = next else {
             return Ok(());
         };
+        let begin = move |connection: &rusqlite::Connection| jobs::begin(connection, asked.id);
+        if !self.inner.writer.write(begin).await? {
+            return Ok(());
+        }
         let outcome = match self.perform(&asked.job).await {
             Ok(text) => format!("done: {text}"),
             Err(error) => format!("failed: {}", with_causes(&error)),
@@ -548,7 +549,10 @@ impl Keeper {
                 )
             }
             Job::Rebuild => self.rebuild().await?.to_string(),
-            Job::Erase { user } => self.erase(user).await?.to_string(),
+            Job::Erase { user } => match self.erase(user).await? {
+                Erased { n_rows: 0, .. } => return Err(StoreError::Nobody),
+                erased => erased.to_string(),
+            },
         })
     }
 

@@ -21,6 +21,8 @@ use std::process::ExitCode;
 
 /// `EX_USAGE` of sysexits.h is 64; service managers know it as "do not restart".
 const EXIT_BAD_CONFIG: u8 = 64;
+/// What the parser of the command line ends with, too.
+const EXIT_USAGE: u8 = 2;
 /// How the Python exporter's chart starts its image: `python -m jupyterhub_groups_exporter.app`.
 const PYTHON_MODULE: [&str; 2] = ["-m", "jupyterhub_groups_exporter.app"];
 

@@ -65,6 +65,30 @@ pub(crate) fn next(connection: &Connection, hub: &str) -> Result<Option<Asked>, 
     asked.transpose()
 }
 
+/// What stands for the outcome while a job is done.
+const BEGUN: &str = "begun";
+
+/// Notes that a job is done now; false if nobody wants it any more.
+pub(crate) fn begin(connection: &Connection, id: i64) -> Result<bool, StateError> {
+    let mut update = connection
+        .prepare_cached("update jobs set outcome = ?2 where id = ?1 and ended is null")?;
+    Ok(update.execute(params![id, BEGUN])? > 0)
+}
+
+/// Takes back a job that nobody has begun; false if somebody has.
+pub(crate) fn withdraw(connection: &Connection, id: i64) -> Result<bool, StateError> {
+    let mut delete =
+        connection.prepare_cached("delete from jobs where id = ?1 and outcome is null")?;
+    Ok(delete.execute([id])? > 0)
+}
+
+/// Takes back a job, also one that was begun by a process that is gone; false if it was done.
+pub(crate) fn take_over(connection: &Connection, id: i64) -> Result<bool, StateError> {
+    let mut delete =
+        connection.prepare_cached("delete from jobs where id = ?1 and ended is null")?;
+    Ok(delete.execute([id])? > 0)
+}
+
 /// Notes how a job ended. Its text is kept out of the file: it may hold a name.
 pub(crate) fn end(
     connection: &Connection,
