@@ -191,9 +191,11 @@ fn erase(args: &EraseArgs, environment: &Environment) -> Result<ExitCode, Comman
 }
 
 fn verify(args: &ConfigArgs, environment: &Environment) -> Result<ExitCode, CommandError> {
-    let Opened { store, .. } = open(args, environment)?;
+    let config = args.load(Vec::new(), environment)?.config;
+    crate::logging::start(&config.log);
+    let folder = collect::to_verify(&config, environment)?;
     let bar = ProgressBar::new(1).with_style(bar_style());
-    let checking = store::verify(store.folder(), None, now(), |checked| {
+    let checking = store::verify(&folder, None, now(), |checked| {
         bar.set_length(checked.n_files_in_all as u64);
         bar.set_position(checked.n_files as u64);
         bar.set_message(checked.table);

@@ -8,7 +8,7 @@
 mod folder;
 mod rows;
 
-pub use folder::{HistoryError, existing, open};
+pub use folder::{HistoryError, existing, open, to_verify};
 
 use crate::config::Config;
 use crate::hub::{Number, api_numbers};
