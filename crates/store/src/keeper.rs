@@ -19,6 +19,7 @@ use crate::upkeep::{self, Age, Retention, Thoroughness, Upkeep};
 use crate::{Erased, Rebuilt, StoreError, erase, hubs, rebuild};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use model::fact::KeyedFact;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -219,6 +220,16 @@ impl Keeper {
             .inner
             .state
             .read(move |connection| Present::read(connection, &hub))
+            .await?)
+    }
+
+    /// What is known of servers since a time, as far as it is at hand.
+    pub async fn facts_since(&self, from: Timestamp) -> Result<Vec<KeyedFact>, StoreError> {
+        let hub = Arc::clone(&self.inner.hub.name);
+        Ok(self
+            .inner
+            .state
+            .read(move |connection| facts::since(connection, &hub, from))
             .await?)
     }
 

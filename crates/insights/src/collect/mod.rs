@@ -15,7 +15,11 @@ use crate::hub::{Number, api_numbers};
 use crate::poll::{Start, Starts, Turn};
 use jiff::{SignedDuration, Timestamp};
 use model::attribution::Attribution;
-use model::diff::{Look, StopCredit, membership_changes, n_gone, server_news, user_changes};
+use model::diff::{
+    Look, StopCredit, gone_by_restart, membership_changes, n_gone, server_news, user_changes,
+};
+use model::fact::KeyedFact;
+use model::session::LONGEST_RESTART;
 use model::snapshot::{Dated, Group, Snapshot};
 use rows::{Seen, Why};
 use std::sync::Arc;
@@ -119,7 +123,13 @@ impl Collector {
     }
 
     async fn try_take(&mut self, turn: &Turn) -> Result<(), StoreError> {
-        let news = self.compare(turn)?;
+        let gone_by_restart = self.gone_by_restart(turn).await?;
+        let mut news = self.compare(turn)?;
+        let poll: Arc<str> = "poll".into();
+        for fact in &gone_by_restart {
+            news.intake
+                .event(&store::event_of(&self.hub, &poll, fact))?;
+        }
         if !news.intake.is_empty() {
             self.keeper.take(news.intake).await?;
         }
@@ -268,9 +278,7 @@ impl Collector {
             .as_ref()
             .map_or(&[][..], |servers| &servers.value);
         let numbers = turn.numbers.as_ref().map(|numbers| &numbers.value);
-        let hub_started = numbers
-            .and_then(|numbers| numbers.hub_started)
-            .map(whole_micros);
+        let hub_started = hub_started(turn);
         let mut stops: StopCredit = self.kept.stops.clone();
         let counter = numbers.and_then(|numbers| numbers.stops);
         let evidence = stops.advance(counter, hub_started, n_gone(before, &read.value));
@@ -296,6 +304,27 @@ impl Collector {
         next.servers = Some(servers);
         next.stops = stops;
         Ok(())
+    }
+
+    /// Servers that were missed while the hub shut down, if this turn sees another process of it.
+    async fn gone_by_restart(&self, turn: &Turn) -> Result<Vec<KeyedFact>, StoreError> {
+        let servers = turn.snapshot.servers.as_ref();
+        let is_fresh = self.fresh(servers, turn.began.servers, self.taken.servers);
+        let (before, told) = (&self.kept.stops, hub_started(turn));
+        let is_another =
+            before.hub_started.is_some() && told.is_some() && before.hub_started != told;
+        if is_fresh.is_none() || !is_another {
+            return Ok(Vec::new());
+        }
+        let last_poll = self.kept.servers.as_ref().map(|servers| servers.at);
+        let Some(restarted) = before.hub_started(told, last_poll) else {
+            return Ok(Vec::new());
+        };
+        let from = restarted
+            .saturating_sub(LONGEST_RESTART)
+            .unwrap_or(Timestamp::MIN);
+        let facts = self.keeper.facts_since(from).await?;
+        Ok(gone_by_restart(&facts, restarted))
     }
 
     /// Gives of which reads numbers are kept, this turn included.
@@ -383,6 +412,14 @@ pub fn snapshot_of(present: &Present) -> Snapshot {
         users: present.users.clone(),
         servers,
     }
+}
+
+/// When the hub's process started, as it says itself.
+fn hub_started(turn: &Turn) -> Option<Timestamp> {
+    let numbers = turn.numbers.as_ref();
+    numbers
+        .and_then(|numbers| numbers.value.hub_started)
+        .map(whole_micros)
 }
 
 /// When a part was read, but after it was read before, also if the clock was set back: of two rows

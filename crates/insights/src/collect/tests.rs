@@ -5,7 +5,8 @@ use crate::hub::HubNumbers;
 use crate::poll::clock::now;
 use crate::service::keeper_settings;
 use model::names::UserName;
-use store::{Engine, EngineSettings, Folder, Format, Limits, StateError, Store};
+use model::snapshot::Server;
+use store::{Engine, EngineSettings, Folder, Format, KeeperSettings, Limits, StateError, Store};
 
 /// A collector on a store of its own, and the moment from which its turns are counted.
 struct Kept {
@@ -75,6 +76,24 @@ impl Kept {
         }
     }
 
+    /// A read of servers that took ten seconds.
+    fn servers(&self, second: u64, servers: Vec<Server>) -> Turn {
+        Turn {
+            snapshot: Snapshot {
+                servers: Some(Dated {
+                    value: servers.into(),
+                    at: at(second + 10),
+                }),
+                ..Snapshot::default()
+            },
+            began: Starts {
+                servers: Some(self.start(second)),
+                ..Starts::default()
+            },
+            numbers: None,
+        }
+    }
+
     /// The answer to a question, a line for each row.
     async fn rows(&self, sql: &str) -> Vec<String> {
         // Whether they are new is only known then: they are older than what is remembered.
@@ -100,10 +119,27 @@ impl Kept {
 /// Waits for the lock: the one before may be about to end.
 async fn collector(store: &Store, config: &Config) -> Collector {
     loop {
-        if let Some(keeper) = store.try_keep(keeper_settings(config)).await.unwrap() {
+        let settings = KeeperSettings {
+            // Not long after what is told.
+            clock: || at(7200),
+            ..keeper_settings(config)
+        };
+        if let Some(keeper) = store.try_keep(settings).await.unwrap() {
             return Collector::new(keeper, config).await.unwrap();
         }
         tokio::task::yield_now().await;
+    }
+}
+
+fn running() -> Server {
+    Server {
+        user: "ada".into(),
+        name: "".into(),
+        started: Some(at(5)),
+        last_activity: None,
+        ready: true,
+        options: None,
+        image: None,
     }
 }
 
@@ -150,7 +186,8 @@ async fn a_clock_that_was_set_back_does_not_put_a_change_before_the_last_one() {
     kept.collector.take(&turn).await;
     let members = "select \"user\" || ' ' || \"group\" from current_members order by 1";
     assert_eq!(kept.rows(members).await, ["ada physics", "eve physics"]);
-    let times = "select cast(at as varchar) from (select distinct at from memberships) order by at";
+    let times =
+        "select cast(at as varchar) as text from (select distinct at from memberships) order by at";
     assert_eq!(
         kept.rows(times).await,
         ["2026-11-20T13:00:00Z", "2026-11-20T13:00:00.000001Z"]
@@ -249,35 +286,45 @@ async fn a_full_spool_is_no_failure() {
 #[tokio::test]
 async fn a_server_was_surely_running_when_the_read_began_and_is_gone_when_it_ended() {
     let mut kept = Kept::new().await;
-    let look = |kept: &Kept, second: u64, servers: Vec<model::snapshot::Server>| Turn {
-        snapshot: Snapshot {
-            servers: Some(Dated {
-                value: servers.into(),
-                at: at(second + 10),
-            }),
-            ..Snapshot::default()
-        },
-        began: Starts {
-            servers: Some(kept.start(second)),
-            ..Starts::default()
-        },
-        numbers: None,
-    };
-    let server = model::snapshot::Server {
-        user: "ada".into(),
-        name: "".into(),
-        started: Some(at(5)),
-        last_activity: None,
-        ready: true,
-        options: None,
-        image: None,
-    };
-    kept.collector.take(&look(&kept, 60, vec![server])).await;
-    kept.collector.take(&look(&kept, 120, Vec::new())).await;
+    kept.collector
+        .take(&kept.servers(60, vec![running()]))
+        .await;
+    kept.collector.take(&kept.servers(120, Vec::new())).await;
     let sessions =
         "select cast(ended as varchar) || ' ' || cast(last_seen as varchar) from sessions";
     assert_eq!(
         kept.rows(sessions).await,
         ["2026-11-20T12:02:10Z 2026-11-20T12:01:00Z"]
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_a_hub_stops_while_it_shuts_down_did_not_crash() {
+    let mut kept = Kept::new().await;
+    let numbers = |mut turn: Turn, hub_started: u64| {
+        turn.numbers = Some(Dated {
+            value: HubNumbers {
+                hub_started: Some(at(hub_started)),
+                stops: Some(0),
+                ..HubNumbers::default()
+            },
+            at: turn.snapshot.servers.as_ref().unwrap().at,
+        });
+        turn
+    };
+    let reason = "select end_reason || ' ' || cast(ended as varchar) from sessions";
+    let turn = numbers(kept.servers(60, vec![running()]), 0);
+    kept.collector.take(&turn).await;
+    let turn = numbers(kept.servers(120, Vec::new()), 0);
+    kept.collector.take(&turn).await;
+    assert_eq!(
+        kept.rows(reason).await,
+        ["crashed or evicted 2026-11-20T12:02:10Z"]
+    );
+    let turn = numbers(kept.servers(240, Vec::new()), 200);
+    kept.collector.take(&turn).await;
+    assert_eq!(
+        kept.rows(reason).await,
+        ["hub restart 2026-11-20T12:02:10Z"]
     );
 }
