@@ -13,7 +13,9 @@ use crate::config::environment::Environment;
 use crate::config::{self, ConfigError, Effective, Layer};
 use crate::hub::TlsFileError;
 use crate::service::StartError;
+use ::store::StoreError;
 use clap::{Args, Parser, Subcommand};
+use std::error::Error as _;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -177,6 +179,25 @@ fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
         arguments.insert(1, "serve".into());
     }
     arguments
+}
+
+/// Why the store did not do it. What is wrong with the tables is told once and in one line: the
+/// libraries repeat their causes, and some bring a backtrace.
+fn of_store(error: StoreError) -> anyhow::Error {
+    if !matches!(error, StoreError::History(_)) {
+        return error.into();
+    }
+    let mut text = error.to_string();
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    if let Some(cause) = causes.last() {
+        let cause = cause.to_string();
+        let line = cause.lines().next().unwrap_or_default();
+        text = format!("{text}: {line}");
+    }
+    if !text.contains("store verify") {
+        text.push_str("; `jupyterhub-insights store verify` tells what can be done");
+    }
+    anyhow::Error::msg(text)
 }
 
 /// Writes a text to standard output; a reader who has seen enough (`| head`) is no error.

@@ -1,7 +1,7 @@
 //! `store`: looking after the history. Where the service runs, it does the work and this waits.
 
 use super::sql::{Answer, SqlFormat};
-use super::{CommandError, ConfigArgs, EXIT_USAGE, block_on, print};
+use super::{CommandError, ConfigArgs, EXIT_USAGE, block_on, of_store, print};
 use crate::collect;
 use crate::config::Effective;
 use crate::config::environment::Environment;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use store::tables::TABLES;
-use store::{Job, KeeperSettings, KnownHub, Limits, Retention, Severity, Store};
+use store::{Job, JobError, KeeperSettings, KnownHub, Limits, Retention, Severity, Store};
 
 const ERASE_EXAMPLES: &str = "\
 Examples:
@@ -123,7 +123,11 @@ async fn perform(Opened { effective, store }: &Opened, job: Job) -> anyhow::Resu
     let waiting = || {
         eprintln!("Another process keeps this history and is asked to do the work. Waiting …");
     };
-    Ok(store.perform(settings, job, waiting).await?)
+    let done = store.perform(settings, job, waiting).await;
+    done.map_err(|error| match error {
+        JobError::Store(error) => of_store(error),
+        other => other.into(),
+    })
 }
 
 /// How the hub is kept: as the service does, which the history knows, where nothing is set. Days
