@@ -53,7 +53,7 @@ impl Kept {
         }
     }
 
-    /// `Σ` of this many seconds: groups as `physics: ada eve; art:`.
+    /// A read of groups that began at this second: `physics: ada eve; art:`.
     fn groups(&self, second: u64, text: &str) -> Turn {
         let groups = text.split(';').filter_map(|part| part.split_once(':'));
         let groups = groups.map(|(name, members)| {
@@ -175,7 +175,7 @@ async fn a_clock_that_was_set_back_does_not_put_a_change_before_the_last_one() {
         .await;
     let mut turn = kept.groups(60, "physics: ada eve");
     turn.began.groups = Some(Start {
-        instant: kept.begin + Duration::from_secs(7200),
+        instant: kept.begin + Duration::from_hours(2),
         ..kept.start(60)
     });
     turn.snapshot.users = Some(Dated {
@@ -194,7 +194,6 @@ async fn a_clock_that_was_set_back_does_not_put_a_change_before_the_last_one() {
     );
 
     // The next one goes on from there, and so do users.
-    let mut turn = turn;
     turn.snapshot.users = Some(Dated {
         value: ["ada"].map(UserName::from).into(),
         at: at(30),

@@ -109,13 +109,11 @@ pub fn folder_candidates(config: &Config, environment: &Environment) -> StoreCho
 
 /// The folders in which a history may be that is there already, whatever speaks against making one.
 pub fn folders_to_look_in(config: &Config, environment: &Environment) -> Vec<PathBuf> {
-    match &config.store.path {
-        Some(folder) => vec![folder.clone()],
-        None => {
-            let state = state_directory(environment).into_iter();
-            state.chain(usual_folders(environment)).collect()
-        }
+    if let Some(folder) = &config.store.path {
+        return vec![folder.clone()];
     }
+    let state = state_directory(environment).into_iter();
+    state.chain(usual_folders(environment)).collect()
 }
 
 impl Otherwise {
