@@ -13,10 +13,11 @@ pub fn start(config: &LogConfig) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    // Libraries are heard from `warn` on: their `debug` lines carry headers and names.
+    // Libraries are heard from `warn` on: their `debug` lines carry headers and names. Those of the
+    // tables say what they give as an error, too.
     let library_level = level.min(LevelFilter::WARN);
     let filter = EnvFilter::new(format!(
-        "{library_level},insights={level},store={level},deltalake_core=off"
+        "{library_level},insights={level},store={level},deltalake_core=off,buoyant_kernel=off"
     ));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -17,9 +17,10 @@ use crate::state::spool::{self, Accepted, Intake};
 use crate::state::{Journal, State, StateError, Writer};
 use crate::tables::{Row, batch_of};
 use crate::upkeep::{self, Age, Retention, Thoroughness, Upkeep};
-use crate::{Erased, Rebuilt, StoreError, erase, rebuild};
+use crate::{Erased, Rebuilt, StoreError, erase, hubs, rebuild};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use model::fact::KeyedFact;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -170,16 +171,23 @@ impl Keeper {
                 _lock: lock,
             }),
         };
-        let hub = keeper.inner.hub.clone();
-        let keep_zone =
-            move |connection: &rusqlite::Connection| derive::keep_zone(connection, &hub);
-        keeper.inner.writer.write(keep_zone).await?;
+        keeper.keep_settings().await?;
         let n_waiting = keeper.n_waiting().await?;
         keeper.inner.n_waiting.store(n_waiting, Ordering::Relaxed);
         for discord in keeper.flusher().settle_all().await? {
             error!("The history and `state.db` do not agree: {discord}.");
         }
         Ok(Some(keeper))
+    }
+
+    /// Queries that show days need the zone, and commands all of it, also in other processes.
+    async fn keep_settings(&self) -> Result<(), StoreError> {
+        let (hub, settings) = (self.inner.hub.clone(), self.inner.settings.clone());
+        let keep = move |connection: &rusqlite::Connection| {
+            derive::keep_zone(connection, &hub)?;
+            hubs::keep(connection, &settings)
+        };
+        Ok(self.inner.writer.write(keep).await?)
     }
 
     /// Name of the hub that it keeps.
@@ -218,6 +226,16 @@ impl Keeper {
             .inner
             .state
             .read(move |connection| Present::read(connection, &hub))
+            .await?)
+    }
+
+    /// What is known of servers since a time, as far as it is at hand.
+    pub async fn facts_since(&self, from: Timestamp) -> Result<Vec<KeyedFact>, StoreError> {
+        let hub = Arc::clone(&self.inner.hub.name);
+        Ok(self
+            .inner
+            .state
+            .read(move |connection| facts::since(connection, &hub, from))
             .await?)
     }
 
@@ -600,7 +618,10 @@ impl Keeper {
                 )
             }
             Job::Rebuild => self.rebuild().await?.to_string(),
-            Job::Erase { user } => self.erase(user).await?.to_string(),
+            Job::Erase { user } => match self.erase(user).await? {
+                Erased { n_rows: 0, .. } => return Err(StoreError::Nobody),
+                erased => erased.to_string(),
+            },
         })
     }
 

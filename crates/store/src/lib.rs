@@ -9,6 +9,7 @@ mod erase;
 mod flush;
 mod folder;
 mod history;
+mod hubs;
 mod keeper;
 mod query;
 mod rebuild;
@@ -28,6 +29,7 @@ pub use erase::Erased;
 pub use flush::FlushError;
 pub use folder::{Folder, FolderError};
 pub use history::HistoryError;
+pub use hubs::KnownHub;
 pub use keeper::{Keeper, KeeperSettings, Phase};
 pub use query::{
     Engine, EngineSettings, Limits, QueryError, Resource, Rows, Sources, Value, schema_markdown,
@@ -39,7 +41,7 @@ pub use state::facts::{event_of, of_event as fact_of};
 pub use state::jobs::Job;
 pub use state::present::{Change as PresentChange, Present};
 pub use state::spool::{Accepted, Intake, Position};
-pub use store::{AskError, Store, StoreError};
+pub use store::{AskError, JobError, Store, StoreError};
 pub use table::{Column, Format, Table, TableError};
 pub use upkeep::{Retention, Upkeep};
 pub use verify::{Checked, Damage, Finding, Severity, verify};

@@ -5,6 +5,7 @@ use crate::durable::disk::{Disk, RealDisk};
 use crate::flush::FlushError;
 use crate::folder::{Folder, FolderError};
 use crate::history::{History, HistoryError};
+use crate::hubs::{self, KnownHub};
 use crate::keeper::{Keeper, KeeperSettings};
 use crate::query::{Engine, Limits, QueryError, Rows};
 use crate::sources::Reader;
@@ -29,6 +30,9 @@ pub enum StoreError {
     /// The history.
     #[error(transparent)]
     History(#[from] HistoryError),
+    /// A person is to be erased whom no row names. Without the name: this may be written down.
+    #[error("no row of this hub names such a user; names are written as the hub writes them")]
+    Nobody,
 }
 
 impl From<FlushError> for StoreError {
@@ -66,6 +70,38 @@ pub enum AskError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// Why a job was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// It failed here.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The other process that keeps the history could not do it, and says why.
+    #[error("the other process that keeps this history could not do it: {0}")]
+    Failed(String),
+    /// The other process did not begin.
+    #[error(
+        "another process keeps the history of `{hub}` and did not begin to do this within {} seconds: \
+         it may be another command, or busy; try again when it is done, or stop the service and do it then",
+        PATIENCE.as_secs()
+    )]
+    NotBegun {
+        /// Whose history.
+        hub: Arc<str>,
+    },
+}
+
+impl From<StateError> for JobError {
+    fn from(error: StateError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// How long another process may let a job wait.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// Between two looks at what became of it.
+const PAUSE: Duration = Duration::from_millis(200);
 
 impl Store {
     /// Opens the folder; makes `state.db` and `history/` if they are not there.
@@ -119,37 +155,46 @@ impl Store {
         Ok(self.reader.state().read(read).await?)
     }
 
-    /// Asks the process that keeps the hub to do a job, and waits until it has.
-    ///
-    /// The answer is for people; an error of the job is an answer that begins with `failed: `.
-    pub async fn ask(
+    /// The hubs that were ever kept here, sorted by name.
+    pub async fn hubs(&self) -> Result<Vec<KnownHub>, StoreError> {
+        Ok(self.reader.state().read(hubs::known).await?)
+    }
+
+    /// Does a job; the answer is for people. Where another process keeps the hub that one is asked
+    /// to, after `waiting` was told, and this one does it if the other ends before.
+    pub async fn perform(
         &self,
-        hub: &Arc<str>,
+        settings: KeeperSettings,
         job: Job,
-        now: Timestamp,
-    ) -> Result<String, StoreError> {
-        const PAUSE: Duration = Duration::from_millis(200);
-        let writer = Writer::start(
-            State::prepare(&self.folder.state_db())?,
-            Arc::default(),
-            None,
-        )
-        .map_err(|source| FolderError::Unusable {
-            path: self.folder.root().to_owned(),
-            source,
-        })?;
-        let asked_hub = Arc::clone(hub);
+        waiting: impl FnOnce(),
+    ) -> Result<String, JobError> {
+        if let Some(keeper) = self.try_keep(settings.clone()).await? {
+            return Ok(keeper.perform(&job).await?);
+        }
+        waiting();
+        let writer = self.writer()?;
+        let (hub, asked, now) = (Arc::clone(&settings.hub), job.clone(), (settings.clock)());
         let id = writer
-            .write(move |connection| jobs::ask(connection, &asked_hub, &job, now))
+            .write(move |connection| jobs::ask(connection, &hub, &asked, now))
             .await?;
-        let state = State::open(&self.folder.state_db())?;
+        let asked_at = tokio::time::Instant::now();
         loop {
             tokio::time::sleep(PAUSE).await;
-            if let Some(outcome) = state
-                .read(move |connection| jobs::outcome(connection, id))
-                .await?
+            let outcome = move |connection: &rusqlite::Connection| jobs::outcome(connection, id);
+            if let Some(outcome) = self.reader.state().read(outcome).await? {
+                return answer(&outcome);
+            }
+            if let Some(keeper) = self.try_keep(settings.clone()).await? {
+                let mine = writer.write(move |connection| jobs::take_over(connection, id));
+                if mine.await? {
+                    return Ok(keeper.perform(&job).await?);
+                }
+            } else if asked_at.elapsed() >= PATIENCE
+                && writer
+                    .write(move |connection| jobs::withdraw(connection, id))
+                    .await?
             {
-                return Ok(outcome);
+                return Err(JobError::NotBegun { hub: settings.hub });
             }
         }
     }
@@ -159,6 +204,15 @@ impl Store {
     pub async fn missing_rows(&self) -> Result<Vec<String>, StoreError> {
         let missing = self.reader.missing().await?;
         Ok(missing.iter().map(ToString::to_string).collect())
+    }
+
+    fn writer(&self) -> Result<Writer, StoreError> {
+        let connection = State::prepare(&self.folder.state_db())?;
+        let writer = Writer::start(connection, Arc::default(), None);
+        writer.map_err(|source| {
+            let path = self.folder.root().to_owned();
+            FolderError::Unusable { path, source }.into()
+        })
     }
 
     /// Asks the history, the spool and the present, as one; all rows at once.
@@ -213,5 +267,69 @@ impl Store {
     #[cfg(test)]
     pub(crate) fn history(&self) -> History {
         History::new(&self.folder.history(), Arc::clone(&self.durable))
+    }
+}
+
+fn answer(outcome: &str) -> Result<String, JobError> {
+    match outcome.split_once(": ") {
+        Some(("done", text)) => Ok(text.to_owned()),
+        Some(("failed", text)) => Err(JobError::Failed(text.to_owned())),
+        _ => Err(JobError::Failed(outcome.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{kept, settings};
+
+    #[tokio::test]
+    async fn a_job_is_done_by_whoever_keeps_the_hub() {
+        let kept = kept().await;
+        let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
+        let keeper = kept.keeper.clone();
+        let running = tokio::spawn(async move {
+            let stopped = async { drop(stopping.await) };
+            keeper.run(stopped).await;
+        });
+        let done = kept.store.perform(settings("hub"), Job::Compact, || {});
+        assert_eq!(done.await.unwrap(), "0 files merged");
+        let nobody = Job::Erase { user: "eve".into() };
+        let failed = kept.store.perform(settings("hub"), nobody, || {}).await;
+        assert!(
+            failed
+                .unwrap_err()
+                .to_string()
+                .contains("no row of this hub")
+        );
+        stop.send(()).unwrap();
+        running.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_job_is_done_here_when_the_other_process_ends() {
+        let kept = kept().await;
+        let crate::tests::Kept {
+            keeper,
+            store,
+            folder,
+        } = kept;
+        let mut other = Some(keeper);
+        let end = || drop(other.take());
+        let done = store.perform(settings("hub"), Job::Flush, end).await;
+        assert_eq!(done.unwrap(), "0 rows moved into the history");
+        drop(folder);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_does_no_jobs_is_not_waited_for() {
+        let kept = kept().await;
+        let waiting = kept.store.perform(settings("hub"), Job::Flush, || {});
+        let error = waiting.await.unwrap_err();
+        assert!(matches!(error, JobError::NotBegun { .. }), "{error}");
+        // Nobody does it later.
+        let is_any = |connection: &rusqlite::Connection| jobs::is_any(connection, "hub");
+        let is_left = kept.store.reader.state().read(is_any).await.unwrap();
+        assert!(!is_left);
     }
 }

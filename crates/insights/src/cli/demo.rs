@@ -7,14 +7,14 @@ use super::{CommandError, block_on};
 use crate::config::{Config, LogConfig, Secret};
 use crate::logging;
 use crate::poll::clock;
-use crate::service::{Service, Starter, listener, port};
+use crate::service::{Ending, Service, Starter, listener, port};
 use crate::sim::history::HistoryShape;
 use crate::sim::{DEMO_ADMIN_TOKEN, DEMO_TOKEN, Shape, SimHub, World};
 use anyhow::Context as _;
 use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -82,56 +82,75 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, CommandError> {
         return hub_only(args.port, &SimHub::new(world, "/"));
     }
     let home = Home::of(args)?;
-    let mut config = config(args.port);
     let shape = args.history_shape(now);
+    let mut config = config(args.port);
     config.hub.timezone = shape.zone.iana_name().map(str::to_owned);
     let store = Folder::prepare(home.path()).map_err(anyhow::Error::from)?;
     let store = Store::open(store).map_err(anyhow::Error::from)?;
     history::make(&mut world, &shape, &config, &store)?;
-    let sim = SimHub::new(world, "/");
-    let hub_socket = TcpListener::bind("127.0.0.1:0").context("no free port for the hub")?;
-    hub_socket
-        .set_nonblocking(true)
-        .context("could not prepare the hub's port")?;
+    let hub_socket = hub_socket()?;
     let hub_address = hub_socket
         .local_addr()
         .context("the hub's port has no address")?;
     config.hub.url = Url::parse(&format!("http://{hub_address}/")).ok();
     let service = Service::bind(config, Starter::Other)?.with_history(store);
-    let url = format!("http://127.0.0.1:{}/services/insights/", args.port);
+    tell(args.port, hub_address, home.path());
+    let ending = block_on(play(service, hub_socket, SimHub::new(world, "/")))?;
+    Ok(ending.context("the simulated hub stopped")?.into())
+}
+
+fn hub_socket() -> anyhow::Result<TcpListener> {
+    let socket = TcpListener::bind("127.0.0.1:0").context("no free port for the hub")?;
+    socket
+        .set_nonblocking(true)
+        .context("could not prepare the hub's port")?;
+    Ok(socket)
+}
+
+/// What there is to look at.
+fn tell(port: u16, hub_address: SocketAddr, folder: &Path) {
+    let url = format!("http://127.0.0.1:{port}/services/insights/");
     eprintln!("\n  Status page  {url}\n  Metrics      curl {url}metrics");
     eprintln!(
         "  Hub's API    curl -H 'Authorization: token {DEMO_TOKEN}' http://{hub_address}/hub/api/groups"
     );
     eprintln!(
-        "  Prometheus   scrape 127.0.0.1:{} with metrics_path /services/insights/metrics",
-        args.port
+        "  Prometheus   scrape 127.0.0.1:{port} with metrics_path /services/insights/metrics"
     );
-    let path = home.path().display();
+    let path = quoted(&format!("store.path={}", folder.display()));
     eprintln!(
-        "  History      jupyterhub-insights sql --set hub.name={HUB} --set store.path={path} \\\n               \
+        "  History      jupyterhub-insights sql --set {path} \\\n               \
          'select * from running_sessions limit 5'"
     );
     eprintln!(
         "\n  Somebody joins, leaves, starts or stops every {} s. Ctrl-C ends it.\n",
         CHURN_PAUSE.as_secs()
     );
-    let ending = block_on(async move {
-        // The hub outlives the service, as a real one does.
-        let hub = listener::serve(hub_socket, None, sim.router(), CancellationToken::new());
-        let live = async {
-            loop {
-                tokio::time::sleep(CHURN_PAUSE).await;
-                sim.world_mut().churn(clock::now());
-            }
-        };
-        tokio::select! {
-            ending = service.run() => Ok(ending),
-            outcome = hub => Err(outcome.err().unwrap_or_else(|| std::io::ErrorKind::Interrupted.into())),
-            () = live => unreachable!("the loop never ends"),
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "-_./=:,@%+".contains(letter);
+    if word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Runs service and hub; the hub outlives the service, as a real one does.
+async fn play(service: Service, hub_socket: TcpListener, sim: SimHub) -> std::io::Result<Ending> {
+    let hub = listener::serve(hub_socket, None, sim.router(), CancellationToken::new());
+    let live = async {
+        loop {
+            tokio::time::sleep(CHURN_PAUSE).await;
+            sim.world_mut().churn(clock::now());
         }
-    })?;
-    Ok(ending.context("the simulated hub stopped")?.into())
+    };
+    tokio::select! {
+        ending = service.run() => Ok(ending),
+        outcome = hub => Err(outcome.err().unwrap_or_else(|| std::io::ErrorKind::Interrupted.into())),
+        () = live => unreachable!("the loop never ends"),
+    }
 }
 
 /// Where the demo's history is.
@@ -212,5 +231,17 @@ impl DemoArgs {
             zone: TimeZone::get(ZONE).unwrap_or(TimeZone::UTC),
             until: now,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_printed_word_is_one_word_for_a_shell() {
+        assert_eq!(quoted("store.path=/tmp/demo-1"), "store.path=/tmp/demo-1");
+        assert_eq!(quoted("store.path=/a b"), "'store.path=/a b'");
+        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
     }
 }

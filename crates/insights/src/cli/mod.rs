@@ -13,7 +13,9 @@ use crate::config::environment::Environment;
 use crate::config::{self, ConfigError, Effective, Layer};
 use crate::hub::TlsFileError;
 use crate::service::StartError;
+use ::store::StoreError;
 use clap::{Args, Parser, Subcommand};
+use std::error::Error as _;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -21,6 +23,8 @@ use std::process::ExitCode;
 
 /// `EX_USAGE` of sysexits.h is 64; service managers know it as "do not restart".
 const EXIT_BAD_CONFIG: u8 = 64;
+/// What the parser of the command line ends with, too.
+const EXIT_USAGE: u8 = 2;
 /// How the Python exporter's chart starts its image: `python -m jupyterhub_groups_exporter.app`.
 const PYTHON_MODULE: [&str; 2] = ["-m", "jupyterhub_groups_exporter.app"];
 
@@ -184,6 +188,25 @@ fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
         arguments.insert(1, "serve".into());
     }
     arguments
+}
+
+/// Why the store did not do it. What is wrong with the tables is told once and in one line: the
+/// libraries repeat their causes, and some bring a backtrace.
+fn of_store(error: StoreError) -> anyhow::Error {
+    if !matches!(error, StoreError::History(_)) {
+        return error.into();
+    }
+    let mut text = error.to_string();
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    if let Some(cause) = causes.last() {
+        let cause = cause.to_string();
+        let line = cause.lines().next().unwrap_or_default();
+        text = format!("{text}: {line}");
+    }
+    if !text.contains("store verify") {
+        text.push_str("; `jupyterhub-insights store verify` tells what can be done");
+    }
+    anyhow::Error::msg(text)
 }
 
 /// Writes a text to standard output; a reader who has seen enough (`| head`) is no error.

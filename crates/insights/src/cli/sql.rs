@@ -1,17 +1,18 @@
 //! `sql`: read-only SQL over the tables and views of the history.
 
-use super::{CommandError, ConfigArgs, block_on};
+use super::{CommandError, ConfigArgs, block_on, of_store};
 use crate::collect;
 use crate::config::environment::Environment;
 use crate::poll::clock::now;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use std::fs::File;
-use std::io::{BufWriter, Read as _, Write};
-use std::path::PathBuf;
+use std::fs::{OpenOptions, Permissions};
+use std::io::{BufWriter, ErrorKind, IntoInnerError, Read as _, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-use store::{AskError, Engine, EngineSettings, Format, Limits, Store};
+use store::{AskError, Engine, EngineSettings, Format, Limits, Rows, Store};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -116,23 +117,171 @@ impl Answer<'_> {
             .await;
         let rows = rows.map_err(|error| match error {
             AskError::Query(error) => anyhow::Error::from(error),
-            AskError::Store(error) => anyhow::Error::from(error),
+            AskError::Store(error) => of_store(error),
         })?;
-        if let Some(path) = output {
-            let file =
-                File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
-            let mut file = BufWriter::new(file);
+        match output {
+            Some(path) => self.write_file(rows, path).await,
+            None => self.write_out(rows).await,
+        }
+    }
+
+    /// The file is there when the answer is complete: half of one looks like a whole one.
+    async fn write_file(&self, rows: Rows, path: &Path) -> anyhow::Result<()> {
+        let cannot = || format!("cannot write `{}`", path.display());
+        // What a link leads to is replaced, not the link.
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+            // `/dev/stdout`, a pipe: nothing that could be replaced.
+            let file = OpenOptions::new().write(true).open(&path);
+            let mut file = BufWriter::new(file.with_context(cannot)?);
             rows.write(self.format, &mut file).await?;
-            file.flush()
-                .with_context(|| format!("cannot write `{}`", path.display()))
-        } else {
-            // Standard output is not locked over waits; the answer is written at the end.
-            let mut answer = Vec::new();
-            rows.write(self.format, &mut answer).await?;
-            match std::io::stdout().lock().write_all(&answer) {
-                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-                outcome => Ok(outcome?),
+            return file.flush().with_context(cannot);
+        }
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let file = tempfile::Builder::new()
+            .prefix(".jupyterhub-insights-")
+            // What the user's mask leaves of it, as for any new file.
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder.unwrap_or(Path::new(".")))
+            .with_context(cannot)?;
+        let mut file = BufWriter::new(file);
+        rows.write(self.format, &mut file).await?;
+        let file = file.into_inner().map_err(IntoInnerError::into_error);
+        file.with_context(cannot)?
+            .persist(&path)
+            .with_context(cannot)?;
+        Ok(())
+    }
+
+    async fn write_out(&self, rows: Rows) -> anyhow::Result<()> {
+        // Not locked: the rows are waited for.
+        let mut output = Reader {
+            to: BufWriter::with_capacity(1 << 16, std::io::stdout()),
+            has_left: false,
+        };
+        let written = rows.write(self.format, &mut output).await;
+        let flushed = output.flush();
+        // `| head`: a reader who has seen enough is no error.
+        if output.has_left {
+            return Ok(());
+        }
+        written?;
+        Ok(flushed?)
+    }
+}
+
+/// Whoever reads our output, and may stop to.
+struct Reader<W> {
+    to: W,
+    has_left: bool,
+}
+
+impl<W: Write> Reader<W> {
+    fn note<T>(&mut self, outcome: std::io::Result<T>) -> std::io::Result<T> {
+        let is_broken = |error: &std::io::Error| error.kind() == ErrorKind::BrokenPipe;
+        self.has_left |= outcome.as_ref().is_err_and(is_broken);
+        outcome
+    }
+}
+
+impl<W: Write> Write for Reader<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let outcome = self.to.write(bytes);
+        self.note(outcome)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let outcome = self.to.flush();
+        self.note(outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use store::Folder;
+
+    #[tokio::test]
+    async fn a_file_is_there_when_the_answer_is_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(Folder::prepare(&folder.path().join("store")).unwrap()).unwrap();
+        let path = folder.path().join("answer.csv");
+        let answer = |sql: &'static str| Answer {
+            store: &store,
+            sql,
+            format: Format::Csv,
+            limits: Limits::default(),
+        };
+        let failing = "select cast(column1 as int) from (values ('1'), ('x'))";
+        answer(failing).write(Some(&path)).await.unwrap_err();
+        assert!(!path.exists());
+        std::fs::write(&path, "before").unwrap();
+        answer(failing).write(Some(&path)).await.unwrap_err();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "before");
+        let link = folder.path().join("link.csv");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        answer("select 7 as seven")
+            .write(Some(&link))
+            .await
+            .unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "seven\n7\n");
+        // The store, the answer, the link: nothing is left over.
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+
+    #[tokio::test]
+    async fn damage_is_told_once_with_the_command_that_helps() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let store = Store::open(Folder::prepare(&path).unwrap()).unwrap();
+        let log = path.join("history/sessions/_delta_log");
+        std::fs::create_dir_all(&log).unwrap();
+        std::fs::write(
+            log.join("00000000000000000000.json"),
+            "{\"protocol\":{\"min",
+        )
+        .unwrap();
+        let answer = Answer {
+            store: &store,
+            sql: "select count(*) from sessions",
+            format: Format::Csv,
+            limits: Limits::default(),
+        };
+        let error = answer.write(None).await.unwrap_err();
+        let text = format!("{error:#}");
+        assert!(
+            text.starts_with("cannot use the table `sessions` of the history: "),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("; `jupyterhub-insights store verify` tells what can be done"),
+            "{text}"
+        );
+        assert_eq!(
+            (text.lines().count(), text.matches("rror").count() <= 1),
+            (1, true),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_reader_who_has_seen_enough_is_noticed() {
+        struct Gone;
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
             }
         }
+        let mut reader = Reader {
+            to: Gone,
+            has_left: false,
+        };
+        assert!(reader.write_all(b"row").is_err());
+        assert!(reader.has_left);
     }
 }

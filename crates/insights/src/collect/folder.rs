@@ -1,8 +1,8 @@
 //! Which folder holds the history: the first of those in question that can.
 
+use crate::config::Config;
 use crate::config::environment::Environment;
-use crate::config::store::{Otherwise, StoreChoice, folder_candidates};
-use crate::config::{Config, KeepConfig};
+use crate::config::store::{Otherwise, StoreChoice, folder_candidates, folders_to_look_in};
 use std::path::{Path, PathBuf};
 use store::{Folder, FolderError, Store, StoreError};
 use tracing::{info, warn};
@@ -31,18 +31,23 @@ pub enum HistoryError {
 /// too.
 pub fn open(config: &Config, environment: &Environment) -> Result<Option<Store>, HistoryError> {
     match folder_candidates(config, environment) {
-        StoreChoice::Explicit { folder, warning } => {
+        StoreChoice::Explicit {
+            folder,
+            otherwise,
+            warning,
+        } => {
             if let Some(warning) = warning {
                 warn!("{warning}.");
             }
             match Folder::prepare(&folder) {
                 Ok(folder) => opened(folder).map(Some),
-                Err(
-                    error @ FolderError::Unfit {
-                        is_read_only: true, ..
-                    },
-                ) if config.store.keep != KeepConfig::Always => {
-                    warn!("No history is kept: {error}.");
+                Err(FolderError::Unfit {
+                    is_read_only: true,
+                    path,
+                    ..
+                }) if otherwise == Otherwise::NoHistory => {
+                    let path = path.display();
+                    warn!("No history is kept: the file system of `{path}` is read-only.");
                     Ok(None)
                 }
                 Err(error) => Err(HistoryError::Folder(error)),
@@ -83,28 +88,110 @@ fn opened(folder: Folder) -> Result<Store, HistoryError> {
     Store::open(folder).map_err(|source| HistoryError::Store { path, source })
 }
 
-/// The folder of a history that is there already, for commands that only read or repair.
+/// A history that is there already, for commands that read or repair.
 pub fn existing(config: &Config, environment: &Environment) -> Result<Store, HistoryError> {
-    let folders = match folder_candidates(config, environment) {
-        StoreChoice::Explicit { folder, .. } => vec![folder],
-        StoreChoice::FirstUsable { folders, .. } => folders,
-        StoreChoice::NoHistory { why } | StoreChoice::Impossible { problem: why } => {
-            return Err(HistoryError::Nowhere(format!("there is no history: {why}")));
-        }
-    };
-    let is_there = |folder: &&PathBuf| Folder::existing(folder).is_ok();
-    let Some(found) = folders.iter().find(is_there) else {
-        let tried: Vec<String> = folders.iter().map(|folder| shown(folder)).collect();
-        return Err(HistoryError::Nowhere(format!(
-            "there is no history in {}: name its folder with `--set store.path=…`",
-            tried.join(" or ")
-        )));
-    };
-    let folder = Folder::existing(found).map_err(HistoryError::Folder)?;
-    let path = found.clone();
+    let folder = first_of(config, environment, Folder::existing)?;
+    let path = folder.root().to_owned();
     Store::open(folder).map_err(|source| HistoryError::Store { path, source })
 }
 
-fn shown(folder: &Path) -> String {
-    format!("`{}`", folder.display())
+/// The folder of a history that is there already, whatever is left of it.
+pub fn to_verify(config: &Config, environment: &Environment) -> Result<Folder, HistoryError> {
+    first_of(config, environment, Folder::damaged)
+}
+
+/// The first folder with a history; why there is none says what could not be looked into.
+fn first_of(
+    config: &Config,
+    environment: &Environment,
+    found: impl Fn(&Path) -> Result<Folder, FolderError>,
+) -> Result<Folder, HistoryError> {
+    let folders = folders_to_look_in(config, environment);
+    let mut reasons = Vec::new();
+    for folder in &folders {
+        match found(folder) {
+            Ok(folder) => return Ok(folder),
+            Err(error) if error.is_absence() => {}
+            Err(error) => reasons.push(format!("{:#}", anyhow::Error::from(error))),
+        }
+    }
+    if !reasons.is_empty() {
+        return Err(HistoryError::Nowhere(reasons.join("; ")));
+    }
+    let tried = folders.iter().map(|path| format!("`{}`", path.display()));
+    let tried = tried.collect::<Vec<_>>().join(" or ");
+    let hint = match config.store.path {
+        Some(_) => "",
+        None => ": name its folder with `--set store.path=…`",
+    };
+    Err(HistoryError::Nowhere(format!(
+        "there is no history in {tried}{hint}"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(folder: &Path) -> Config {
+        let mut config = Config::default();
+        config.store.path = Some(folder.to_owned());
+        config
+    }
+
+    fn problem<T>(outcome: Result<T, HistoryError>, folder: &Path) -> String {
+        let error = anyhow::Error::from(outcome.err().unwrap());
+        format!("{error:#}").replace(&folder.display().to_string(), "/data")
+    }
+
+    #[test]
+    fn a_history_that_is_not_there_is_told_from_one_that_cannot_be_read() {
+        let environment = Environment::of([]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        assert_eq!(
+            problem(existing(&set(path), &environment), path),
+            "there is no history in `/data`"
+        );
+        let nothing = |folder: &Path| {
+            Err(FolderError::Unusable {
+                path: folder.to_owned(),
+                source: std::io::ErrorKind::NotFound.into(),
+            })
+        };
+        assert_eq!(
+            problem(first_of(&Config::default(), &environment, nothing), path),
+            "there is no history in `/var/lib/jupyterhub-insights`: name its folder with `--set \
+             store.path=…`"
+        );
+        // Not a matter of rights, which tests that run as root do not have.
+        std::fs::write(path.join("file"), "").unwrap();
+        let file = path.join("file");
+        assert_eq!(
+            problem(existing(&set(&file), &environment), path),
+            "cannot use the folder `/data/file/state.db` for the history: Not a directory (os \
+             error 20)"
+        );
+        std::fs::create_dir(path.join("history")).unwrap();
+        assert_eq!(
+            problem(existing(&set(path), &environment), path),
+            "`/data/state.db` is missing and the tables beside it are there: \
+             `jupyterhub-insights store verify` tells what can be done"
+        );
+        assert!(to_verify(&set(path), &environment).is_ok());
+    }
+
+    #[test]
+    fn a_folder_that_is_set_and_cannot_be_used_ends_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        std::fs::write(path.join("file"), "").unwrap();
+        let problem = problem(open(&set(path), &Environment::of([])), path);
+        assert_eq!(
+            problem,
+            "set `store.path` to another folder, or `store.keep` to `never`: the folder `/data` \
+             holds files of something else, for instance `file`: name an empty or a new folder as \
+             `store.path`, for instance `/data/jupyterhub-insights`"
+        );
+    }
 }

@@ -8,24 +8,30 @@
 mod folder;
 mod rows;
 
-pub use folder::{HistoryError, existing, open};
+pub use folder::{HistoryError, existing, open, to_verify};
 
 use crate::config::Config;
-use crate::poll::Turn;
-use crate::poll::clock::now;
+use crate::hub::{Number, api_numbers};
+use crate::poll::{Start, Starts, Turn};
 use jiff::{SignedDuration, Timestamp};
 use model::attribution::Attribution;
-use model::diff::{Look, StopCredit, membership_changes, n_gone, server_news, user_changes};
+use model::diff::{
+    Look, StopCredit, gone_by_restart, membership_changes, n_gone, server_news, user_changes,
+};
+use model::fact::KeyedFact;
+use model::session::LONGEST_RESTART;
 use model::snapshot::{Dated, Group, Snapshot};
-use rows::{News, Why};
+use rows::{Seen, Why};
 use std::sync::Arc;
+use std::time::Duration;
 use store::{Intake, Keeper, Position, Present, PresentChange, StoreError};
-use tracing::{error, info};
+use tokio::time::Instant;
+use tracing::{debug, error, info};
 
 /// Looks this much further apart than configured leave open what happened in between.
 const WATCH_SLACK: SignedDuration = SignedDuration::from_mins(2);
 /// Hub-wide numbers are kept at most this often.
-const NUMBERS_EVERY: SignedDuration = SignedDuration::from_secs(55);
+const NUMBERS_EVERY: Duration = Duration::from_secs(55);
 /// A clock that is set back by less is waited for.
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_hours(24);
 /// Under which name the filter of groups is kept, to tell hidden groups from deleted ones.
@@ -46,22 +52,28 @@ pub struct Collector {
     filter: String,
     is_same_filter: bool,
     kept: Present,
-    numbers_kept: Option<Timestamp>,
+    /// When this process became the one that keeps the hub. What it read before may be older than
+    /// what the process before it kept.
+    since: Instant,
+    /// The reads of which the rows are kept.
+    taken: Starts,
+    /// The reads of which the numbers are kept.
+    numbers_kept: Starts,
     is_failing: bool,
-    passed_over: PassedOver,
 }
 
-/// When the parts of a turn were read that must not be taken.
-#[derive(Clone, Copy, Debug, Default)]
-struct PassedOver {
-    groups: Option<Timestamp>,
-    users: Option<Timestamp>,
-    servers: Option<Timestamp>,
+/// What a turn brought beside what was kept: nothing of it counts before it is written.
+struct News {
+    intake: Intake,
+    present: Present,
+    numbers_kept: Starts,
+    has_groups: bool,
 }
 
 impl Collector {
     /// Goes on from what was kept last.
     pub async fn new(keeper: Keeper, config: &Config) -> Result<Self, StoreError> {
+        let since = Instant::now();
         let kept = keeper.present().await?;
         let filter = format!("{:?} {:?}", config.groups.allowed, config.groups.denied);
         let known_filter = keeper.position(FILTER).await?;
@@ -76,32 +88,31 @@ impl Collector {
             is_same_filter: known_filter.is_none_or(|known| known == filter),
             filter,
             kept,
-            numbers_kept: None,
+            since,
+            taken: Starts::default(),
+            numbers_kept: Starts::default(),
             is_failing: false,
-            passed_over: PassedOver::default(),
             keeper,
         })
     }
 
-    /// Leaves out what this turn brought, also where later turns bring it again because they could
-    /// not read it: another process kept the history then, and what it wrote may be newer.
-    pub fn pass_over(&mut self, turn: &Turn) {
-        let snapshot = &turn.snapshot;
-        self.passed_over = PassedOver {
-            groups: snapshot.groups.as_ref().map(|part| part.at),
-            users: snapshot.users.as_ref().map(|part| part.at),
-            servers: snapshot.servers.as_ref().map(|part| part.at),
-        };
-    }
-
     /// Writes down what a turn of the poller brought. If that fails, the next turn brings it.
     pub async fn take(&mut self, turn: &Turn) {
-        match self.try_take(turn).await {
+        let outcome = self.try_take(turn).await;
+        self.tell(outcome);
+    }
+
+    fn tell(&mut self, outcome: Result<(), StoreError>) {
+        match outcome {
             Ok(()) if self.is_failing => {
                 self.is_failing = false;
                 info!("What the hub says is written down again.");
             }
             Ok(()) => {}
+            // The keeper says what holds it up.
+            Err(error) if error.is_busy() => {
+                debug!("What the hub says waits for the next look: {error}.");
+            }
             Err(error) => {
                 if !std::mem::replace(&mut self.is_failing, true) {
                     let cause = anyhow::Error::from(error);
@@ -114,29 +125,61 @@ impl Collector {
     }
 
     async fn try_take(&mut self, turn: &Turn) -> Result<(), StoreError> {
-        let mut intake = Intake::default();
-        let mut next = self.kept.clone();
-        self.groups(turn, &mut next, &mut intake)?;
-        self.users(turn, &mut next, &mut intake)?;
-        self.servers(turn, &mut next, &mut intake)?;
-        let numbers_kept = self.numbers(turn, &mut intake)?;
-        if !intake.is_empty() {
-            self.keeper.take(intake).await?;
+        let gone_by_restart = self.gone_by_restart(turn).await?;
+        let mut news = self.compare(turn)?;
+        let poll: Arc<str> = "poll".into();
+        for fact in &gone_by_restart {
+            news.intake
+                .event(&store::event_of(&self.hub, &poll, fact))?;
         }
-        self.kept = next;
-        self.numbers_kept = numbers_kept;
+        if !news.intake.is_empty() {
+            self.keeper.take(news.intake).await?;
+        }
+        self.kept = news.present;
+        self.numbers_kept = news.numbers_kept;
+        self.is_same_filter |= news.has_groups;
+        self.taken = turn.began;
         Ok(())
     }
 
+    fn compare(&self, turn: &Turn) -> Result<News, StoreError> {
+        let mut intake = Intake::default();
+        let mut present = self.kept.clone();
+        let has_groups = self.groups(turn, &mut present, &mut intake)?;
+        self.users(turn, &mut present, &mut intake)?;
+        self.servers(turn, &mut present, &mut intake)?;
+        let numbers_kept = self.numbers(turn, &mut intake)?;
+        Ok(News {
+            intake,
+            present,
+            numbers_kept,
+            has_groups,
+        })
+    }
+
+    /// The part, if it was read since this process keeps the hub, and since it was kept last.
+    ///
+    /// By a clock that nobody sets: the time of day may be set back.
+    fn fresh<'a, T>(
+        &self,
+        read: Option<&'a Dated<T>>,
+        began: Option<Start>,
+        taken: Option<Start>,
+    ) -> Option<&'a Dated<T>> {
+        let began = began.filter(|began| began.instant >= self.since)?;
+        read.filter(|_| taken.is_none_or(|taken| taken.instant < began.instant))
+    }
+
+    /// Gives whether groups were read.
     fn groups(
-        &mut self,
+        &self,
         turn: &Turn,
         next: &mut Present,
         intake: &mut Intake,
-    ) -> Result<(), StoreError> {
-        let groups = fresh(turn.snapshot.groups.as_ref(), self.passed_over.groups);
-        let Some(read) = newer(groups, self.kept.groups.as_ref()) else {
-            return Ok(());
+    ) -> Result<bool, StoreError> {
+        let groups = turn.snapshot.groups.as_ref();
+        let Some(read) = self.fresh(groups, turn.began.groups, self.taken.groups) else {
+            return Ok(false);
         };
         let visible: Arc<[Group]> = read
             .value
@@ -147,26 +190,25 @@ impl Collector {
         let before = self.kept.groups.as_ref();
         let changes = membership_changes(before.map(|groups| &*groups.value), &visible);
         let at = in_order(read.at, before.map(|groups| groups.at));
-        let news = News {
+        let seen = Seen {
             hub: &self.hub,
             at,
             not_before: before.map(|groups| groups.at),
         };
         for change in &changes {
             let why = self.why(change, before, &visible, &read.value);
-            intake.row(&news.membership(change, why), Some(&change.user))?;
+            intake.row(&seen.membership(change, why), Some(&change.user))?;
         }
         if !self.is_same_filter || before.is_none() {
             intake.position(Position {
                 source: FILTER.to_owned(),
                 value: self.filter.clone(),
             });
-            self.is_same_filter = true;
         }
         let groups = Dated { value: visible, at };
         intake.present(PresentChange::Groups(groups.clone(), changes));
         next.groups = Some(groups);
-        Ok(())
+        Ok(true)
     }
 
     /// What kind of change it is, beside somebody joining or leaving.
@@ -198,20 +240,20 @@ impl Collector {
         next: &mut Present,
         intake: &mut Intake,
     ) -> Result<(), StoreError> {
-        let users = fresh(turn.snapshot.users.as_ref(), self.passed_over.users);
-        let Some(read) = newer(users, self.kept.users.as_ref()) else {
+        let users = turn.snapshot.users.as_ref();
+        let Some(read) = self.fresh(users, turn.began.users, self.taken.users) else {
             return Ok(());
         };
         let before = self.kept.users.as_ref();
         let changes = user_changes(before.map(|users| &*users.value), &read.value);
         let at = in_order(read.at, before.map(|users| users.at));
-        let news = News {
+        let seen = Seen {
             hub: &self.hub,
             at,
             not_before: before.map(|users| users.at),
         };
         for change in &changes {
-            intake.event(&news.user(change))?;
+            intake.event(&seen.user(change))?;
         }
         let users = Dated {
             value: Arc::clone(&read.value),
@@ -228,8 +270,8 @@ impl Collector {
         next: &mut Present,
         intake: &mut Intake,
     ) -> Result<(), StoreError> {
-        let servers = fresh(turn.snapshot.servers.as_ref(), self.passed_over.servers);
-        let Some(read) = newer(servers, self.kept.servers.as_ref()) else {
+        let (servers, began) = (turn.snapshot.servers.as_ref(), turn.began.servers);
+        let Some(read) = self.fresh(servers, began, self.taken.servers) else {
             return Ok(());
         };
         let before = self
@@ -238,14 +280,13 @@ impl Collector {
             .as_ref()
             .map_or(&[][..], |servers| &servers.value);
         let numbers = turn.numbers.as_ref().map(|numbers| &numbers.value);
-        let hub_started = numbers
-            .and_then(|numbers| numbers.hub_started)
-            .map(whole_micros);
+        let hub_started = hub_started(turn);
         let mut stops: StopCredit = self.kept.stops.clone();
         let counter = numbers.and_then(|numbers| numbers.stops);
         let evidence = stops.advance(counter, hub_started, n_gone(before, &read.value));
         let last_poll = self.kept.servers.as_ref().map(|servers| servers.at);
         let look = Look {
+            began: whole_micros(began.map_or(read.at, |began| began.at)),
             at: whole_micros(read.at),
             watch_limit: self.watch_limit,
             hub_started: self.kept.stops.hub_started(hub_started, last_poll),
@@ -267,29 +308,98 @@ impl Collector {
         Ok(())
     }
 
-    /// Gives when numbers were kept last, this turn included.
-    fn numbers(&self, turn: &Turn, intake: &mut Intake) -> Result<Option<Timestamp>, StoreError> {
-        let at = now();
-        let is_due = self
-            .numbers_kept
-            .is_none_or(|kept| at.duration_since(kept).abs() >= NUMBERS_EVERY);
-        if !is_due {
-            return Ok(self.numbers_kept);
+    /// Servers that were missed while the hub shut down, if this turn sees another process of it.
+    async fn gone_by_restart(&self, turn: &Turn) -> Result<Vec<KeyedFact>, StoreError> {
+        let servers = turn.snapshot.servers.as_ref();
+        let is_fresh = self.fresh(servers, turn.began.servers, self.taken.servers);
+        let (before, told) = (&self.kept.stops, hub_started(turn));
+        let is_another =
+            before.hub_started.is_some() && told.is_some() && before.hub_started != told;
+        if is_fresh.is_none() || !is_another {
+            return Ok(Vec::new());
         }
-        let news = News {
+        let last_poll = self.kept.servers.as_ref().map(|servers| servers.at);
+        let Some(restarted) = before.hub_started(told, last_poll) else {
+            return Ok(Vec::new());
+        };
+        let from = restarted
+            .saturating_sub(LONGEST_RESTART)
+            .unwrap_or(Timestamp::MIN);
+        let facts = self.keeper.facts_since(from).await?;
+        Ok(gone_by_restart(&facts, restarted))
+    }
+
+    /// Gives of which reads numbers are kept, this turn included.
+    fn numbers(&self, turn: &Turn, intake: &mut Intake) -> Result<Starts, StoreError> {
+        let (
+            Snapshot {
+                groups,
+                users,
+                servers,
+            },
+            began,
+        ) = (turn.snapshot.clone(), &turn.began);
+        let mut kept = self.numbers_kept;
+        if self.are_numbers_due(began.groups, &mut kept.groups) {
+            let at = groups.as_ref().map(|groups| groups.at);
+            let of = Snapshot {
+                groups,
+                ..Snapshot::default()
+            };
+            self.observe(&api_numbers(&of), at, intake)?;
+        }
+        if self.are_numbers_due(began.users, &mut kept.users) {
+            let at = users.as_ref().map(|users| users.at);
+            let of = Snapshot {
+                users,
+                ..Snapshot::default()
+            };
+            self.observe(&api_numbers(&of), at, intake)?;
+        }
+        if self.are_numbers_due(began.servers, &mut kept.servers) {
+            let at = servers.as_ref().map(|servers| servers.at);
+            let of = Snapshot {
+                servers,
+                ..Snapshot::default()
+            };
+            self.observe(&api_numbers(&of), at, intake)?;
+        }
+        if let Some(numbers) = &turn.numbers
+            && self.are_numbers_due(began.numbers, &mut kept.numbers)
+        {
+            self.observe(&numbers.value.observations, Some(numbers.at), intake)?;
+        }
+        Ok(kept)
+    }
+
+    /// Whether the numbers of a read are to be kept; then they are the last ones.
+    fn are_numbers_due(&self, began: Option<Start>, kept: &mut Option<Start>) -> bool {
+        let is_due = began.is_some_and(|began| {
+            let since_kept = kept.map(|kept| began.instant.duration_since(kept.instant));
+            began.instant >= self.since && since_kept.is_none_or(|since| since >= NUMBERS_EVERY)
+        });
+        if is_due {
+            *kept = began;
+        }
+        is_due
+    }
+
+    fn observe(
+        &self,
+        numbers: &[Number],
+        at: Option<Timestamp>,
+        intake: &mut Intake,
+    ) -> Result<(), StoreError> {
+        let Some(at) = at else { return Ok(()) };
+        let seen = Seen {
             hub: &self.hub,
             at: whole_micros(at),
             not_before: None,
         };
-        for number in crate::hub::api_numbers(&turn.snapshot) {
-            intake.row(&news.observation(&number), None)?;
+        for number in numbers {
+            intake.row(&seen.observation(number), None)?;
         }
-        if let Some(numbers) = &turn.numbers {
-            for number in &numbers.value.observations {
-                intake.row(&news.observation(number), None)?;
-            }
-        }
-        Ok(Some(at))
+        Ok(())
     }
 }
 
@@ -306,26 +416,24 @@ pub fn snapshot_of(present: &Present) -> Snapshot {
     }
 }
 
-/// What was read, unless it is what was passed over.
-fn fresh<T>(read: Option<&Dated<T>>, passed_over: Option<Timestamp>) -> Option<&Dated<T>> {
-    read.filter(|read| passed_over != Some(read.at))
+/// When the hub's process started, as it says itself.
+fn hub_started(turn: &Turn) -> Option<Timestamp> {
+    let numbers = turn.numbers.as_ref();
+    numbers
+        .and_then(|numbers| numbers.value.hub_started)
+        .map(whole_micros)
 }
 
 /// The time of a look as changes are dated by it: after the last one, so that their order is that
-/// of the looks also when the clock was set back. One that went wrong by more than a day is not
-/// waited for.
+/// of the looks also when the clock was set back: of two rows about one membership the later one
+/// counts. A clock that went wrong by more than a day is not waited for.
 fn in_order(at: Timestamp, before: Option<Timestamp>) -> Timestamp {
+    let at = whole_micros(at);
     let Some(before) = before.filter(|before| before.duration_since(at) < CLOCK_SLACK) else {
         return at;
     };
     let next = before.checked_add(SignedDuration::from_micros(1));
     at.max(next.unwrap_or(before))
-}
-
-/// What was read, if it is newer than what was kept.
-fn newer<'a, T, U>(read: Option<&'a Dated<T>>, kept: Option<&Dated<U>>) -> Option<&'a Dated<T>> {
-    // A clock that was set back must not stop the collecting.
-    read.filter(|read| kept.is_none_or(|kept| kept.at != read.at))
 }
 
 /// Tables hold microseconds; a finer time would differ from itself after a restart.

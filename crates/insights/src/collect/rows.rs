@@ -8,7 +8,7 @@ use std::sync::Arc;
 use store::tables::{Event, Membership, Observation, RowId};
 
 /// When news was seen.
-pub(super) struct News<'a> {
+pub(super) struct Seen<'a> {
     pub(super) hub: &'a Arc<str>,
     pub(super) at: Timestamp,
     /// The last look before.
@@ -24,7 +24,7 @@ pub(super) enum Why {
     NewlyCollected,
 }
 
-impl News<'_> {
+impl Seen<'_> {
     pub(super) fn membership(&self, change: &MembershipChange, why: Why) -> Membership {
         let word = match change.change {
             Move::Joined => "joined",

@@ -246,11 +246,11 @@ pub struct StoreConfig {
     /// or made: the service manager's state directory (`STATE_DIRECTORY`),
     /// `/var/lib/jupyterhub-insights`, and `jupyterhub-insights` in the user's data folder
     /// (`XDG_DATA_HOME`, else `~/.local/share`); never a temporary folder or the directory in which
-    /// the service works, which is the hub's where a hub starts it.
+    /// the service works, nor one in that where a hub starts the service: it is the hub's.
     pub path: Option<PathBuf>,
     /// Whether a history is kept. With `auto`, where a folder for it is found; not if the service is
-    /// started with the Python exporter's flags and `path` is not set. With `always`, not to find a
-    /// folder ends the start.
+    /// started with the Python exporter's flags and `path` is not set, or where `path` is on a
+    /// read-only file system. With `always`, not to find a folder ends the start.
     pub keep: KeepConfig,
     /// Seconds between two writes of what is new into the history's tables, 5 to 3600. It is safe on
     /// disk and seen by reports before; fewer writes make fewer and larger files.

@@ -20,6 +20,8 @@ pub enum StoreChoice {
     Explicit {
         /// The folder.
         folder: PathBuf,
+        /// What it means that its file system is read-only.
+        otherwise: Otherwise,
         /// What speaks against it, for the log.
         warning: Option<String>,
     },
@@ -42,21 +44,22 @@ pub enum StoreChoice {
     },
 }
 
-/// What it means that no folder can be used.
+/// What it means that the history has no place: that none of several folders can be used, or that
+/// the file system of the one that is set is read-only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Otherwise {
     /// The service goes without a history, and says so.
     NoHistory,
-    /// The service cannot start.
+    /// The service cannot start: `store.keep` demands a history.
     EndStart,
 }
 
 /// The folder that is set, else those to try in this order: the service manager's state directory,
 /// `/var/lib/jupyterhub-insights`, the user's data folder.
 ///
-/// Never by itself: a temporary folder, whose history would be gone after a restart, and the working
-/// directory, which is the hub's where a hub starts us. (Where the service manager names the working
-/// directory as its state directory, that is meant so.)
+/// Never by itself: a temporary folder, whose history would be gone after a restart, the working
+/// directory, and what is in it where a hub starts us: it is the hub's. (Where the service manager
+/// names the working directory as its state directory, that is meant so.)
 pub fn folder_candidates(config: &Config, environment: &Environment) -> StoreChoice {
     let keep = config.store.keep;
     if keep == KeepConfig::Never {
@@ -66,8 +69,11 @@ pub fn folder_candidates(config: &Config, environment: &Environment) -> StoreCho
     if let Some(folder) = &config.store.path {
         let warning = objection(folder, environment)
             .map(|what| format!("`store.path` (`{}`) is in {what}", folder.display()));
-        let folder = folder.clone();
-        return StoreChoice::Explicit { folder, warning };
+        return StoreChoice::Explicit {
+            folder: folder.clone(),
+            otherwise: Otherwise::of(keep),
+            warning,
+        };
     }
     if keep == KeepConfig::Auto && environment.has_python_flags() {
         let why = "started like the Python exporter, which keeps none; set `store.path` to keep it";
@@ -94,14 +100,28 @@ pub fn folder_candidates(config: &Config, environment: &Environment) -> StoreCho
         (true, _) => StoreChoice::NoHistory {
             why: nowhere.to_owned(),
         },
-        (false, KeepConfig::Always) => StoreChoice::FirstUsable {
+        (false, keep) => StoreChoice::FirstUsable {
             folders,
-            otherwise: Otherwise::EndStart,
+            otherwise: Otherwise::of(keep),
         },
-        (false, _) => StoreChoice::FirstUsable {
-            folders,
-            otherwise: Otherwise::NoHistory,
-        },
+    }
+}
+
+/// The folders in which a history may be that is there already, whatever speaks against making one.
+pub fn folders_to_look_in(config: &Config, environment: &Environment) -> Vec<PathBuf> {
+    if let Some(folder) = &config.store.path {
+        return vec![folder.clone()];
+    }
+    let state = state_directory(environment).into_iter();
+    state.chain(usual_folders(environment)).collect()
+}
+
+impl Otherwise {
+    fn of(keep: KeepConfig) -> Self {
+        match keep {
+            KeepConfig::Always => Self::EndStart,
+            KeepConfig::Auto | KeepConfig::Never => Self::NoHistory,
+        }
     }
 }
 
@@ -150,7 +170,10 @@ fn objection(folder: &Path, environment: &Environment) -> Option<Objection> {
     {
         return Some(Objection::Temporary);
     }
-    is_in(environment.working_directory()).then_some(Objection::WorkingDirectory)
+    let working_directory = environment.working_directory();
+    // People work in their home, which holds their data folder.
+    let is_hubs = environment.is_managed_by_hub() || folder == working_directory;
+    (is_hubs && is_in(working_directory)).then_some(Objection::WorkingDirectory)
 }
 
 #[cfg(test)]
@@ -173,6 +196,9 @@ mod tests {
         has_python_flags: false,
     };
 
+    /// What a hub gives a service that it starts.
+    const OF_HUB: [(&str, &str); 2] = [("JUPYTERHUB_SERVICE_NAME", "i"), ("JPY_API_TOKEN", "t")];
+
     fn choice(start: &Start<'_>) -> String {
         let environment = Environment::of(start.variables.iter().copied());
         let environment = environment.with_working_directory(start.working_directory.as_ref());
@@ -188,9 +214,17 @@ mod tests {
         let flags = flags.collect::<Result<_, _>>().unwrap();
         let Effective { config, .. } = load(&environment, None, flags).unwrap();
         match folder_candidates(&config, &environment) {
-            StoreChoice::Explicit { folder, warning } => {
+            StoreChoice::Explicit {
+                folder,
+                warning,
+                otherwise,
+            } => {
                 let warning = warning.map(|warning| format!(" ({warning})"));
-                format!("{}{}", folder.display(), warning.unwrap_or_default())
+                let warning = warning.unwrap_or_default();
+                match otherwise {
+                    Otherwise::NoHistory => format!("{}{warning}", folder.display()),
+                    Otherwise::EndStart => format!("{}{warning}, demanded", folder.display()),
+                }
             }
             StoreChoice::FirstUsable { folders, otherwise } => {
                 let folders = folders.iter().map(|folder| folder.display().to_string());
@@ -251,7 +285,12 @@ mod tests {
             ("/srv/hub", "/srv/hub"),
             ("/srv/hub/home", "/srv/hub"),
         ] {
-            let variables = &[("HOME", home), ("TMPDIR", "/scratch/job-7")];
+            let variables = &[
+                ("HOME", home),
+                ("TMPDIR", "/scratch/job-7"),
+                OF_HUB[0],
+                OF_HUB[1],
+            ];
             check(
                 &Start {
                     variables,
@@ -285,16 +324,39 @@ mod tests {
             &start,
             "/var/lib/x, /var/lib/jupyterhub-insights, else NoHistory",
         );
-        let of_hub = [
-            own[0],
-            ("JUPYTERHUB_SERVICE_NAME", "i"),
-            ("JPY_API_TOKEN", "t"),
-        ];
+        let of_hub = [own[0], OF_HUB[0], OF_HUB[1]];
         let start = Start {
             variables: &of_hub,
             ..start
         };
         check(&start, "/var/lib/jupyterhub-insights, else NoHistory");
+    }
+
+    #[test]
+    fn a_users_data_folder_is_usual_also_when_started_at_home() {
+        check(
+            &Start {
+                working_directory: "/home/ada",
+                ..USUAL
+            },
+            "/var/lib/jupyterhub-insights, /home/ada/.local/share/jupyterhub-insights, else \
+             NoHistory",
+        );
+    }
+
+    #[test]
+    fn a_history_is_looked_for_also_where_none_would_be_made() {
+        let variables = [("HOME", "/tmp/home"), OF_HUB[0], OF_HUB[1]];
+        let environment = Environment::of(variables).with_working_directory("/tmp".as_ref());
+        let Effective { mut config, .. } = load(&environment, None, Vec::new()).unwrap();
+        config.store.keep = KeepConfig::Never;
+        assert_eq!(
+            folders_to_look_in(&config, &environment),
+            [SYSTEM_FOLDER, "/tmp/home/.local/share/jupyterhub-insights"].map(PathBuf::from)
+        );
+        config.store.path = Some("/data".into());
+        let set = folders_to_look_in(&config, &environment);
+        assert_eq!(set, [PathBuf::from("/data")]);
     }
 
     #[test]
@@ -304,6 +366,7 @@ mod tests {
             let working_directory = "/srv/hub";
             check(
                 &Start {
+                    variables: &OF_HUB,
                     working_directory,
                     assignments,
                     ..USUAL
@@ -352,6 +415,18 @@ mod tests {
     }
 
     #[test]
+    fn a_set_folder_that_is_demanded_may_not_be_read_only() {
+        let assignments = &["store.keep=always", "store.path=/data"];
+        check(
+            &Start {
+                assignments,
+                ..USUAL
+            },
+            "/data, demanded",
+        );
+    }
+
+    #[test]
     fn never_is_never_and_always_is_an_error_where_there_is_no_folder() {
         let assignments = &["store.keep=never", "store.path=/data"];
         check(
@@ -362,7 +437,11 @@ mod tests {
             "none: `store.keep` is `never`",
         );
         let start = Start {
-            variables: &[("HOME", "/var/lib/jupyterhub-insights")],
+            variables: &[
+                ("HOME", "/var/lib/jupyterhub-insights"),
+                OF_HUB[0],
+                OF_HUB[1],
+            ],
             working_directory: "/var/lib/jupyterhub-insights",
             ..USUAL
         };

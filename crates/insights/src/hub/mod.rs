@@ -18,6 +18,7 @@ mod walk;
 pub use client::{HubClient, RequestLog};
 pub use error::{ErrorKind, HubError};
 pub use numbers::{HubNumbers, Number, api_numbers};
+pub(crate) use options::UserOptions;
 pub use pages::{GroupPages, PageSize};
 pub use replies::{ClassInfo, HubInfo, Identity};
 pub use tls::{TlsFileError, server_config};

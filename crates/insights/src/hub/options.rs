@@ -16,17 +16,17 @@ const SECRET_WORDS: [&str; 3] = ["token", "password", "secret"];
 
 /// What is kept of a user's choice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct UserOptions {
+pub(crate) struct UserOptions {
     /// Compact JSON, keys sorted, so that the same choice is the same text. `None` where nothing
     /// was chosen, and where it is too long or cannot be read.
-    pub(super) text: Option<Arc<str>>,
+    pub(crate) text: Option<Arc<str>>,
     /// The image, where the choice names it.
-    pub(super) image: Option<Arc<str>>,
+    pub(crate) image: Option<Arc<str>>,
 }
 
 impl UserOptions {
     /// Reads `user_options`.
-    pub(super) fn read(json: &str) -> Self {
+    pub(crate) fn read(json: &str) -> Self {
         // Most servers of most hubs: nothing was chosen.
         if matches!(json, "{}" | "null") || json.len() > JSON_MAX_BYTES {
             return Self::default();

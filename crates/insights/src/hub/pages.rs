@@ -183,7 +183,7 @@ impl HubClient {
                 .page(&path, "active_servers", replies::active_user)
                 .await?;
             size.learn(started.elapsed());
-            match collected.add(offset, page)? {
+            match collected.add_overlapping(offset, page)? {
                 Some(next) => offset = next,
                 None => break,
             }
@@ -222,30 +222,43 @@ impl HubClient {
     }
 }
 
-impl Collected<Group> {
+/// What a list is of, told apart by its name.
+trait Named {
+    fn name(&self) -> &str;
+}
+
+impl Named for Group {
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+}
+
+impl Named for replies::ActiveUser {
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+}
+
+impl<T: Named> Collected<T> {
     /// Adds a page that begins with the last item of the one before; the offset of the next such
     /// page, if there is one.
     ///
-    /// A group that is deleted while another is made leaves the total as it is, but moves those
-    /// behind it, so that one would be skipped. Then the page does not begin as it should.
-    fn add_overlapping(
-        &mut self,
-        offset: u64,
-        mut page: Page<Group>,
-    ) -> Result<Option<u64>, HubError> {
-        let last = self.items.last().map(|group| group.name.clone());
-        if let Some(last) = last {
-            if page.items.first().is_none_or(|first| first.name != last) {
-                return Err(self.inconsistent("groups moved between two pages".to_owned()));
+    /// An item that goes while another comes leaves the total as it is, but moves those behind it,
+    /// so that one would be skipped. Then the page does not begin as it should.
+    fn add_overlapping(&mut self, offset: u64, mut page: Page<T>) -> Result<Option<u64>, HubError> {
+        let is_empty = page.items.is_empty();
+        if let Some(last) = self.items.last() {
+            let first = page.items.first();
+            if first.is_none_or(|first| first.name() != last.name()) {
+                return Err(self.inconsistent("items moved between two pages".to_owned()));
             }
             page.items.remove(0);
         }
-        let n_before = self.items.len();
-        let next = self.add(offset, page)?;
-        if next.is_some() && self.items.len() == n_before {
+        let next = self.add(offset, page)?.map(|next| next - 1);
+        if next.is_some_and(|next| is_empty || next <= offset) {
             return Err(self.inconsistent("a page brings nothing new".to_owned()));
         }
-        Ok(next.map(|_| (self.items.len() as u64).saturating_sub(1)))
+        Ok(next)
     }
 }
 
@@ -302,10 +315,9 @@ impl<T> Collected<T> {
             return Err(self.inconsistent(problem));
         }
         self.total = Some(page.total);
-        let n_items = page.items.len() as u64;
         self.items.extend(page.items);
         match page.next_offset {
-            Some(next) if next <= offset || n_items == 0 => {
+            Some(next) if next <= offset => {
                 Err(self.inconsistent(format!("the page at {offset} leads back to {next}")))
             }
             next => Ok(next),
@@ -387,6 +399,93 @@ mod tests {
         );
         let circling = vec![page(&["a"], 9, Some(1)), page(&["b"], 9, Some(0))];
         assert_eq!(check(circling), Err("the page at 1 leads back to 0".into()));
+    }
+
+    /// How a hub cuts its list of active servers into pages.
+    #[derive(Clone, Copy, Debug)]
+    enum Cut {
+        /// 5.x and 6.x.
+        ByUser,
+        /// 4.x.
+        ByServer,
+    }
+
+    /// The page of three at `offset` of a list with a word for each server: its user.
+    fn active_page(list: &str, cut: Cut, offset: u64) -> Page<replies::ActiveUser> {
+        const LIMIT: usize = 3;
+        let servers: Vec<&str> = list.split(' ').collect();
+        let mut rows = servers.clone();
+        if matches!(cut, Cut::ByUser) {
+            rows.dedup();
+        }
+        let total = rows.len() as u64;
+        let first = usize::try_from(offset).unwrap();
+        let mut users: Vec<&str> = rows.into_iter().skip(first).take(LIMIT).collect();
+        users.dedup();
+        let next_offset = offset + LIMIT as u64;
+        let user = |name: &str| replies::ActiveUser {
+            name: name.into(),
+            servers: (servers.iter().filter(|user| **user == name).enumerate())
+                .map(|(index, _)| Server {
+                    user: name.into(),
+                    name: index.to_string().into(),
+                    started: None,
+                    last_activity: None,
+                    ready: true,
+                    options: None,
+                    image: None,
+                })
+                .collect(),
+        };
+        Page {
+            items: users.into_iter().map(user).collect(),
+            offset,
+            total,
+            next_offset: (next_offset < total).then_some(next_offset),
+        }
+    }
+
+    /// What a read brings: the first page of the first list, all others of the second.
+    fn read_active(before: &str, after: &str, cut: Cut) -> Result<String, String> {
+        let problem = |error| match error {
+            HubError::InconsistentPages { problem, .. } => problem,
+            other => other.to_string(),
+        };
+        let mut collected = Collected::new("/users");
+        let mut page = active_page(before, cut, 0);
+        let mut offset = 0;
+        while let Some(next) = collected.add_overlapping(offset, page).map_err(problem)? {
+            offset = next;
+            page = active_page(after, cut, offset);
+        }
+        let users = collected.finish_active().map_err(problem)?;
+        let servers = users.iter().flat_map(|user| &user.servers);
+        let names = servers.map(|server| server.user.to_string());
+        Ok(names.collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn no_active_server_is_skipped_when_the_list_changes() {
+        for list in [
+            "a b c",
+            "a b c d e f g",
+            "a a b b b b b c d d",
+            "a a a a a a a",
+        ] {
+            for cut in [Cut::ByUser, Cut::ByServer] {
+                assert_eq!(read_active(list, list, cut), Ok(list.to_owned()), "{cut:?}");
+            }
+        }
+        // One server stops and another starts between two pages: the total is the same.
+        let moved = Err("items moved between two pages".to_owned());
+        for cut in [Cut::ByUser, Cut::ByServer] {
+            assert_eq!(read_active("a b c d e", "b c d e f", cut), moved, "{cut:?}");
+            assert_eq!(read_active("a b c d e", "a b d e f", cut), moved, "{cut:?}");
+            assert_eq!(read_active("b c d e f", "a b c d e", cut), moved, "{cut:?}");
+        }
+        let by_server = read_active("a a b b c d", "a b b c d e", Cut::ByServer);
+        let announced = "5 users with 7 servers arrived, 6 were announced";
+        assert_eq!(by_server, Err(announced.to_owned()));
     }
 
     #[test]

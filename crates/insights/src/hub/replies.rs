@@ -62,6 +62,9 @@ struct ServerReply<'a> {
     last_activity: Option<Timestamp>,
     #[serde(default)]
     ready: bool,
+    /// What it is on the way to: `spawn`, `stop` or `check`.
+    #[serde(borrow)]
+    pending: Option<Cow<'a, str>>,
     /// Since 4.x; only `include_stopped_servers`, which we never send, lists stopped ones.
     #[serde(default)]
     stopped: bool,
@@ -166,7 +169,9 @@ pub(super) fn active_user(reply: &UserReply<'_>) -> Result<ActiveUser, HubError>
         Server {
             user: user.clone(),
             name: (&**name).into(),
-            started: server.started,
+            // A hub that was restarted lists what ran before and then finds out whether it still
+            // does: until it has, nobody knows which run this is.
+            started: server.started.filter(|_| !server.is_being_checked()),
             last_activity: server.last_activity,
             ready: server.ready,
             options: text,
@@ -177,6 +182,12 @@ pub(super) fn active_user(reply: &UserReply<'_>) -> Result<ActiveUser, HubError>
         servers: servers.collect(),
         name: user.clone(),
     })
+}
+
+impl ServerReply<'_> {
+    fn is_being_checked(&self) -> bool {
+        self.pending.as_deref() == Some("check")
+    }
 }
 
 fn check_name(path: &'static str, name: &str) -> Result<(), HubError> {
@@ -416,15 +427,29 @@ mod tests {
 
     /// What is known of the one server of a user who chose this.
     fn server_with(user_options: &str) -> model::snapshot::Server {
+        server_that(&format!(r#""ready": true, "user_options": {user_options}"#))
+    }
+
+    fn server_that(is: &str) -> model::snapshot::Server {
         let text = format!(
-            r#"{{"items": [{{"name": "ada", "servers": {{"": {{"name": "", "ready": true,
-                "started": "2026-11-20T12:00:00Z", "last_activity": null,
-                "user_options": {user_options}}}}}}}],
+            r#"{{"items": [{{"name": "ada", "servers": {{"": {{"name": "",
+                "started": "2026-11-20T12:00:00Z", "last_activity": null, {is}}}}}}}],
                 "_pagination": {{"offset": 0, "limit": 50, "total": 1, "next": null}}}}"#
         );
         let page: PageReply<UserReply<'_>> =
             super::super::client::parse("users", text.as_bytes()).unwrap();
         active_user(&page.items[0]).unwrap().servers.remove(0)
+    }
+
+    #[test]
+    fn a_server_that_the_hub_looks_for_is_not_surely_running() {
+        let started = |pending: &str| {
+            let is = format!(r#""ready": false, "pending": {pending}"#);
+            server_that(&is).started
+        };
+        assert_eq!(started(r#""check""#), None);
+        assert!(started(r#""stop""#).is_some());
+        assert!(started("null").is_some());
     }
 
     #[test]

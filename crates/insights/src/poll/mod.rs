@@ -12,6 +12,7 @@ use crate::hub::{GroupPages, HubClient, HubError, HubNumbers, PageSize, UserWalk
 use crate::metrics::Published;
 use crate::metrics::own::{Data, Own};
 use clock::now;
+use jiff::Timestamp;
 use journal::Journal;
 use model::attribution::RenamedPseudoGroup;
 use model::names::UserName;
@@ -37,11 +38,15 @@ pub struct Poller {
     users: UserWalk,
     /// The last complete list; in the snapshot once groups were read after it.
     walked: Option<Dated<Arc<[UserName]>>>,
+    /// When the read of it began, and of the walk that is under way.
+    walked_since: Option<Start>,
+    walk_began: Option<Start>,
     users_walked: Option<Instant>,
     servers_size: PageSize,
     /// What the hub's own metrics are expected to begin with.
     metrics_prefix: String,
     snapshot: Snapshot,
+    began: Starts,
     journal: Journal,
     /// Renamed pseudo groups that the log knows about.
     renames_told: HashSet<String>,
@@ -51,13 +56,45 @@ pub struct Poller {
 /// What one turn of reads brought.
 #[derive(Clone, Debug)]
 pub struct Turn {
-    /// When it began.
-    pub started: Instant,
     /// The present. A part that could not be read is as it was, with the time of that.
     pub snapshot: Snapshot,
+    /// When the read of each part began.
+    pub began: Starts,
     /// The hub's own numbers, if they were read in this turn, which is after its servers: whoever
     /// compares servers that went missing with the stops that were counted relies on it.
     pub numbers: Option<Dated<HubNumbers>>,
+}
+
+/// When the read began that brought a part, which says how old its news is at most: it was true
+/// at some moment after. `None` for a part that this process did not read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Starts {
+    /// Of the groups.
+    pub groups: Option<Start>,
+    /// Of the users.
+    pub users: Option<Start>,
+    /// Of the active servers.
+    pub servers: Option<Start>,
+    /// Of the hub's own numbers.
+    pub numbers: Option<Start>,
+}
+
+/// A moment, by the clock and by one that nobody sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// By the clock.
+    pub at: Timestamp,
+    /// To compare with other moments of this process.
+    pub instant: Instant,
+}
+
+impl Start {
+    fn now() -> Self {
+        Self {
+            at: now(),
+            instant: Instant::now(),
+        }
+    }
 }
 
 /// Hears of every turn, also of one in which everything failed. Called where the poller works, so
@@ -81,10 +118,13 @@ impl Poller {
             groups: GroupPages::default(),
             users: UserWalk::default(),
             walked: snapshot.users.clone(),
+            walked_since: None,
+            walk_began: None,
             users_walked: None,
             servers_size: PageSize::default(),
             metrics_prefix: "jupyterhub".to_owned(),
             snapshot,
+            began: Starts::default(),
             published,
             journal: Journal::default(),
             renames_told: HashSet::new(),
@@ -127,7 +167,6 @@ impl Poller {
     /// in the user list and in no group would otherwise be somebody whose groups are not known
     /// yet, and a member of a hidden group would be shown as being in none.
     async fn turn(&mut self, round: &mut Round) {
-        let started = Instant::now();
         if self.walked.is_none() {
             // The first walk through a large hub's users takes a while; groups are known now.
             self.read_groups(round).await;
@@ -143,8 +182,8 @@ impl Poller {
         self.publish().await;
         if let Some(listener) = &mut self.listener {
             listener(Turn {
-                started,
                 snapshot: self.snapshot.clone(),
+                began: self.began,
                 numbers,
             });
         }
@@ -152,7 +191,8 @@ impl Poller {
 
     async fn read_groups(&mut self, round: &mut Round) {
         let users_before = self.walked.clone();
-        let started = Instant::now();
+        let start = Start::now();
+        let started = start.instant;
         let outcome = self.groups.read(&self.hub).await;
         round.hub_time += started.elapsed();
         match outcome {
@@ -165,6 +205,8 @@ impl Poller {
                     at: now(),
                 });
                 self.snapshot.users = users_before;
+                self.began.groups = Some(start);
+                self.began.users = self.walked_since;
                 self.complete(Data::Groups, started);
                 let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
                 if is_news {
@@ -192,10 +234,13 @@ impl Poller {
         if is_stale {
             self.users.restart();
             self.users_walked = None;
+            self.walk_began = None;
         }
         let round_ends = Instant::now() + self.interval;
         loop {
-            let started = Instant::now();
+            let start = Start::now();
+            let started = start.instant;
+            let began = *self.walk_began.get_or_insert(start);
             let outcome = self.users.step(&self.hub).await;
             let hub_time = started.elapsed();
             round.hub_time += hub_time;
@@ -213,9 +258,13 @@ impl Poller {
                             value: users,
                             at: now(),
                         });
+                        self.walked_since = Some(began);
                     } else if let Some(users) = &mut self.walked {
                         users.at = now();
+                        self.walked_since = Some(start);
                     }
+                    // The next page tells whether the whole list is as it was.
+                    self.walk_began = None;
                     self.users_walked.get_or_insert(started);
                     return self.complete(Data::Users, started);
                 }
@@ -225,7 +274,8 @@ impl Poller {
     }
 
     async fn read_servers(&mut self, round: &mut Round) {
-        let started = Instant::now();
+        let start = Start::now();
+        let started = start.instant;
         let outcome = self.hub.active_servers(&mut self.servers_size).await;
         round.hub_time += started.elapsed();
         match outcome {
@@ -235,6 +285,7 @@ impl Poller {
                     value: servers.into(),
                     at: now(),
                 });
+                self.began.servers = Some(start);
                 self.complete(Data::Servers, started);
                 debug!(n_servers, "Read {n_servers} active servers.");
             }
@@ -249,7 +300,8 @@ impl Poller {
         if round.has_failed() && self.own.last_error(Data::Servers).is_some() {
             return None;
         }
-        let started = Instant::now();
+        let start = Start::now();
+        let started = start.instant;
         let outcome = self.hub.numbers(&self.metrics_prefix).await;
         round.hub_time += started.elapsed();
         match outcome {
@@ -257,6 +309,7 @@ impl Poller {
                 let n_numbers = numbers.observations.len();
                 self.complete(Data::Numbers, started);
                 debug!(n_numbers, "Read {n_numbers} numbers of the hub's own.");
+                self.began.numbers = Some(start);
                 Some(Dated {
                     value: numbers,
                     at: now(),

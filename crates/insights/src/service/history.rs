@@ -13,7 +13,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use store::{Keeper, KeeperSettings, Retention, Store};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -62,21 +61,13 @@ pub(super) fn task(
         let turns = turns.lock().unwrap_or_else(PoisonError::into_inner).take();
         async move {
             let mut turns = turns.ok_or_else(|| anyhow::anyhow!("the history runs once"))?;
-            let Some(locked) = lock(&site.config, &store, &stopping, &mut turns).await? else {
+            let Some(keeper) = lock(&site.config, &store, &stopping, &mut turns).await? else {
                 return Ok(Wish::Nothing);
             };
-            let keeper = locked.keeper;
             let mut collector = Collector::new(keeper.clone(), &site.config).await?;
-            if let Some(turn) = &locked.passed {
-                collector.pass_over(turn);
-            }
             let collecting = async {
                 while let Some(turn) = turns.recv().await {
-                    if locked.since.is_some_and(|since| turn.started < since) {
-                        collector.pass_over(&turn);
-                    } else {
-                        collector.take(&turn).await;
-                    }
+                    collector.take(&turn).await;
                 }
                 // The poller stops at once; the keeper has the last rows to move before it does.
                 std::future::pending::<()>().await;
@@ -90,35 +81,20 @@ pub(super) fn task(
     })
 }
 
-/// What this process needs to know when it begins to keep the history.
-struct Locked {
-    keeper: Keeper,
-    /// When the other process was gone, if there was one: what the poller saw before may be older
-    /// than what that one wrote last.
-    since: Option<Instant>,
-    /// The last turn of before.
-    passed: Option<Turn>,
-}
-
 /// Waits until this process keeps the hub's history; `None` if the service stops before.
 async fn lock(
     config: &Config,
     store: &Store,
     stopping: &CancellationToken,
     turns: &mut mpsc::Receiver<Turn>,
-) -> anyhow::Result<Option<Locked>> {
+) -> anyhow::Result<Option<Keeper>> {
     let mut is_told = false;
-    let mut passed = None;
     loop {
         if let Some(keeper) = store.try_keep(keeper_settings(config)).await? {
             if is_told {
                 info!("The other process is gone: this one keeps the history now.");
             }
-            return Ok(Some(Locked {
-                keeper,
-                since: is_told.then(Instant::now),
-                passed,
-            }));
+            return Ok(Some(keeper));
         }
         if !std::mem::replace(&mut is_told, true) {
             let (hub, path) = (&config.hub.name, store.folder().root().display());
@@ -127,9 +103,7 @@ async fn lock(
             );
         }
         // What the poller saw meanwhile is the other process's to write down.
-        while let Ok(turn) = turns.try_recv() {
-            passed = Some(turn);
-        }
+        while turns.try_recv().is_ok() {}
         tokio::select! {
             () = tokio::time::sleep(LOCK_PAUSE) => {}
             () = stopping.cancelled() => return Ok(None),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// A hub that shuts down with `cleanup_servers` stops its servers shortly before it is restarted,
 /// and announces each as an ordinary stop.
-const LONGEST_RESTART: SignedDuration = SignedDuration::from_mins(5);
+pub const LONGEST_RESTART: SignedDuration = SignedDuration::from_mins(5);
 
 pub(super) struct Draft {
     pub(super) started: Timestamp,
@@ -245,6 +245,7 @@ impl Disappearance {
             self.at,
             Reverse(self.last_seen),
             self.watch,
+            self.hub_restarted.is_none(),
             self.hub_restarted,
             self.stop_counted,
         )

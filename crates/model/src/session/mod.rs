@@ -21,7 +21,8 @@
 //!   takes its place: the hub says "stop" only where it stopped the server itself.
 //! - Of several disappearances of one session those are refuted which come before a moment when
 //!   polling saw it again. Of the rest the earliest counts, of two at the same time the one with
-//!   the largest `last_seen`.
+//!   the largest `last_seen`, and of two that are alike in this the one that knows of a restart of
+//!   the hub: it was told later.
 //! - A disappearance is dated to the poll that missed the server if polls were as frequent as
 //!   configured; else to the last moment the server surely ran, as nobody knows how long it ran on.
 //! - A watched disappearance without any evidence of why is "unobserved" and not "stopped". On hubs
@@ -36,6 +37,7 @@ mod draft;
 mod timeline;
 
 pub use changes::{Recorded, Standing, changes};
+pub use draft::LONGEST_RESTART;
 
 use crate::fact::{ActiveHour, Fact};
 use draft::Draft;

@@ -276,6 +276,18 @@ fn the_earliest_of_two_disappearances_counts() {
 }
 
 #[test]
+fn of_two_disappearances_at_one_time_the_one_that_knows_of_a_restart_counts() {
+    check(
+        "gone 100 150..160 notasked; gone 100 150..160 notasked restart=170",
+        "100-160 hub restart",
+    );
+    check(
+        "gone 100 150..160 notasked; gone 100 150..160 notasked restart=170; seen 100 @180",
+        "100- seen 180",
+    );
+}
+
+#[test]
 fn an_open_session_ends_when_the_next_begins() {
     check(
         "seen 100 @110; seen 200 @210",

@@ -358,6 +358,34 @@ pub(crate) fn of_key(
     Ok(facts)
 }
 
+/// Facts of all servers that are at hand, from a time on. Looks at all of the hub's.
+pub(crate) fn since(
+    connection: &Connection,
+    hub: &str,
+    from: Timestamp,
+) -> Result<Vec<KeyedFact>, StateError> {
+    let mut select = connection
+        .prepare_cached("select user, server, at, fact from facts where hub = ?1 and at >= ?2")?;
+    let mut rows = select.query(params![hub, from.as_microsecond()])?;
+    let mut facts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (user, server): (String, String) = (row.get(0)?, row.get(1)?);
+        let text: String = row.get(3)?;
+        let told: Told = serde_json::from_str(&text)?;
+        facts.push(KeyedFact {
+            key: ServerKey {
+                user: user.as_str().into(),
+                server: server.into(),
+            },
+            fact: Fact {
+                at: super::time(row.get(2)?)?,
+                what: told.what(),
+            },
+        });
+    }
+    Ok(facts)
+}
+
 /// Forgets one fact of the server.
 pub(crate) fn remove(
     connection: &Connection,

@@ -84,6 +84,20 @@ pub(crate) fn begin_next(
     Ok(Some(Asked { id, job }))
 }
 
+/// Takes back a job that nobody has begun; false if somebody has.
+pub(crate) fn withdraw(connection: &Connection, id: i64) -> Result<bool, StateError> {
+    let mut delete =
+        connection.prepare_cached("delete from jobs where id = ?1 and begun is null")?;
+    Ok(delete.execute([id])? > 0)
+}
+
+/// Takes back a job, also one that was begun by a process that is gone; false if it was done.
+pub(crate) fn take_over(connection: &Connection, id: i64) -> Result<bool, StateError> {
+    let mut delete =
+        connection.prepare_cached("delete from jobs where id = ?1 and ended is null")?;
+    Ok(delete.execute([id])? > 0)
+}
+
 /// Notes how a job ended. Its text is kept out of the file: it may hold a name.
 pub(crate) fn end(
     connection: &Connection,

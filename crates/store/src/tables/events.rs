@@ -25,7 +25,9 @@ pub static TABLE: TableDef = TableDef {
         ColumnDef::always(
             "kind",
             ColumnKind::Text,
-            "What happened: see the list of kinds below.",
+            "What happened: `server-seen`, `server-activity`, `server-gone`, `user-added` or \
+             `user-removed` of what polling saw; `server-start`, `server-stop` or `server-died` of \
+             what the hub said.",
         ),
         ColumnDef::maybe("user", ColumnKind::Name, "Who it is about."),
         ColumnDef::maybe(
@@ -68,7 +70,7 @@ pub struct Event {
     /// The earliest moment it can have happened, where `at` is only when it was seen.
     #[serde(with = "super::micros::maybe")]
     pub not_before: Option<Timestamp>,
-    /// What happened: see the list of kinds below.
+    /// What happened: the kinds are listed at the column.
     pub kind: Arc<str>,
     /// Who it is about.
     pub user: Option<UserName>,

@@ -4,6 +4,7 @@ use super::calendar::{Calendar, DAY, HOUR, time_us};
 use super::draw::Draw;
 use super::habits::Kind;
 use super::terms::{Stay, Terms};
+use crate::hub::UserOptions;
 use crate::sim::generate::user_name;
 use crate::sim::{ServerState, User, World};
 use model::names::UserName;
@@ -69,7 +70,7 @@ pub(super) struct WrittenRun {
 pub(super) struct Open {
     pub(super) started: i64,
     pub(super) last_activity: i64,
-    pub(super) options: Option<Arc<str>>,
+    pub(super) options: UserOptions,
 }
 
 impl Person {
@@ -170,7 +171,7 @@ impl Person {
             let open = Open {
                 started,
                 last_activity: last_activity.min(calendar.until),
-                options: options_text(&server.user_options),
+                options: kept_of(&server.user_options),
             };
             match key {
                 Some(key) => key.open = Some(open),
@@ -217,10 +218,8 @@ fn long_run(calendar: &Calendar) -> Key {
     Key::new(LONG_RUN, Pattern::Written(runs), calendar)
 }
 
-fn options_text(options: &serde_json::Map<String, serde_json::Value>) -> Option<Arc<str>> {
-    if options.is_empty() {
-        return None;
-    }
+/// A choice as collecting keeps it.
+fn kept_of(options: &serde_json::Map<String, serde_json::Value>) -> UserOptions {
     let text = serde_json::to_string(options);
-    text.ok().map(Arc::from)
+    text.map_or_else(|_| UserOptions::default(), |text| UserOptions::read(&text))
 }

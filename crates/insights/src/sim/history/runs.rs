@@ -5,6 +5,7 @@ use super::draw::Draw;
 use super::habits::Kind;
 use super::incidents::{Incidents, Polls};
 use super::people::{Key, Open, Pattern, Person, WrittenRun};
+use crate::hub::UserOptions;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -79,13 +80,7 @@ pub(super) enum Told {
 
 /// What the choice at the start can be, shared by all runs.
 #[derive(Debug)]
-pub(super) struct Catalogue(Vec<Choice>);
-
-#[derive(Clone, Debug)]
-struct Choice {
-    options: Arc<str>,
-    image: Arc<str>,
-}
+pub(super) struct Catalogue(Vec<UserOptions>);
 
 const PROFILES: [&str; 4] = ["small", "medium", "large", "gpu"];
 const IMAGES: [&str; 3] = [
@@ -97,17 +92,15 @@ const IMAGES: [&str; 3] = [
 impl Catalogue {
     pub(super) fn new() -> Self {
         let choices = PROFILES.iter().flat_map(|profile| {
-            IMAGES.iter().map(move |image| Choice {
-                options: serde_json::json!({"profile": profile, "image": image})
-                    .to_string()
-                    .into(),
-                image: (*image).into(),
+            IMAGES.iter().map(move |image| {
+                let chosen = serde_json::json!({"profile": profile, "image": image});
+                UserOptions::read(&chosen.to_string())
             })
         });
         Self(choices.collect())
     }
 
-    fn choice(&self, profile: usize, draw: &mut Draw) -> &Choice {
+    fn choice(&self, profile: usize, draw: &mut Draw) -> &UserOptions {
         let image = match profile {
             3 => 2,
             _ => draw.small_index(IMAGES.len()),
@@ -268,8 +261,8 @@ impl Workshop<'_> {
                 missed,
                 cause,
             }),
-            options: Some(Arc::clone(&choice.options)),
-            image: Some(Arc::clone(&choice.image)),
+            options: choice.text.clone(),
+            image: choice.image.clone(),
             pauses: wish.pauses,
             told,
             seed: draw.next(),
@@ -328,8 +321,8 @@ impl Workshop<'_> {
             last_seen: until,
             last_activity: open.last_activity,
             end: None,
-            options: open.options.clone(),
-            image: None,
+            options: open.options.text.clone(),
+            image: open.options.image.clone(),
             pauses: Pauses::Short,
             told: self.told(open.started, Cause::Stopped),
             seed: Draw::of(seed).next(),

@@ -125,6 +125,23 @@ impl Run {
 }
 
 #[test]
+fn choices_are_as_collecting_keeps_them() {
+    let mut history = History::plan(&world(300), &shape(60));
+    let servers = told(&mut history);
+    let mut n_open_with_image = 0;
+    for run in all_runs(&servers) {
+        let Some(options) = &run.options else {
+            assert_eq!(run.image, None);
+            continue;
+        };
+        let kept = crate::hub::UserOptions::read(options);
+        assert_eq!((&kept.text, &kept.image), (&run.options, &run.image));
+        n_open_with_image += usize::from(run.end.is_none() && run.image.is_some());
+    }
+    assert!(n_open_with_image > 0);
+}
+
+#[test]
 fn facts_may_come_in_any_order() {
     let mut history = History::plan(&world(60), &shape(120));
     for mut server in told(&mut history).into_values() {

@@ -32,7 +32,9 @@ pub struct Running {
 /// How and when the list of servers was read.
 #[derive(Clone, Debug)]
 pub struct Look {
-    /// When.
+    /// When the read began: what it lists surely ran then, and may be gone before it ends.
+    pub began: Timestamp,
+    /// When the read ended: what it does not list is surely gone by then.
     pub at: Timestamp,
     /// A longer time without a look counts as unwatched.
     pub watch_limit: SignedDuration,
@@ -150,7 +152,7 @@ impl Running {
     }
 
     fn new(key: ServerKey, started: Timestamp, server: &Server, look: &Look) -> Self {
-        let seen_ready = look.at.max(started);
+        let seen_ready = look.began.max(started);
         let mut tally = Tally::default();
         if let Some(last_activity) = server.last_activity {
             tally.advance(last_activity, &look.zone);
@@ -171,7 +173,7 @@ impl Running {
         if let Some(last_activity) = server.last_activity {
             self.tally.advance(last_activity, &look.zone);
         }
-        let now = look.at.max(self.last_seen);
+        let now = look.began.max(self.last_seen);
         let midnight = Day::of(self.last_seen, &look.zone).span(&look.zone).end;
         self.last_seen = now;
         if now < midnight {

@@ -43,6 +43,7 @@ fn servers(text: &str) -> Vec<Server> {
 
 fn look(at: Timestamp) -> Look {
     Look {
+        began: at,
         at,
         watch_limit: SignedDuration::from_secs(60),
         hub_started: None,

@@ -1,0 +1,4 @@
+//! What a collector makes of what it is told.
+
+mod looks;
+mod reads;
