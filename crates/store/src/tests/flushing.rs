@@ -246,7 +246,7 @@ async fn merging_and_removing_files_changes_no_row() {
         "too few commits yet"
     );
     table.checkpoint().await.unwrap();
-    let n_removed = upkeep::vacuum(&history, Age::AT_ONCE, clock())
+    let n_removed = upkeep::vacuum(&history, Age::AT_ONCE, real_now())
         .await
         .unwrap();
     assert!(
