@@ -8,7 +8,7 @@ use crate::derive::Hub;
 use crate::history::{DataFile, History, HistoryError, HistoryTable, Partition, Times};
 use crate::recent::{self, Key};
 use crate::state::spool::{self, Waiting, WaitingRow};
-use crate::state::{State, StateError, Writer};
+use crate::state::{State, StateError, Writer, keep_setting, settings};
 use crate::tables::{TABLES, TableDef, month_of};
 use arrow::array::{BooleanArray, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
@@ -117,6 +117,8 @@ impl Flush<'_> {
         let settled = self.writer.write(move |connection| {
             let numbers = spool::numbers(connection, def, &hub)?;
             if in_history > numbers.given {
+                // What was derived since is unknown here: it would be derived again.
+                keep_setting(connection, &settings::behind(&hub), "")?;
                 spool::catch_up(connection, def, &hub, in_history)?;
             } else if in_history > numbers.flushed {
                 spool::forget(connection, def, &hub, in_history)?;

@@ -3,7 +3,9 @@
 mod days_and_sessions;
 mod erasing;
 mod flushing;
+mod late_news;
 mod power;
+mod restored;
 mod verifying;
 
 use crate::state::spool::Intake;

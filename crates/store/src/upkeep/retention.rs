@@ -40,6 +40,11 @@ impl Default for Retention {
 }
 
 impl Retention {
+    /// Events from before this are past their time.
+    pub(crate) fn events_before(&self, now: Timestamp) -> Option<Timestamp> {
+        self.events.and_then(|kept| now.checked_sub(kept).ok())
+    }
+
     /// Removes what is past its time from the hub's partitions; gives the number of rows.
     pub(crate) async fn apply(
         &self,
