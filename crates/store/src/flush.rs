@@ -9,7 +9,7 @@ use crate::history::{History, HistoryError, HistoryTable};
 use crate::keeper::with_causes;
 use crate::recent;
 use crate::state::spool::{self, Numbers, Waiting, WaitingRow};
-use crate::state::{State, StateError, Writer};
+use crate::state::{State, StateError, Writer, keep_setting, settings};
 use crate::tables::{TABLES, TableDef, month_of};
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::Schema;
@@ -164,6 +164,8 @@ impl Flush<'_> {
         let settled = self.writer.write(move |connection| {
             let numbers = spool::numbers(connection, def, &hub)?;
             if in_history > numbers.given {
+                // What was derived since is unknown here: it would be derived again.
+                keep_setting(connection, &settings::behind(&hub), "")?;
                 spool::catch_up(connection, def, &hub, in_history)?;
             } else if in_history > numbers.flushed {
                 spool::forget(connection, def, &hub, in_history)?;

@@ -281,19 +281,52 @@ impl Keeper {
     /// Looks at servers with news and closes days that are over.
     async fn derive(&self) -> Result<(), StoreError> {
         self.phase(Phase::Derive);
+        self.follow_history().await?;
         self.recut_days().await?;
-        let late = self.late_users().await?;
-        if !late.is_empty() {
-            // It corrects closed days, and closing knows only what is at hand: days that are over
-            // are closed before. It reads the history, so that all rows have to be there.
-            self.repeat(derive::close_days).await?;
-            self.flush_rows().await?;
-            self.phase(Phase::Derive);
-            self.rebuild_of(Scope::Users(late)).await?;
-        }
+        self.derive_late().await?;
         self.derive_news().await?;
         self.repeat(derive::close_days).await?;
-        self.repeat(derive::recompute_days).await
+        self.repeat(derive::recompute_days).await?;
+        // News may have changed days that are no longer at hand.
+        self.derive_late().await
+    }
+
+    async fn derive_late(&self) -> Result<(), StoreError> {
+        let late = self.late_users().await?;
+        if late.is_empty() {
+            return Ok(());
+        }
+        // It corrects closed days, and closing knows only what is at hand: days that are over are
+        // closed before. It reads the history, so that all rows have to be there.
+        self.repeat(derive::close_days).await?;
+        self.flush_rows().await?;
+        self.phase(Phase::Derive);
+        self.rebuild_of(Scope::Users(late)).await.map(drop)
+    }
+
+    /// After an older `state.db` was put in place, everything is derived again from the history
+    /// before anything else is: what it does not know of would be derived once more.
+    async fn follow_history(&self) -> Result<(), StoreError> {
+        let inner = &self.inner;
+        let hub = Arc::clone(&inner.hub.name);
+        let is_behind = inner
+            .state
+            .read(move |connection| derive::is_behind(connection, &hub));
+        if !is_behind.await? {
+            return Ok(());
+        }
+        info!("`state.db` is older than the history: deriving sessions and days again.");
+        let closed = self.rebuilder().last_closed().await?;
+        let hub = Arc::clone(&inner.hub.name);
+        let follow =
+            move |connection: &rusqlite::Connection| derive::follow(connection, &hub, closed);
+        inner.writer.write(follow).await?;
+        self.flush_rows().await?;
+        self.phase(Phase::Derive);
+        self.rebuild_of(Scope::Everything).await?;
+        let hub = Arc::clone(&inner.hub.name);
+        let done = move |connection: &rusqlite::Connection| derive::caught_up(connection, &hub);
+        Ok(inner.writer.write(done).await?)
     }
 
     /// Closed days that were cut in another time zone are cut anew, once.
@@ -312,7 +345,7 @@ impl Keeper {
         let hub = inner.hub.clone();
         let reopen = move |connection: &rusqlite::Connection| derive::reopen_days(connection, &hub);
         inner.writer.write(reopen).await?;
-        let rebuilt = self.rebuild_of(Scope::Days).await?;
+        let rebuilt = self.rebuild_of(Scope::Everything).await?;
         let hub = inner.hub.clone();
         let keep = move |connection: &rusqlite::Connection| derive::keep_cut(connection, &hub);
         inner.writer.write(keep).await?;
@@ -425,6 +458,13 @@ impl Keeper {
     async fn clear(&self, age: Age) -> Result<Upkeep, StoreError> {
         self.phase(Phase::Vacuum);
         let (inner, now) = (&self.inner, self.now());
+        if let Some(before) = inner.settings.retention.events_before(now) {
+            let hub = Arc::clone(&inner.hub.name);
+            let keep = move |connection: &rusqlite::Connection| {
+                derive::keep_expired(connection, &hub, before)
+            };
+            inner.writer.write(keep).await?;
+        }
         let round = upkeep::Round {
             history: &inner.history,
             writer: &inner.writer,
@@ -442,8 +482,17 @@ impl Keeper {
         if let Some(_lock) = inner.folder.try_lock_tables()? {
             done.n_removed = upkeep::vacuum(&inner.history, age, now).await?;
         }
-        self.repeat(move |connection, hub| derive::forget_old(connection, hub, now))
-            .await?;
+        let mut after = None;
+        loop {
+            let hub = inner.hub.clone();
+            let forget = move |connection: &rusqlite::Connection| {
+                derive::forget_old(connection, &hub, now, after.as_ref())
+            };
+            after = inner.writer.write(forget).await?;
+            if after.is_none() {
+                break;
+            }
+        }
         // In the writer's turn: between its transactions.
         let recent = Arc::clone(&inner.hub.recent);
         let trim = move |_: &rusqlite::Connection| {
@@ -477,6 +526,10 @@ impl Keeper {
     }
 
     async fn rebuild_of(&self, scope: Scope) -> Result<Rebuilt, StoreError> {
+        self.rebuilder().run(scope).await
+    }
+
+    fn rebuilder(&self) -> rebuild::Rebuild<'_> {
         let inner = &self.inner;
         rebuild::Rebuild {
             hub: &inner.hub,
@@ -485,8 +538,6 @@ impl Keeper {
             retention: inner.settings.retention,
             now: self.now(),
         }
-        .run(scope)
-        .await
     }
 
     /// Removes a person's name everywhere; their rows stay under a pseudonym.

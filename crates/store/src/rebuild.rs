@@ -1,32 +1,38 @@
-//! Sessions and days derived again from the history itself: all of them for `store rebuild`, all days
-//! when the hub's time zone changed, those of some users when news is older than the facts at hand.
+//! Sessions and days derived again from the history itself: all of them for `store rebuild`, those
+//! of some users when news is older than the facts at hand.
 //!
 //! Only rows that differ are written, with a higher revision. Events are kept for a limited time;
 //! what was derived from events that are gone stays as it is.
 
 use crate::derive::{self, Hub, PresentServers, session_row, user_day_row};
 use crate::flush::blocking;
-use crate::history::{History, HistoryError};
-use crate::state::facts::{self, AT_HAND};
+use crate::history::{DataFile, History, HistoryError};
+use crate::state::facts;
 use crate::state::{Writer, spool};
-use crate::tables::{self, Event, Row, rows_of};
+use crate::tables::{self, Event, Row, TableDef, rows_of};
 use crate::upkeep::Retention;
 use crate::{StateError, StoreError};
-use arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow::array::{Array as _, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType, Date32Type};
+use arrow::error::ArrowError;
 use jiff::Timestamp;
 use model::days::{Day, SessionSpan, user_days};
-use model::fact::{Fact, KeyedFact, ServerKey};
+use model::fact::{ActiveHour, Fact, KeyedFact, ServerKey};
 use model::names::UserName;
-use model::session::{self, Recorded, Session, Standing};
+use model::session::{self, End, EndReason, Origin, Recorded, Session, Standing};
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
-/// Rows of events that are held in memory at once: more are read in several passes.
-const EVENTS_AT_ONCE: u64 = 500_000;
+/// Rows of events that are held in memory at once: more are read in several passes. So few in
+/// tests that they pass several times too.
+const EVENTS_AT_ONCE: u64 = if cfg!(test) { 20 } else { 500_000 };
+/// Rows that one transaction looks at, or those of one user: whoever waits to be acknowledged waits
+/// for one.
+const ROWS_AT_ONCE: usize = if cfg!(test) { 10 } else { 10_000 };
 
 /// What deriving again changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,17 +70,8 @@ pub(crate) struct Rebuild<'a> {
 pub(crate) enum Scope {
     /// Sessions and days.
     Everything,
-    /// Days alone, since nothing else depends on the hub's time zone.
-    Days,
     /// Sessions and days of these users.
     Users(Vec<UserName>),
-}
-
-/// Which rows are written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Derived {
-    SessionsAndDays,
-    Days,
 }
 
 /// Whose rows are looked at in one pass.
@@ -102,96 +99,150 @@ impl Users {
 impl Rebuild<'_> {
     /// What waits in the spool must be flushed before.
     pub(crate) async fn run(&self, scope: Scope) -> Result<Rebuilt, StoreError> {
-        let derived = match scope {
-            Scope::Everything | Scope::Users(_) => Derived::SessionsAndDays,
-            Scope::Days => Derived::Days,
+        let n_events = self.n_events().await?;
+        let passes = match scope {
+            Scope::Users(users) if n_events <= EVENTS_AT_ONCE => {
+                vec![Users::Named(Arc::new(users.into_iter().collect()))]
+            }
+            Scope::Users(users) => shares(self.n_events_of(users).await?),
+            Scope::Everything => {
+                let of = n_events.div_ceil(EVENTS_AT_ONCE).max(1);
+                (0..of).map(|number| Users::Share { number, of }).collect()
+            }
         };
-        let passes = if let Scope::Users(users) = scope {
-            vec![Users::Named(Arc::new(users.into_iter().collect()))]
-        } else {
-            let of = self.n_events().await?.div_ceil(EVENTS_AT_ONCE).max(1);
-            (0..of).map(|number| Users::Share { number, of }).collect()
-        };
+        let horizon = self.horizon().await?;
         let mut rebuilt = Rebuilt::default();
         for users in passes {
-            self.pass(&users, derived, &mut rebuilt).await?;
+            self.pass(&users, horizon, &mut rebuilt).await?;
         }
         Ok(rebuilt)
     }
 
     async fn n_events(&self) -> Result<u64, StoreError> {
-        let Some(table) = self.history.table(&tables::events::TABLE).await? else {
-            return Ok(0);
-        };
-        let files = table.files().await?;
-        Ok(files
-            .iter()
+        let files = self.files(&tables::events::TABLE).await?;
+        let n_rows = files.iter();
+        Ok(n_rows
             .map(|file| file.n_rows.unwrap_or(EVENTS_AT_ONCE))
             .sum())
+    }
+
+    /// How many events about servers there are of each of the users.
+    async fn n_events_of(
+        &self,
+        users: Vec<UserName>,
+    ) -> Result<BTreeMap<UserName, u64>, StoreError> {
+        let def = &tables::events::TABLE;
+        let mut counted: BTreeMap<UserName, u64> =
+            users.into_iter().map(|user| (user, 0)).collect();
+        let users = Users::Named(Arc::new(counted.keys().cloned().collect()));
+        for file in self.files(def).await? {
+            let users = users.clone();
+            let names = blocking(def, move || {
+                let failed = |error| HistoryError::rows(def, error);
+                let mut names: BTreeMap<String, u64> = BTreeMap::new();
+                for batch in file.read_columns(def, &telling(def))? {
+                    let is_wanted = wanted(&batch, &users).map_err(failed)?;
+                    let batch = filter_record_batch(&batch, &is_wanted).map_err(failed)?;
+                    let names_of = batch.column_by_name("user");
+                    let names_of = names_of.map(AsArray::as_string::<i32>);
+                    for name in names_of.into_iter().flatten().flatten() {
+                        match names.get_mut(name) {
+                            Some(n_rows) => *n_rows += 1,
+                            None => drop(names.insert(name.to_owned(), 1)),
+                        }
+                    }
+                }
+                Ok(names)
+            });
+            for (name, n_rows) in names.await? {
+                *counted.entry(UserName::new(name)).or_default() += n_rows;
+            }
+        }
+        Ok(counted)
+    }
+
+    /// The last day of which the history has rows in `user_days`.
+    pub(crate) async fn last_closed(&self) -> Result<Option<Day>, StoreError> {
+        let def = &tables::user_days::TABLE;
+        let mut last = None;
+        for file in self.files(def).await? {
+            let days = blocking(def, move || {
+                let batches = file.read_columns(def, &[def.time])?;
+                let days = batches.iter().filter_map(|batch| {
+                    let days = batch.column(0).as_primitive_opt::<Date32Type>()?;
+                    arrow::compute::max(days)
+                });
+                Ok(days.max())
+            });
+            last = last.max(days.await?);
+        }
+        Ok(last.map(tables::day_of).map(Day::new))
     }
 
     async fn pass(
         &self,
         users: &Users,
-        derived: Derived,
+        horizon: Timestamp,
         rebuilt: &mut Rebuilt,
     ) -> Result<(), StoreError> {
         let events: Vec<Event> = self.rows(users).await?;
-        let sessions: Vec<tables::Session> = match derived {
-            Derived::SessionsAndDays => self.rows(users).await?,
-            Derived::Days => Vec::new(),
-        };
+        let sessions: Vec<tables::Session> = self.rows(users).await?;
         let days: Vec<tables::UserDay> = self.rows(users).await?;
-        let found = Found {
-            users: users.clone(),
-            derived,
-            hub: self.hub.clone(),
-            now: self.now,
-            horizon: self.horizon(),
-            facts: by_key(&events),
-            sessions: newest(sessions),
-            days: newest(days),
-        };
-        let counted = self
-            .writer
-            .write(move |connection| found.write(connection))
-            .await?;
-        rebuilt.n_sessions += counted.n_sessions;
-        rebuilt.n_sessions_changed += counted.n_sessions_changed;
-        rebuilt.n_days += counted.n_days;
-        rebuilt.n_days_changed += counted.n_days_changed;
+        let users = users.clone();
+        let slices = blocking(&tables::events::TABLE, move || {
+            Ok(slices(&users, &events, sessions, days))
+        });
+        for people in slices.await? {
+            let slice = Slice {
+                hub: self.hub.clone(),
+                now: self.now,
+                horizon,
+                people,
+            };
+            let counted = self
+                .writer
+                .write(move |connection| slice.write(connection))
+                .await?;
+            rebuilt.n_sessions += counted.n_sessions;
+            rebuilt.n_sessions_changed += counted.n_sessions_changed;
+            rebuilt.n_days += counted.n_days;
+            rebuilt.n_days_changed += counted.n_days_changed;
+        }
         Ok(())
     }
 
-    /// Before this, events may be gone.
-    fn horizon(&self) -> Timestamp {
-        let kept = self
-            .retention
-            .events
-            .and_then(|kept| self.now.checked_sub(kept).ok());
-        kept.unwrap_or(Timestamp::MIN)
+    /// Before this, events may be gone: they are past their time, or were when they were kept
+    /// less long.
+    async fn horizon(&self) -> Result<Timestamp, StoreError> {
+        let hub = Arc::clone(&self.hub.name);
+        let expired = move |connection: &Connection| derive::expired(connection, &hub);
+        let expired = self.writer.write(expired).await?;
+        let before = self.retention.events_before(self.now);
+        Ok(expired.max(before).unwrap_or(Timestamp::MIN))
+    }
+
+    /// The files with rows of the hub.
+    async fn files(&self, def: &'static TableDef) -> Result<Vec<DataFile>, StoreError> {
+        let Some(table) = self.history.table(def).await? else {
+            return Ok(Vec::new());
+        };
+        let mut files = table.files().await?;
+        files.retain(|file| file.partition.hub == *self.hub.name);
+        Ok(files)
     }
 
     /// All rows of the hub's users in the history.
     async fn rows<R: Row + Send + 'static>(&self, users: &Users) -> Result<Vec<R>, StoreError> {
         let def = R::TABLE;
-        let Some(table) = self.history.table(def).await? else {
-            return Ok(Vec::new());
-        };
         let mut rows = Vec::new();
-        for file in table.files().await? {
-            if file.partition.hub != *self.hub.name {
-                continue;
-            }
+        for file in self.files(def).await? {
             let users = users.clone();
             let read = blocking(def, move || {
                 let mut rows: Vec<R> = Vec::new();
-                for batch in file.read(def)? {
-                    let batch =
-                        of_users(&batch, &users).map_err(|error| HistoryError::rows(def, error))?;
-                    rows.extend(
-                        rows_of::<R>(&batch).map_err(|error| HistoryError::rows(def, error))?,
-                    );
+                let is_wanted = move |batch| wanted(&batch, &users);
+                for batch in file.read_where(def, &telling(def), is_wanted)? {
+                    let failed = |error| HistoryError::rows(def, error);
+                    rows.extend(rows_of::<R>(&batch).map_err(failed)?);
                 }
                 Ok(rows)
             });
@@ -201,28 +252,105 @@ impl Rebuild<'_> {
     }
 }
 
-/// Rows of these users; of events only those that say something about servers.
-fn of_users(batch: &RecordBatch, users: &Users) -> Result<RecordBatch, arrow::error::ArrowError> {
-    let schema = batch.schema();
-    let names = batch.column(schema.index_of("user")?).as_string::<i32>();
-    let kinds = batch
-        .column_by_name("kind")
-        .map(arrow::array::AsArray::as_string::<i32>);
-    let is_wanted = |row: usize| {
-        names.is_valid(row)
-            && kinds.is_none_or(|kinds| facts::KINDS.contains(&kinds.value(row)))
-            && users.has(names.value(row))
-    };
-    let wanted: BooleanArray = (0..names.len()).map(|row| Some(is_wanted(row))).collect();
-    filter_record_batch(batch, &wanted)
+/// Columns that tell which rows are wanted.
+fn telling(def: &TableDef) -> Vec<&'static str> {
+    let columns = def.columns.iter().map(|column| column.name);
+    columns
+        .filter(|name| ["user", "kind"].contains(name))
+        .collect()
 }
 
-fn by_key(events: &[Event]) -> BTreeMap<ServerKey, Vec<Fact>> {
-    let mut by_key: BTreeMap<ServerKey, Vec<Fact>> = BTreeMap::new();
-    for KeyedFact { key, fact } in events.iter().filter_map(facts::of_event) {
-        by_key.entry(key).or_default().push(fact);
+/// Rows of these users; of events only those that say something about servers.
+fn wanted(batch: &RecordBatch, users: &Users) -> Result<BooleanArray, ArrowError> {
+    let text = |name| {
+        let column = batch.column_by_name(name);
+        let column = column.map(|column| cast(column, &DataType::Utf8));
+        column.transpose()
+    };
+    let (names, kinds) = (text("user")?, text("kind")?);
+    let names = names.as_ref().map(AsArray::as_string::<i32>);
+    let kinds = kinds.as_ref().map(AsArray::as_string::<i32>);
+    let is_wanted = |row: usize| {
+        names.is_some_and(|names| names.is_valid(row) && users.has(names.value(row)))
+            && kinds.is_none_or(|kinds| facts::KINDS.contains(&kinds.value(row)))
+    };
+    Ok((0..batch.num_rows())
+        .map(|row| Some(is_wanted(row)))
+        .collect())
+}
+
+/// The users in as few passes as hold all their events.
+fn shares(n_events: BTreeMap<UserName, u64>) -> Vec<Users> {
+    let mut shares: Vec<BTreeSet<UserName>> = Vec::new();
+    let mut n_in_last = 0;
+    for (user, n_events) in n_events {
+        match shares.last_mut() {
+            Some(last) if n_in_last + n_events <= EVENTS_AT_ONCE => {
+                n_in_last += n_events;
+                last.insert(user);
+            }
+            _ => {
+                n_in_last = n_events;
+                shares.push(BTreeSet::from([user]));
+            }
+        }
     }
-    by_key
+    let shares = shares.into_iter();
+    shares.map(|users| Users::Named(Arc::new(users))).collect()
+}
+
+/// What the history holds, and what follows from it, in pieces for one transaction each.
+fn slices(
+    users: &Users,
+    events: &[Event],
+    sessions: Vec<tables::Session>,
+    days: Vec<tables::UserDay>,
+) -> Vec<Vec<Found>> {
+    let mut people: BTreeMap<UserName, Found> = BTreeMap::new();
+    if let Users::Named(users) = users {
+        for user in &**users {
+            found(&mut people, user).is_late = true;
+        }
+    }
+    for KeyedFact { key, fact } in events.iter().filter_map(facts::of_event) {
+        let of_user = found(&mut people, &key.user);
+        let server = of_user.servers.entry(key).or_default();
+        server.facts.push(fact);
+    }
+    for (id, row) in newest(sessions) {
+        found(&mut people, &row.user).sessions.insert(id, row);
+    }
+    for (id, row) in newest(days) {
+        found(&mut people, &row.user).days.insert(id, row);
+    }
+    let mut slices: Vec<Vec<Found>> = Vec::new();
+    let mut n_in_last = 0;
+    for mut person in people.into_values() {
+        person.derive();
+        let n_rows = person.n_rows();
+        match slices.last_mut() {
+            Some(last) if n_in_last + n_rows <= ROWS_AT_ONCE => {
+                n_in_last += n_rows;
+                last.push(person);
+            }
+            _ => {
+                n_in_last = n_rows;
+                slices.push(vec![person]);
+            }
+        }
+    }
+    slices
+}
+
+fn found<'a>(people: &'a mut BTreeMap<UserName, Found>, user: &UserName) -> &'a mut Found {
+    let of_user = people.entry(user.clone());
+    of_user.or_insert_with(|| Found {
+        user: user.clone(),
+        is_late: false,
+        servers: BTreeMap::new(),
+        sessions: HashMap::new(),
+        days: HashMap::new(),
+    })
 }
 
 /// The highest revision of each id.
@@ -237,211 +365,296 @@ fn newest<R: Row>(rows: Vec<R>) -> HashMap<String, R> {
     newest
 }
 
-/// What the history holds of some users.
+/// What the history holds of one user.
 struct Found {
-    users: Users,
-    derived: Derived,
-    hub: Hub,
-    now: Timestamp,
-    horizon: Timestamp,
-    facts: BTreeMap<ServerKey, Vec<Fact>>,
+    user: UserName,
+    /// Whether late news of the user is why.
+    is_late: bool,
+    servers: BTreeMap<ServerKey, Derived>,
+    /// By id, the highest revision.
     sessions: HashMap<String, tables::Session>,
     days: HashMap<String, tables::UserDay>,
 }
 
+/// The facts about a server, and what follows from them.
+#[derive(Default)]
+struct Derived {
+    facts: Vec<Fact>,
+    sessions: Vec<Session>,
+}
+
 impl Found {
+    fn derive(&mut self) {
+        for server in self.servers.values_mut() {
+            server.sessions = session::sessions(&server.facts);
+        }
+    }
+
+    fn n_rows(&self) -> usize {
+        let facts = self.servers.values().map(|server| server.facts.len());
+        facts.sum::<usize>() + self.sessions.len() + self.days.len()
+    }
+}
+
+/// Some users, for one transaction.
+struct Slice {
+    hub: Hub,
+    now: Timestamp,
+    horizon: Timestamp,
+    people: Vec<Found>,
+}
+
+impl Slice {
     /// Writes what differs; called within a transaction.
     fn write(mut self, connection: &Connection) -> Result<Rebuilt, StateError> {
+        let people = std::mem::take(&mut self.people);
+        let servers = people.iter().flat_map(|found| found.servers.values());
+        let facts = servers.flat_map(|server| &server.facts);
+        if let Some(first) = facts.map(|fact| fact.at).min() {
+            spool::begin_by(connection, &self.hub.name, first)?;
+        }
+        let last_closed = derive::last_closed(connection, &self.hub.name)?;
+        let since = derive::at_hand_since(&self.hub, last_closed, self.now);
+        let slice = Within {
+            hub: &self.hub,
+            horizon: self.horizon,
+            connection,
+            present: PresentServers::read(connection, &self.hub.name)?,
+            last_closed,
+            begin: derive::begin(connection, &self.hub.name)?,
+            since,
+        };
         let mut rebuilt = Rebuilt::default();
-        let derived: BTreeMap<ServerKey, Vec<Session>> = std::mem::take(&mut self.facts)
-            .into_iter()
-            .map(|(key, facts)| {
-                if self.derived == Derived::SessionsAndDays {
-                    self.keep_at_hand(connection, &key, &facts)?;
-                }
-                Ok((key, session::sessions(&facts)))
-            })
-            .collect::<Result<_, StateError>>()?;
-        if let Users::Named(users) = &self.users {
-            let days = match derive::last_closed(connection, &self.hub.name)? {
+        for found in people {
+            slice.write(found, &mut rebuilt)?;
+        }
+        Ok(rebuilt)
+    }
+}
+
+/// What one transaction knows.
+struct Within<'a> {
+    hub: &'a Hub,
+    horizon: Timestamp,
+    connection: &'a Connection,
+    present: PresentServers,
+    last_closed: Option<Day>,
+    begin: Option<Timestamp>,
+    /// What ended since then has to be at hand.
+    since: Timestamp,
+}
+
+/// A session as days count it.
+struct Counted {
+    key: ServerKey,
+    started: Timestamp,
+    until: Timestamp,
+    active_hours: Option<Vec<ActiveHour>>,
+}
+
+impl Counted {
+    fn of(key: &ServerKey, session: &Session, until: Timestamp) -> Self {
+        Self {
+            key: key.clone(),
+            started: session.started,
+            until,
+            active_hours: session.known_active_hours().map(<[ActiveHour]>::to_vec),
+        }
+    }
+}
+
+impl Within<'_> {
+    fn write(&self, mut found: Found, rebuilt: &mut Rebuilt) -> Result<(), StateError> {
+        self.add_what_runs(&mut found)?;
+        if found.is_late {
+            let days = match self.last_closed {
                 Some(_) => facts::Days::Corrected,
                 None => facts::Days::NoneYet,
             };
-            facts::clean_late(connection, &self.hub.name, users.iter(), days)?;
+            facts::clean_late(self.connection, &self.hub.name, [&found.user], days)?;
         }
-        if self.derived == Derived::SessionsAndDays {
-            self.write_sessions(connection, &derived, &mut rebuilt)?;
-        }
-        self.write_days(connection, &derived, &mut rebuilt)?;
-        Ok(rebuilt)
+        let counted = self.write_sessions(&mut found, rebuilt)?;
+        self.write_days(found, &counted, rebuilt)
     }
 
-    /// Facts that ordinary news may still need. A server with news that came since the history was
-    /// read stays to be looked at.
-    fn keep_at_hand(
-        &self,
-        connection: &Connection,
-        key: &ServerKey,
-        facts: &[Fact],
-    ) -> Result<(), StateError> {
-        let recent = self.now.saturating_sub(AT_HAND).unwrap_or(Timestamp::MIN);
-        let sessions = session::sessions(facts);
-        let first_kept = sessions
-            .iter()
-            .find(|session| session.end.is_none_or(|end| end.at >= recent));
-        let from = first_kept.map_or(recent, |session| session.started.min(recent));
-        for fact in facts.iter().filter(|fact| fact.at >= from) {
-            let is_older = derive::started_of(fact).is_some_and(|started| started < from);
-            if !is_older {
-                facts::put(connection, &self.hub.name, key, fact)?;
-            }
+    /// Of a server that has run for longer than events are kept, what is known is at hand.
+    fn add_what_runs(&self, found: &mut Found) -> Result<(), StateError> {
+        let running = self.present.running.values();
+        let old = running
+            .filter(|running| running.key.user == found.user && running.started < self.horizon);
+        for running in old {
+            let server = found.servers.entry(running.key.clone()).or_default();
+            let at_hand = facts::of_key(self.connection, &self.hub.name, &running.key)?;
+            server.facts.extend(at_hand);
+            server.sessions = session::sessions(&server.facts);
         }
         Ok(())
     }
 
+    /// Gives what counts on days.
     fn write_sessions(
-        &mut self,
-        connection: &Connection,
-        derived: &BTreeMap<ServerKey, Vec<Session>>,
+        &self,
+        found: &mut Found,
         rebuilt: &mut Rebuilt,
-    ) -> Result<(), StateError> {
-        let hub = &self.hub.name;
-        for (key, sessions) in derived {
-            for session in sessions.iter().filter(|session| session.end.is_some()) {
-                if session.started < self.horizon {
+    ) -> Result<Vec<Counted>, StateError> {
+        let mut counted = Vec::new();
+        for (key, server) in &found.servers {
+            let from = self.keep_at_hand(key, server)?;
+            for session in &server.sessions {
+                let Some(end) = session.end else {
+                    let running = self.present.running.get(key);
+                    counted.extend(running.map(|running| {
+                        let until = running.last_seen.max(session.last_seen);
+                        Counted::of(key, session, until)
+                    }));
                     continue;
-                }
-                rebuilt.n_sessions += 1;
+                };
                 let recorded = Recorded {
                     session: session.clone(),
                     revision: 1,
                     standing: Standing::Valid,
                 };
-                let row = session_row(hub, key, &recorded);
-                let known = self.sessions.remove(row.id.as_str());
-                let revision = known.as_ref().map_or(0, |known| known.revision);
-                let is_same = known.is_some_and(|known| {
-                    tables::Session {
-                        revision: 1,
-                        ..known
-                    } == row
-                });
-                let revision = if is_same { revision } else { revision + 1 };
-                let row = tables::Session { revision, ..row };
+                let row = session_row(&self.hub.name, key, &recorded);
+                let known = found.sessions.remove(row.id.as_str());
+                if session.started < self.horizon {
+                    // Some of its events are gone: what was derived before knew more.
+                    let until = known.as_ref().map_or(end.at, |known| known.ended);
+                    if known.is_none_or(|known| !known.withdrawn) {
+                        counted.push(Counted::of(key, session, until));
+                    }
+                    continue;
+                }
+                counted.push(Counted::of(key, session, end.at));
+                rebuilt.n_sessions += 1;
+                let (revision, is_same) = revision_after(known.as_ref(), &row);
                 if !is_same {
-                    spool::append_derived(connection, hub, &row)?;
+                    let row = tables::Session { revision, ..row };
+                    spool::append_derived(self.connection, &self.hub.name, &row)?;
                     rebuilt.n_sessions_changed += 1;
                 }
-                self.keep_recorded(connection, key, session, revision, Standing::Valid)?;
+                if session.started >= from {
+                    self.keep_recorded(key, &recorded, revision)?;
+                }
             }
         }
-        self.withdraw(connection, rebuilt)
+        self.withdraw(found, &mut counted, rebuilt)?;
+        Ok(counted)
     }
 
-    /// Sessions that no event tells of any more; those from before the horizon stay.
-    fn withdraw(&self, connection: &Connection, rebuilt: &mut Rebuilt) -> Result<(), StateError> {
-        let left = self.sessions.values();
-        for known in left.filter(|known| !known.withdrawn && known.started >= self.horizon) {
+    /// Facts that ordinary news may still need, and none besides; gives from when on. A server with
+    /// news that came since the history was read stays to be looked at.
+    fn keep_at_hand(&self, key: &ServerKey, server: &Derived) -> Result<Timestamp, StateError> {
+        let (connection, hub) = (self.connection, self.hub);
+        let running = self.present.running.get(key);
+        let from = derive::at_hand_from(&server.facts, &server.sessions, running, self.since);
+        let needed = server.facts.iter();
+        for fact in needed.filter(|fact| derive::is_needed(fact, from)) {
+            facts::put(connection, &hub.name, key, fact)?;
+        }
+        let at_hand = facts::of_key(connection, &hub.name, key)?;
+        derive::forget_before(connection, hub, key, &at_hand, from)?;
+        Ok(from)
+    }
+
+    /// Sessions that no event tells of any more; those from before the horizon stay, and count.
+    fn withdraw(
+        &self,
+        found: &Found,
+        counted: &mut Vec<Counted>,
+        rebuilt: &mut Rebuilt,
+    ) -> Result<(), StateError> {
+        for known in found.sessions.values().filter(|known| !known.withdrawn) {
+            let key = ServerKey {
+                user: known.user.clone(),
+                server: Arc::clone(&known.server),
+            };
+            if known.started < self.horizon {
+                counted.push(Counted {
+                    key,
+                    started: known.started,
+                    until: known.ended,
+                    active_hours: None,
+                });
+                continue;
+            }
             let row = tables::Session {
                 revision: known.revision + 1,
                 withdrawn: true,
                 ..known.clone()
             };
-            spool::append_derived(connection, &self.hub.name, &row)?;
+            spool::append_derived(self.connection, &self.hub.name, &row)?;
             rebuilt.n_sessions_changed += 1;
+            if known.ended >= self.since {
+                let recorded = Recorded {
+                    session: session_of(&row),
+                    revision: 1,
+                    standing: Standing::Withdrawn,
+                };
+                self.keep_recorded(&key, &recorded, row.revision)?;
+            }
         }
         Ok(())
     }
 
     fn keep_recorded(
         &self,
-        connection: &Connection,
         key: &ServerKey,
-        session: &Session,
+        recorded: &Recorded,
         revision: i64,
-        standing: Standing,
     ) -> Result<(), StateError> {
-        let recent = self.now.saturating_sub(AT_HAND).unwrap_or(Timestamp::MIN);
-        if session.end.is_none_or(|end| end.at < recent) {
-            return Ok(());
-        }
-        let revision = u32::try_from(revision).unwrap_or(u32::MAX);
         let recorded = Recorded {
-            session: session.clone(),
-            revision,
-            standing,
+            revision: u32::try_from(revision).unwrap_or(u32::MAX),
+            ..recorded.clone()
         };
-        derive::keep_recorded(connection, &self.hub.name, key, &recorded)
+        derive::keep_recorded(self.connection, &self.hub.name, key, &recorded)
     }
 
     fn write_days(
-        &mut self,
-        connection: &Connection,
-        derived: &BTreeMap<ServerKey, Vec<Session>>,
+        &self,
+        mut found: Found,
+        counted: &[Counted],
         rebuilt: &mut Rebuilt,
     ) -> Result<(), StateError> {
-        let (Some(last), Some(begin)) = (
-            derive::last_closed(connection, &self.hub.name)?,
-            derive::begin(connection, &self.hub.name)?,
-        ) else {
+        let (Some(last), Some(begin)) = (self.last_closed, self.begin) else {
             return Ok(());
         };
-        let present = PresentServers::read(connection, &self.hub.name)?;
-        // With all events at hand, days from before the first of them are another zone's.
         let is_whole = begin >= self.horizon;
         let first = if is_whole {
             Day::of(begin, &self.hub.zone)
         } else {
-            // Of the day that the horizon lies in a part of the events may be gone.
+            // Of the day of the horizon some events are gone.
             Day::of(self.horizon, &self.hub.zone).next()
         };
-        let spans = derived.iter().flat_map(|(key, sessions)| {
-            let running = present.running.get(key);
-            sessions.iter().filter_map(move |session| {
-                let until = match session.end {
-                    Some(end) => end.at,
-                    None => running?.last_seen.max(session.last_seen),
-                };
-                Some(SessionSpan {
-                    user: &key.user,
-                    server: &key.server,
-                    started: session.started,
-                    until,
-                    active_hours: session.known_active_hours(),
-                })
-            })
+        let spans = counted.iter().map(|counted| SessionSpan {
+            user: &counted.key.user,
+            server: &counted.key.server,
+            started: counted.started,
+            until: counted.until,
+            active_hours: counted.active_hours.as_deref(),
         });
-        let recent = self.now.saturating_sub(AT_HAND).unwrap_or(Timestamp::MIN);
-        // After a long rest the days that are closed next are older than what news may change.
-        let at_hand = Day::of(recent, &self.hub.zone).min(last);
         for day in user_days(spans, &self.hub.zone, first..=last) {
             rebuilt.n_days += 1;
             let row = user_day_row(&self.hub.name, &day, 1);
-            let known = self.days.remove(row.id.as_str());
-            rebuilt.n_days_changed += usize::from(self.write_day(connection, at_hand, known, row)?);
+            let known = found.days.remove(row.id.as_str());
+            rebuilt.n_days_changed += usize::from(self.write_day(known, row)?);
         }
-        let left: Vec<tables::UserDay> = std::mem::take(&mut self.days).into_values().collect();
-        for known in left
-            .into_iter()
-            .filter(|known| known.sessions > 0 && (is_whole || Day::new(known.day) >= first))
-        {
-            let empty = user_day_row(
-                &self.hub.name,
-                &derive::nothing(Day::new(known.day), &known.user),
-                1,
-            );
-            rebuilt.n_days_changed +=
-                usize::from(self.write_day(connection, at_hand, Some(known), empty)?);
+        let left = found.days.into_values().filter(|known| {
+            let day = Day::new(known.day);
+            // With all events at hand, days from before the first of them, or that are not over
+            // any more, are another zone's.
+            known.sessions > 0 && (is_whole || day >= first)
+        });
+        for known in left {
+            let nothing = derive::nothing(Day::new(known.day), &known.user);
+            let empty = user_day_row(&self.hub.name, &nothing, 1);
+            rebuilt.n_days_changed += usize::from(self.write_day(Some(known), empty)?);
         }
         Ok(())
     }
 
-    /// Whether the day differed. What others measured of it stays; from `at_hand` on it is kept for
-    /// news.
+    /// Whether the day differed. What others measured of it stays.
     fn write_day(
         &self,
-        connection: &Connection,
-        at_hand: Day,
         known: Option<tables::UserDay>,
         row: tables::UserDay,
     ) -> Result<bool, StateError> {
@@ -466,11 +679,65 @@ impl Found {
             ..row
         };
         if !is_same {
-            spool::append_derived(connection, &self.hub.name, &row)?;
+            spool::append_derived(self.connection, &self.hub.name, &row)?;
         }
-        if Day::new(row.day) >= at_hand {
-            derive::keep_day(connection, &self.hub.name, &row)?;
+        if Day::new(row.day) >= Day::of(self.since, &self.hub.zone) {
+            derive::keep_day(self.connection, &self.hub.name, &row)?;
         }
         Ok(!is_same)
+    }
+}
+
+/// The revision that the row gets, and whether it is the one that is known.
+fn revision_after(known: Option<&tables::Session>, row: &tables::Session) -> (i64, bool) {
+    let Some(known) = known else {
+        return (1, false);
+    };
+    let is_same = tables::Session {
+        revision: row.revision,
+        ..known.clone()
+    } == *row;
+    (known.revision + i64::from(!is_same), is_same)
+}
+
+/// The session of a row, as far as it tells: what is withdrawn is compared with nothing.
+fn session_of(row: &tables::Session) -> Session {
+    Session {
+        started: row.started,
+        end: Some(End {
+            at: row.ended,
+            reason: EndReason::parse(&row.end_reason).unwrap_or(EndReason::Unobserved),
+        }),
+        last_seen: row.last_seen,
+        active_seconds: row
+            .active_seconds
+            .and_then(|seconds| u64::try_from(seconds).ok()),
+        active_hours: Vec::new(),
+        options: row.options.clone(),
+        image: row.image.clone(),
+        origin: Origin::EventsOnly,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_pass_together_as_long_as_their_events_are_few() {
+        let n_events = [("ada", 5), ("bob", 15), ("cyd", 1), ("dan", 90), ("eve", 0)];
+        let n_events = n_events.map(|(user, n_events)| (user.into(), n_events));
+        let shares = shares(n_events.into());
+        let names: Vec<Vec<&str>> = shares
+            .iter()
+            .map(|users| match users {
+                Users::Named(users) => users.iter().map(UserName::as_str).collect(),
+                Users::Share { .. } => Vec::new(),
+            })
+            .collect();
+        assert_eq!(
+            names,
+            [vec!["ada", "bob"], vec!["cyd"], vec!["dan"], vec!["eve"]]
+        );
     }
 }

@@ -17,12 +17,13 @@ use crate::flush::blocking;
 use crate::history::{
     Change, DataFile, History, HistoryError, HistoryTable, Partition, Replacement,
 };
-use crate::tables::{RowKind, TABLES, TableDef, month_of};
-use arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch, UInt64Array};
+use crate::tables::{self, RowKind, TABLES, TableDef, month_of};
+use arrow::array::{Array as _, AsArray as _, BooleanArray, Int64Array, RecordBatch, UInt64Array};
 use arrow::compute::{concat_batches, filter_record_batch, sort_to_indices, take_record_batch};
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{Float64Type, Int64Type};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// Files of like size that are merged: more are slower to commit and read, fewer are rewritten
 /// more often.
@@ -43,6 +44,15 @@ pub(crate) enum Thoroughness {
     AsNeeded(Timestamp),
     /// Every partition into as few files as possible, without outdated revisions.
     Everything,
+}
+
+/// Which rows are tidied together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Further rows of the same partition may be in other files.
+    SomeFiles,
+    /// All of a partition, and so all rows of each id.
+    WholePartition,
 }
 
 /// What a round did.
@@ -69,9 +79,18 @@ pub(crate) async fn compact(
         let Some(mut table) = history.table(def).await? else {
             continue;
         };
-        for group in groups(def, table.files().await?, hub, thoroughness) {
+        let files = table.files().await?;
+        let n_in = |partition: &Partition| {
+            let of_it = files.iter().filter(|file| file.partition == *partition);
+            of_it.count()
+        };
+        for group in groups(def, files.clone(), hub, thoroughness) {
             let n_files = group.len();
-            match merge(&mut table, group).await {
+            let extent = match group.first() {
+                Some(first) if n_in(&first.partition) == n_files => Extent::WholePartition,
+                _ => Extent::SomeFiles,
+            };
+            match merge(&mut table, group, extent).await {
                 Ok(()) => n_merged += n_files,
                 // Another process rewrites the same files; what it leaves is for the next round.
                 Err(HistoryError::Conflict { .. }) => break,
@@ -174,7 +193,11 @@ fn whole_partition(def: &TableDef, files: Vec<DataFile>) -> Vec<Vec<DataFile>> {
     }
 }
 
-async fn merge(table: &mut HistoryTable, files: Vec<DataFile>) -> Result<(), HistoryError> {
+async fn merge(
+    table: &mut HistoryTable,
+    files: Vec<DataFile>,
+    extent: Extent,
+) -> Result<(), HistoryError> {
     let def = table.def();
     let reading = files.clone();
     let batch = blocking(def, move || {
@@ -182,7 +205,7 @@ async fn merge(table: &mut HistoryTable, files: Vec<DataFile>) -> Result<(), His
         for file in &reading {
             batches.extend(file.read(def)?);
         }
-        tidy(def, &batches).map_err(|error| HistoryError::rows(def, error))
+        tidy(def, &batches, extent).map_err(|error| HistoryError::rows(def, error))
     });
     let batch = batch.await?;
     let replacement = Replacement {
@@ -197,10 +220,11 @@ async fn merge(table: &mut HistoryTable, files: Vec<DataFile>) -> Result<(), His
 pub(crate) fn tidy(
     def: &TableDef,
     batches: &[RecordBatch],
+    extent: Extent,
 ) -> Result<RecordBatch, arrow::error::ArrowError> {
     let all = concat_batches(&def.schema(), batches)?;
     let all = if def.kind == RowKind::Revised {
-        newest_revisions(&all)?
+        newest_revisions(def, &all, extent)?
     } else {
         all
     };
@@ -210,22 +234,96 @@ pub(crate) fn tidy(
     take_record_batch(&all, &order)
 }
 
-fn newest_revisions(batch: &RecordBatch) -> Result<RecordBatch, arrow::error::ArrowError> {
-    let ids = batch
-        .column(batch.schema().index_of("id")?)
-        .as_string::<i32>();
-    let revisions = batch
-        .column(batch.schema().index_of("revision")?)
-        .as_primitive::<Int64Type>();
-    let mut newest: HashMap<&str, i64> = HashMap::with_capacity(ids.len());
+/// Each id once, with its highest revision.
+///
+/// Where all rows of an id are here, the row that is left becomes the first revision again, or goes
+/// if it counts for nothing: queries look for outdated rows only where a revision is higher. Whoever
+/// corrects the row goes on from what `state.db` remembers or from what is found here, and both
+/// give a higher one.
+fn newest_revisions(
+    def: &TableDef,
+    batch: &RecordBatch,
+    extent: Extent,
+) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let column = |name: &str| batch.schema().index_of(name);
+    let ids = batch.column(column("id")?).as_string::<i32>();
+    let at_revision = column("revision")?;
+    let revisions = batch.column(at_revision).as_primitive::<Int64Type>();
+    let mut by_id: HashMap<&str, Revisions> = HashMap::with_capacity(ids.len());
     for row in 0..ids.len() {
-        let known = newest.entry(ids.value(row)).or_insert(i64::MIN);
-        *known = (*known).max(revisions.value(row));
+        let known = by_id.entry(ids.value(row)).or_default();
+        known.add(row, revisions.value(row));
     }
-    let is_newest: BooleanArray = (0..ids.len())
-        .map(|row| Some(newest.get(ids.value(row)) == Some(&revisions.value(row))))
-        .collect();
-    filter_record_batch(batch, &is_newest)
+    let counts = counting(def, batch)?;
+    let mut is_left = vec![false; ids.len()];
+    let mut numbers = revisions.values().to_vec();
+    for known in by_id.values() {
+        let is_whole = extent == Extent::WholePartition || known.are_complete();
+        let is_corrected = is_whole && known.newest > 1;
+        is_left[known.row] = !is_corrected || counts(known.row);
+        if is_corrected {
+            numbers[known.row] = 1;
+        }
+    }
+    let mut columns = batch.columns().to_vec();
+    columns[at_revision] = Arc::new(Int64Array::from(numbers));
+    let numbered = RecordBatch::try_new(batch.schema(), columns)?;
+    filter_record_batch(&numbered, &BooleanArray::from(is_left))
+}
+
+/// The revisions of one id that were found.
+#[derive(Default)]
+struct Revisions {
+    /// The highest, and the first row that has it: of rows that claim to be the same one is left.
+    newest: i64,
+    row: usize,
+    /// A bit for each of the first 64.
+    found: u64,
+}
+
+impl Revisions {
+    fn add(&mut self, row: usize, revision: i64) {
+        if self.found == 0 || revision > self.newest {
+            (self.newest, self.row) = (revision, row);
+        }
+        let bit = u32::try_from(revision.saturating_sub(1)).ok();
+        self.found |= bit.and_then(|bit| 1_u64.checked_shl(bit)).unwrap_or(0);
+    }
+
+    /// Whether none is missing from the first to the highest.
+    fn are_complete(&self) -> bool {
+        (1..64).contains(&self.newest) && self.found == (1 << self.newest) - 1
+    }
+}
+
+/// Which rows are shown: the rule of `query/views/sessions.sql` and `user_days.sql`.
+fn counting<'a>(
+    def: &TableDef,
+    batch: &'a RecordBatch,
+) -> Result<Box<dyn Fn(usize) -> bool + 'a>, arrow::error::ArrowError> {
+    let column = |name: &str| {
+        Ok::<_, arrow::error::ArrowError>(batch.column(batch.schema().index_of(name)?))
+    };
+    if def.name == tables::sessions::TABLE.name {
+        let withdrawn = column("withdrawn")?.as_boolean();
+        return Ok(Box::new(|row| !withdrawn.value(row)));
+    }
+    if def.name == tables::user_days::TABLE.name {
+        let sessions = column("sessions")?.as_primitive::<Int64Type>();
+        let measured = ["cpu_core_seconds", "memory_byte_seconds", "gpu_seconds"];
+        let measured = measured
+            .map(column)
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>()?;
+        let is_used = move |row| {
+            let mut measured = measured
+                .iter()
+                .map(|column| column.as_primitive::<Float64Type>());
+            measured.any(|column| column.is_valid(row) && column.value(row) > 0.0)
+        };
+        return Ok(Box::new(move |row| sessions.value(row) > 0 || is_used(row)));
+    }
+    Ok(Box::new(|_| true))
 }
 
 /// Writes a checkpoint of each table that has had this many commits since the last one; gives how
@@ -248,6 +346,53 @@ pub(crate) async fn checkpoint(history: &History, n_commits: u64) -> Result<usiz
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Rows as `id revision`, with `-` for a session that was withdrawn; and what is left of them.
+    #[track_caller]
+    fn check_tidy(extent: Extent, rows: &str, expected: &str) {
+        let at = "2026-11-21T10:00:00Z".parse::<jiff::Timestamp>().unwrap();
+        let rows: Vec<tables::Session> = rows
+            .split(',')
+            .map(|row| {
+                let mut words = row.split_whitespace();
+                tables::Session {
+                    id: words.next().unwrap().into(),
+                    revision: words.next().unwrap().parse().unwrap(),
+                    hub: "hub".into(),
+                    user: "ada".into(),
+                    server: "".into(),
+                    started: at,
+                    ended: at,
+                    last_seen: at,
+                    end_reason: row.trim().into(),
+                    active_seconds: None,
+                    options: None,
+                    image: None,
+                    withdrawn: words.next().is_some(),
+                }
+            })
+            .collect();
+        let batch = tables::batch_of(&rows).unwrap();
+        let left = tidy(&tables::sessions::TABLE, &[batch], extent).unwrap();
+        let mut left: Vec<String> = tables::rows_of::<tables::Session>(&left)
+            .unwrap()
+            .iter()
+            .map(|row| format!("{} as {}", row.end_reason, row.revision))
+            .collect();
+        left.sort();
+        assert_eq!(left.join(", "), expected);
+    }
+
+    #[test]
+    fn of_each_id_one_row_is_left_and_it_is_the_first_revision_where_that_is_safe() {
+        let some = |rows, expected| check_tidy(Extent::SomeFiles, rows, expected);
+        some("a 1, b 2, b 1", "a 1 as 1, b 2 as 1");
+        some("a 2, b 1, b 3", "a 2 as 2, b 3 as 3");
+        some("a 1, a 1", "a 1 as 1");
+        some("a 1, a 2 -, b 2 -", "b 2 - as 2");
+        let all = |rows, expected| check_tidy(Extent::WholePartition, rows, expected);
+        all("a 2, b 1, b 3, c 7 -", "a 2 as 1, b 3 as 1");
+    }
 
     #[test]
     fn size_classes_grow_as_files_are_merged() {

@@ -49,7 +49,7 @@ use timeline::Timeline;
 
 /// How far times of polling and of hub events may contradict each other. Some sources write whole
 /// seconds.
-const SLACK: SignedDuration = SignedDuration::from_secs(2);
+pub const SLACK: SignedDuration = SignedDuration::from_secs(2);
 
 /// One run of a server. Sessions of one key never overlap, and `started` names them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

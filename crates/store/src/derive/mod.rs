@@ -17,15 +17,17 @@ pub(crate) use zone::{keep_cut, keep_zone, name_of as zone_name, outdated_zone, 
 
 use crate::recent::Recent;
 use crate::state::facts::{self, AT_HAND};
-use crate::state::{StateError, keep_setting, present, setting, spool, time};
+use crate::state::{
+    StateError, forget_setting, keep_setting, present, setting, settings, spool, time_setting,
+};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use model::days::Day;
 use model::diff::Running;
-use model::fact::{Fact, KeyedFact, ServerKey, StopEvidence, Watch, What};
-use model::session::{self, Origin, Recorded, Session, Standing};
+use model::fact::{ActiveHour, Fact, KeyedFact, ServerKey, StopEvidence, Watch, What};
+use model::session::{self, Origin, Recorded, SLACK, Session, Standing};
 use rusqlite::{Connection, params};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Servers looked at in one transaction.
@@ -89,7 +91,10 @@ fn look_at(
     let recorded = recorded(connection, &hub.name, key)?;
     let sessions = session::sessions(&facts);
     for change in session::changes(&recorded, &sessions) {
-        record(connection, hub, key, &change, now)?;
+        let before = recorded
+            .iter()
+            .find(|before| before.session.started == change.session.started);
+        record(connection, hub, key, before, &change, now)?;
     }
     let unseen = sessions.last().filter(|last| {
         last.end.is_none()
@@ -142,12 +147,13 @@ fn record(
     connection: &Connection,
     hub: &Hub,
     key: &ServerKey,
+    before: Option<&Recorded>,
     change: &Recorded,
     now: Timestamp,
 ) -> Result<(), StateError> {
     spool::append_derived(connection, &hub.name, &session_row(&hub.name, key, change))?;
     keep_recorded(connection, &hub.name, key, change)?;
-    mark_days(connection, hub, key, change, now)
+    mark_days(connection, hub, key, before, change, now)
 }
 
 /// Keeps the highest revision of a session at hand.
@@ -177,30 +183,125 @@ pub(crate) fn keep_recorded(
 }
 
 /// Closed days from the session's start on; it may have counted on later ones while it seemed to
-/// run. Days before what is at hand were counted while it ran.
+/// run. Days before what is at hand were counted while it ran, unless this changes them.
 fn mark_days(
     connection: &Connection,
     hub: &Hub,
     key: &ServerKey,
+    before: Option<&Recorded>,
     change: &Recorded,
     now: Timestamp,
 ) -> Result<(), StateError> {
     let Some(last) = last_closed(connection, &hub.name)? else {
         return Ok(());
     };
-    let at_hand = Day::of(
-        now.saturating_sub(AT_HAND).unwrap_or(Timestamp::MIN),
-        &hub.zone,
-    )
-    .next();
+    let at_hand = first_at_hand(hub, last, now);
     let mut day = Day::of(change.session.started, &hub.zone).max(at_hand);
-    let mut insert = connection
-        .prepare_cached("insert or ignore into dirty_days (hub, user, day) values (?1, ?2, ?3)")?;
     while day <= last {
-        insert.execute(params![hub.name, key.user.as_str(), day.to_string()])?;
+        mark_day(connection, hub, key, day)?;
         day = day.next();
     }
+    let limit = at_hand.span(&hub.zone).start;
+    let counted = match before {
+        Some(before) => counted_before(limit, before),
+        // It ran, and polls saw it.
+        None if change.session.origin == Origin::Polled => counted_before(limit, change),
+        None => None,
+    };
+    if counted != counted_before(limit, change) {
+        facts::ask_history(connection, &hub.name, key)?;
+    }
     Ok(())
+}
+
+fn mark_day(
+    connection: &Connection,
+    hub: &Hub,
+    key: &ServerKey,
+    day: Day,
+) -> Result<(), StateError> {
+    connection
+        .prepare_cached("insert or ignore into dirty_days (hub, user, day) values (?1, ?2, ?3)")?
+        .execute(params![hub.name, key.user.as_str(), day.to_string()])?;
+    Ok(())
+}
+
+/// What days before a moment count of a session.
+fn counted_before(
+    limit: Timestamp,
+    recorded: &Recorded,
+) -> Option<(Timestamp, Option<Vec<ActiveHour>>)> {
+    let session = &recorded.session;
+    if recorded.standing == Standing::Withdrawn || session.started >= limit {
+        return None;
+    }
+    let until = session.end.map_or(session.last_seen, |end| end.at);
+    let active = session.known_active_hours().map(|hours| {
+        let hours = hours.iter().filter(|active| active.hour < limit);
+        hours.copied().collect()
+    });
+    Some((until.min(limit), active))
+}
+
+/// Marks closed days on which a server was active longer than was known. Called before the fact is
+/// written down: at midnight the last minutes of a day are not told yet, and they come with the
+/// next day's while the session goes on and does not change.
+pub(crate) fn mark_active_days(
+    connection: &Connection,
+    hub: &Hub,
+    KeyedFact { key, fact }: &KeyedFact,
+    now: Timestamp,
+) -> Result<(), StateError> {
+    let What::Activity { started, hours } = &fact.what else {
+        return Ok(());
+    };
+    let Some(last) = last_closed(connection, &hub.name)? else {
+        return Ok(());
+    };
+    let open = last.span(&hub.zone).end;
+    if hours.iter().all(|active| active.hour >= open) {
+        return Ok(());
+    }
+    let sessions = session::sessions(&facts::of_key(connection, &hub.name, key)?);
+    let of_this = sessions.iter().find(|session| session.started == *started);
+    let known = of_this.map_or(&[][..], |session| &session.active_hours);
+    let known: HashMap<Timestamp, u32> = known
+        .iter()
+        .map(|active| (active.hour, active.seconds))
+        .collect();
+    let at_hand = first_at_hand(hub, last, now);
+    for active in hours {
+        let is_more = known
+            .get(&active.hour)
+            .is_none_or(|known| active.seconds > *known);
+        let day = Day::of(active.hour.max(*started), &hub.zone);
+        if !is_more || day > last {
+            continue;
+        }
+        if day < at_hand {
+            facts::ask_history(connection, &hub.name, key)?;
+        } else {
+            mark_day(connection, hub, key, day)?;
+        }
+    }
+    Ok(())
+}
+
+/// Everything that ended since then is at hand: for a while, and until its day is closed.
+pub(crate) fn at_hand_since(hub: &Hub, last_closed: Option<Day>, now: Timestamp) -> Timestamp {
+    let lately = now.saturating_sub(AT_HAND).unwrap_or(Timestamp::MIN);
+    last_closed.map_or(lately, |last| lately.min(last.span(&hub.zone).start))
+}
+
+/// The first day of which everything is at hand.
+fn first_at_hand(hub: &Hub, last_closed: Day, now: Timestamp) -> Day {
+    let since = at_hand_since(hub, Some(last_closed), now);
+    let day = Day::of(since, &hub.zone);
+    if day.span(&hub.zone).start < since {
+        day.next()
+    } else {
+        day
+    }
 }
 
 fn recorded(
@@ -220,13 +321,9 @@ fn recorded(
     Ok(recorded)
 }
 
-fn closed_setting(hub: &str) -> String {
-    format!("closed/{hub}")
-}
-
 /// The last day that was closed.
 pub(crate) fn last_closed(connection: &Connection, hub: &str) -> Result<Option<Day>, StateError> {
-    let text = setting(connection, &closed_setting(hub))?;
+    let text = setting(connection, &settings::closed(hub))?;
     let day = text.map(|text| text.parse().map(Day::new)).transpose();
     day.map_err(|error: jiff::Error| StateError::Corrupt(error.to_string()))
 }
@@ -236,28 +333,32 @@ pub(crate) fn keep_last_closed(
     hub: &str,
     day: Day,
 ) -> Result<(), StateError> {
-    keep_setting(connection, &closed_setting(hub), &day.to_string())
+    keep_setting(connection, &settings::closed(hub), &day.to_string())
 }
 
 /// Forgets what is too old to change by ordinary news: sessions that ended before `AT_HAND` and
-/// before the last closed day, with their facts. Called within a transaction; gives how many
-/// servers were looked at.
+/// before the last closed day, with their facts. Called within a transaction, for some servers
+/// after `after`; gives the last one that was looked at, `None` if there are no more.
 pub(crate) fn forget_old(
     connection: &Connection,
     hub: &Hub,
     now: Timestamp,
-) -> Result<usize, StateError> {
+    after: Option<&ServerKey>,
+) -> Result<Option<ServerKey>, StateError> {
     let Some(last) = last_closed(connection, &hub.name)? else {
-        return Ok(0);
+        return Ok(None);
     };
-    let cutoff = now
-        .saturating_sub(AT_HAND)
-        .unwrap_or(Timestamp::MIN)
-        .min(last.span(&hub.zone).start);
-    let keys = facts::keys_older_than(connection, &hub.name, cutoff, KEYS_AT_ONCE)?;
-    let mut n_forgotten = 0;
+    let cutoff = at_hand_since(hub, Some(last), now);
+    let keys = facts::keys_older_than(connection, &hub.name, cutoff, after, KEYS_AT_ONCE)?;
+    let present = PresentServers::read(connection, &hub.name)?;
     for key in &keys {
-        n_forgotten += usize::from(forget_old_of(connection, hub, key, cutoff)?);
+        let facts = facts::of_key(connection, &hub.name, key)?;
+        let running = present.running.get(key);
+        let from = at_hand_from(&facts, &session::sessions(&facts), running, cutoff);
+        forget_before(connection, hub, key, &facts, from)?;
+    }
+    if keys.len() == KEYS_AT_ONCE {
+        return Ok(keys.into_iter().next_back());
     }
     // An erased person's sessions are recorded without facts.
     connection
@@ -270,36 +371,53 @@ pub(crate) fn forget_old(
     connection
         .prepare_cached("delete from recorded_days where hub = ?1 and day < ?2")?
         .execute(params![hub.name, Day::of(cutoff, &hub.zone).to_string()])?;
-    Ok(n_forgotten)
+    Ok(None)
 }
 
-/// Everything before the first session that is still at hand goes; whether something went.
-fn forget_old_of(
+/// From when on facts and sessions of a server have to be at hand: the start of its first session
+/// that goes on, that ended or of which something was told after `since`, or that the last look
+/// says is running, since the next one may tell of its end.
+pub(crate) fn at_hand_from(
+    facts: &[Fact],
+    sessions: &[Session],
+    running: Option<&Running>,
+    since: Timestamp,
+) -> Timestamp {
+    let mut told: BTreeMap<Timestamp, Timestamp> = BTreeMap::new();
+    for fact in facts {
+        if let Some(started) = started_of(fact) {
+            let newest = told.entry(started).or_insert(fact.at);
+            *newest = fact.at.max(*newest);
+        }
+    }
+    let first_kept = sessions.iter().find(|session| {
+        session.end.is_none_or(|end| end.at >= since)
+            || told.get(&session.started).is_some_and(|at| *at >= since)
+    });
+    let starts = first_kept.map(|session| session.started);
+    let starts = starts.into_iter().chain(running.map(|it| it.started));
+    starts.fold(since, Timestamp::min)
+}
+
+/// Whether the fact is needed for sessions that began at `from` or later. Events may be a little
+/// earlier than the start that they tell of.
+pub(crate) fn is_needed(fact: &Fact, from: Timestamp) -> bool {
+    let is_late_enough = from
+        .saturating_sub(SLACK)
+        .map_or(true, |from| fact.at >= from);
+    is_late_enough && started_of(fact).is_none_or(|started| started >= from)
+}
+
+/// Everything about sessions that began before `from` goes; `facts` are those at hand.
+pub(crate) fn forget_before(
     connection: &Connection,
     hub: &Hub,
     key: &ServerKey,
-    cutoff: Timestamp,
-) -> Result<bool, StateError> {
-    let facts = facts::of_key(connection, &hub.name, key)?;
-    let newest = |session: &Session| {
-        let about = facts
-            .iter()
-            .filter(|fact| started_of(fact) == Some(session.started));
-        about.map(|fact| fact.at).max()
-    };
-    let sessions = session::sessions(&facts);
-    let first_kept = sessions.iter().find(|session| {
-        let end = session.end.map(|end| end.at);
-        end.is_none_or(|end| end >= cutoff) || newest(session).is_some_and(|at| at >= cutoff)
-    });
-    let boundary = first_kept.map_or(cutoff, |session| session.started.min(cutoff));
-    let old = |fact: &&Fact| {
-        fact.at < boundary || started_of(fact).is_some_and(|started| started < boundary)
-    };
-    let mut n_old = 0;
-    for fact in facts.iter().filter(old) {
+    facts: &[Fact],
+    from: Timestamp,
+) -> Result<(), StateError> {
+    for fact in facts.iter().filter(|fact| !is_needed(fact, from)) {
         facts::remove(connection, &hub.name, key, fact)?;
-        n_old += 1;
     }
     connection
         .prepare_cached(
@@ -309,9 +427,9 @@ fn forget_old_of(
             hub.name,
             key.user.as_str(),
             &*key.server,
-            boundary.as_microsecond()
+            from.as_microsecond()
         ])?;
-    Ok(n_old > 0)
+    Ok(())
 }
 
 /// The run of the server that the fact names.
@@ -362,10 +480,50 @@ pub(crate) struct KeyedRecord {
 
 /// When the history of the hub begins: the time of its first fact.
 pub(crate) fn begin(connection: &Connection, hub: &str) -> Result<Option<Timestamp>, StateError> {
-    let text = setting(connection, &format!("begin/{hub}"))?;
-    let micros = text.map(|text| text.parse::<i64>()).transpose();
-    micros
-        .map_err(|error| StateError::Corrupt(error.to_string()))?
-        .map(time)
-        .transpose()
+    time_setting(connection, &settings::begin(hub))
+}
+
+/// Before this, events of the hub are gone.
+pub(crate) fn expired(connection: &Connection, hub: &str) -> Result<Option<Timestamp>, StateError> {
+    time_setting(connection, &settings::expired(hub))
+}
+
+/// Events from before a time are about to be removed. Keeping them longer from then on brings none
+/// back.
+pub(crate) fn keep_expired(
+    connection: &Connection,
+    hub: &str,
+    before: Timestamp,
+) -> Result<(), StateError> {
+    if expired(connection, hub)?.is_some_and(|known| known >= before) {
+        return Ok(());
+    }
+    let micros = before.as_microsecond().to_string();
+    keep_setting(connection, &settings::expired(hub), &micros)
+}
+
+/// Whether the history knows more of the hub than this `state.db`.
+pub(crate) fn is_behind(connection: &Connection, hub: &str) -> Result<bool, StateError> {
+    Ok(setting(connection, &settings::behind(hub))?.is_some())
+}
+
+/// Days up to this one are closed in the history, and which of them news has touched is told by
+/// the history too, which is asked about everything next.
+pub(crate) fn follow(
+    connection: &Connection,
+    hub: &str,
+    closed: Option<Day>,
+) -> Result<(), StateError> {
+    if let Some(day) = closed.max(last_closed(connection, hub)?) {
+        keep_last_closed(connection, hub, day)?;
+    }
+    connection
+        .prepare_cached("delete from dirty_days where hub = ?1")?
+        .execute([hub])?;
+    Ok(())
+}
+
+/// Everything was derived again from the history.
+pub(crate) fn caught_up(connection: &Connection, hub: &str) -> Result<(), StateError> {
+    forget_setting(connection, &settings::behind(hub))
 }

@@ -14,7 +14,7 @@ use crate::state::facts::{self, KeyedFact};
 use crate::state::jobs::Job;
 use crate::state::spool::Intake;
 use crate::state::tombstones::{self, Tombstones, begin_after};
-use crate::state::{keep_setting, present, setting};
+use crate::state::{forget_setting, keep_setting, present, setting, settings};
 use crate::tables::{Audit, Membership, RowId, RowKind, TABLES, TableDef, UserDay};
 use jiff::Timestamp;
 use model::diff::Running;
@@ -34,6 +34,8 @@ pub(super) fn erase(
     name: &UserName,
     now: Timestamp,
 ) -> Result<(UserName, usize), StateError> {
+    // Rows and tombstones hold whole microseconds.
+    let now = Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
     let pseudonym = pseudonym(connection, &hub.name, name)?;
     let person = Person::new(name, pseudonym.clone());
     let running = end_servers(connection, hub, name, now)?;
@@ -67,7 +69,7 @@ fn pseudonym(connection: &Connection, hub: &str, name: &UserName) -> Result<User
 
 fn erasing(connection: &Connection, hub: &str, name: &UserName) -> Result<String, StateError> {
     let digest = tombstones::digest_of(connection, name)?;
-    Ok(format!("erasing/{hub}/{digest}"))
+    Ok(settings::erasing(hub, &digest))
 }
 
 /// Ends what runs when it was last seen, and nobody knows why; gives what runs.
@@ -94,7 +96,7 @@ fn end_servers(
             last_seen: server.last_seen,
             watch: Watch::Unwatched,
             hub_restarted: None,
-            stop_counted: StopEvidence::NotAsked,
+            stop_counted: StopEvidence::Unknown,
         };
         let gone = fact(server, now, gone);
         for fact in server.activity(now).into_iter().chain([gone]) {
@@ -389,9 +391,7 @@ pub(super) fn finish(
     hub: &str,
     name: &UserName,
 ) -> Result<(), StateError> {
-    connection
-        .prepare_cached("delete from settings where name = ?1")?
-        .execute([erasing(connection, hub, name)?])?;
+    forget_setting(connection, &erasing(connection, hub, name)?)?;
     let mut select =
         connection.prepare_cached("select id, job from jobs where hub = ?1 and ended is null")?;
     let jobs = select.query_map([hub], |row| Ok((row.get(0)?, row.get(1)?)))?;

@@ -2,11 +2,12 @@
 
 use super::{HistoryError, HistoryTable};
 use crate::tables::{HUB, MONTH, TableDef};
-use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray, new_null_array};
 use arrow::compute::cast;
+use arrow::error::ArrowError;
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::{
-    ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    ArrowPredicateFn, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowFilter,
 };
 use deltalake_core::kernel::LogicalFileView;
 use deltalake_core::kernel::Remove;
@@ -94,6 +95,25 @@ impl DataFile {
         batches.collect()
     }
 
+    /// The same for some of its rows: of the others only the columns are read that tell which
+    /// are wanted.
+    pub(crate) fn read_where(
+        &self,
+        def: &TableDef,
+        names: &[&str],
+        is_wanted: impl FnMut(RecordBatch) -> Result<BooleanArray, ArrowError> + Send + 'static,
+    ) -> Result<Vec<RecordBatch>, HistoryError> {
+        let builder = self.builder()?;
+        let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
+        let wanted = RowFilter::new(vec![Box::new(ArrowPredicateFn::new(mask, is_wanted))]);
+        let reader = builder.with_row_filter(wanted).build();
+        let batches = reader.map_err(|error| self.damaged(error))?.map(|batch| {
+            let batch = batch.map_err(|error| self.damaged(error))?;
+            whole(&batch, def, &self.partition).map_err(|error| self.damaged(error))
+        });
+        batches.collect()
+    }
+
     /// Some of its columns, as text, numbers and times of the table.
     pub(crate) fn read_columns(
         &self,
@@ -117,21 +137,24 @@ impl DataFile {
         batches.collect()
     }
 
-    fn open(&self, names: Option<&[&str]>) -> Result<ParquetRecordBatchReader, HistoryError> {
+    fn builder(&self) -> Result<ParquetRecordBatchReaderBuilder<File>, HistoryError> {
         let file = File::open(&self.path).map_err(|source| HistoryError::File {
             path: self.path.clone(),
             source,
         })?;
-        let mut builder =
-            ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| self.damaged(error))?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file);
+        Ok(builder
+            .map_err(|error| self.damaged(error))?
+            .with_batch_size(8192))
+    }
+
+    fn open(&self, names: Option<&[&str]>) -> Result<ParquetRecordBatchReader, HistoryError> {
+        let mut builder = self.builder()?;
         if let Some(names) = names {
             let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
             builder = builder.with_projection(mask);
         }
-        builder
-            .with_batch_size(8192)
-            .build()
-            .map_err(|error| self.damaged(error))
+        builder.build().map_err(|error| self.damaged(error))
     }
 
     fn damaged(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> HistoryError {

@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
     EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, cast, col, ident, lit, not,
 };
 use jiff::Timestamp;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use tokio::sync::OnceCell;
@@ -407,9 +408,13 @@ impl<'a> Catalog<'a> {
         }
         let view = VIEWS.iter().find(|view| view.name == name);
         let narrowed = NARROWED.iter().find(|(table, _)| *table == name);
-        let plan = match (view.map(|view| view.sql), narrowed.map(|(_, sql)| *sql)) {
-            (Some(sql), _) | (None, Some(sql)) => self.planned(sql).await?,
-            (None, None) => self.stored(name).await?,
+        let plan = match (view, narrowed) {
+            (Some(view), _) => self.planned(view.sql).await?,
+            // Only a correction takes a row's sessions away.
+            (None, Some((_, sql))) if self.is_any_corrected(name).await? => {
+                self.planned(sql).await?
+            }
+            (None, _) => self.stored(name).await?,
         };
         let table: Arc<dyn TableProvider> = Arc::new(ViewTable::new(plan, None));
         self.known.insert(name.to_owned(), Arc::clone(&table));
@@ -436,9 +441,9 @@ impl<'a> Catalog<'a> {
     }
 
     /// All rows that count, of every part.
-    async fn stored(&self, name: &str) -> Result<LogicalPlan, QueryError> {
+    async fn stored(&mut self, name: &str) -> Result<LogicalPlan, QueryError> {
         if name == RUNNING {
-            return Ok(union(&self.sources.running, RUNNING_COLUMNS.iter())?);
+            return self.running().await;
         }
         if name == HUBS {
             let zones: Arc<dyn TableProvider> = Arc::new(self.sources.zones_table()?);
@@ -446,8 +451,8 @@ impl<'a> Catalog<'a> {
         }
         let table = TableDef::by_name(name)
             .ok_or_else(|| QueryError::Failed(format!("there is no table `{name}`")))?;
-        let parts = self.sources.tables.get(name).map_or(&[][..], Vec::as_slice);
-        let providers: Vec<_> = parts
+        let providers: Vec<_> = self
+            .parts(name)
             .iter()
             .map(|part| Arc::clone(&part.provider))
             .collect();
@@ -455,15 +460,81 @@ impl<'a> Catalog<'a> {
         if table.kind == RowKind::Final {
             return Ok(all);
         }
-        let mut batches = Vec::new();
-        for part in parts {
-            let corrected = part
-                .corrected
-                .get_or_try_init(|| self.corrected(part))
-                .await?;
-            batches.extend(corrected.iter().cloned());
-        }
+        let batches = self.all_corrected(name).await?;
         Ok(Superseding { table, batches }.leave_out_of(all)?)
+    }
+
+    fn parts(&self, name: &str) -> &'a [Part] {
+        self.sources.tables.get(name).map_or(&[][..], Vec::as_slice)
+    }
+
+    /// What runs, without the servers of which `sessions` tells already: a stop that the hub told
+    /// counts before the next look at what runs. Only sessions that began when one of these did
+    /// are read.
+    async fn running(&mut self) -> Result<LogicalPlan, QueryError> {
+        let running = union(&self.sources.running, RUNNING_COLUMNS.iter())?;
+        let starts = LogicalPlanBuilder::from(running.clone())
+            .aggregate(vec![ident("started")], Vec::<Expr>::new())?
+            .build()?;
+        let mut times = Vec::new();
+        for batch in self.collect(&starts).await? {
+            for row in 0..batch.num_rows() {
+                times.push(ScalarValue::try_from_array(batch.column(0), row)?);
+            }
+        }
+        let first = times.iter().min_by(|left, right| {
+            // Times of one column can be compared.
+            left.partial_cmp(right).unwrap_or(Ordering::Equal)
+        });
+        let Some(first) = first.cloned() else {
+            return Ok(running);
+        };
+        let began = ident("started").gt_eq(lit(first));
+        let began = if times.len() > MAX_TIMES {
+            began
+        } else {
+            let times = times.into_iter().map(lit).collect();
+            began.and(ident("started").in_list(times, false))
+        };
+        let sessions = Box::pin(self.table(sessions::TABLE.name)).await?;
+        let ended = LogicalPlanBuilder::scan("ended", provider_as_source(sessions), None)?
+            .filter(began)?
+            .build()?;
+        let key = [HUB, "user", "server", "started"];
+        let row = |name: &str| Column::new(Some("row"), name);
+        let columns: Vec<Expr> = RUNNING_COLUMNS
+            .iter()
+            .map(|column| Expr::Column(row(column.name)).alias(column.name))
+            .collect();
+        let plan = LogicalPlanBuilder::from(running)
+            .alias("row")?
+            .join(
+                ended,
+                JoinType::LeftAnti,
+                (
+                    key.map(row).to_vec(),
+                    key.map(|name| Column::new(Some("ended"), name)).to_vec(),
+                ),
+                None,
+            )?
+            .project(columns)?
+            .build()?;
+        Ok(plan)
+    }
+
+    async fn is_any_corrected(&self, name: &str) -> Result<bool, QueryError> {
+        let corrected = self.all_corrected(name).await?;
+        Ok(corrected.iter().any(|batch| batch.num_rows() > 0))
+    }
+
+    /// The corrected ids of all parts.
+    async fn all_corrected(&self, name: &str) -> Result<Vec<RecordBatch>, QueryError> {
+        let mut batches = Vec::new();
+        for part in self.parts(name) {
+            let corrected = part.corrected.get_or_try_init(|| self.corrected(part));
+            batches.extend(corrected.await?.iter().cloned());
+        }
+        Ok(batches)
     }
 
     /// The ids that have a row with a higher revision than the first.
@@ -486,7 +557,11 @@ impl<'a> Catalog<'a> {
                 vec![max(ident("revision")).alias("newest")],
             )?
             .build()?;
-        let physical = self.inner.create_physical_plan(&corrected).await?;
+        self.collect(&corrected).await
+    }
+
+    async fn collect(&self, plan: &LogicalPlan) -> Result<Vec<RecordBatch>, QueryError> {
+        let physical = self.inner.create_physical_plan(plan).await?;
         Ok(datafusion::physical_plan::collect(physical, self.inner.task_ctx()).await?)
     }
 }

@@ -407,18 +407,22 @@ pub(crate) fn remove(
     Ok(())
 }
 
-/// Servers with facts older than `before`, at most `limit`.
+/// Servers with facts older than `before`, in order, the first `limit` after `after`.
 pub(crate) fn keys_older_than(
     connection: &Connection,
     hub: &str,
     before: Timestamp,
+    after: Option<&ServerKey>,
     limit: usize,
 ) -> Result<Vec<ServerKey>, StateError> {
     let mut select = connection.prepare_cached(
-        "select distinct user, server from facts where hub = ?1 and at < ?2 limit ?3",
+        "select distinct user, server from facts
+         where hub = ?1 and at < ?2 and (?3 is null or (user, server) > (?3, ?4))
+         order by user, server limit ?5",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    keys(select.query(params![hub, before.as_microsecond(), limit])?)
+    let (user, server) = after.map(|key| (key.user.as_str(), &*key.server)).unzip();
+    keys(select.query(params![hub, before.as_microsecond(), user, server, limit])?)
 }
 
 /// Servers to look at again, at most `limit`.
@@ -461,7 +465,23 @@ pub(crate) fn begin_late(connection: &Connection, hub: &str) -> Result<Vec<UserN
     Ok(users?)
 }
 
-/// The history was asked about the late news of these users.
+/// The history has to be asked about the server.
+pub(crate) fn ask_history(
+    connection: &Connection,
+    hub: &str,
+    key: &ServerKey,
+) -> Result<(), StateError> {
+    connection
+        .prepare_cached(
+            "insert into dirty (hub, user, server, late) values (?1, ?2, ?3, 1)
+             on conflict do update set late = 1",
+        )?
+        .execute(params![hub, key.user.as_str(), &*key.server])?;
+    Ok(())
+}
+
+/// The history was asked about the late news of these users. Their servers are looked at once
+/// more: one may have waited for a look at what runs when the late news came.
 pub(crate) fn clean_late<'a>(
     connection: &Connection,
     hub: &str,
@@ -469,7 +489,7 @@ pub(crate) fn clean_late<'a>(
     days: Days,
 ) -> Result<(), StateError> {
     let mut clean = connection.prepare_cached(match days {
-        Days::Corrected => "delete from dirty where hub = ?1 and user = ?2 and late = 3",
+        Days::Corrected => "update dirty set late = 0 where hub = ?1 and user = ?2 and late = 3",
         Days::NoneYet => "update dirty set late = 4 where hub = ?1 and user = ?2 and late = 3",
     })?;
     for user in users {
@@ -513,10 +533,12 @@ pub(crate) fn wake(connection: &Connection, hub: &str) -> Result<(), StateError>
     Ok(())
 }
 
-/// The server was looked at.
+/// The server was looked at, unless it was found that the history has to be asked about it.
 pub(crate) fn clean(connection: &Connection, hub: &str, key: &ServerKey) -> Result<(), StateError> {
     connection
-        .prepare_cached("delete from dirty where hub = ?1 and user = ?2 and server = ?3")?
+        .prepare_cached(
+            "delete from dirty where hub = ?1 and user = ?2 and server = ?3 and late = 0",
+        )?
         .execute(params![hub, key.user.as_str(), &*key.server])?;
     Ok(())
 }

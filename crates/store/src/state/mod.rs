@@ -9,6 +9,7 @@ pub(crate) mod facts;
 pub(crate) mod jobs;
 pub(crate) mod present;
 mod schema;
+pub(crate) mod settings;
 pub(crate) mod spool;
 pub(crate) mod tombstones;
 mod writer;
@@ -155,6 +156,27 @@ pub(crate) fn keep_setting(
         .prepare_cached("insert or replace into settings (name, value) values (?1, ?2)")?
         .execute(params![name, value])?;
     Ok(())
+}
+
+/// Forgets a value.
+pub(crate) fn forget_setting(connection: &Connection, name: &str) -> Result<(), StateError> {
+    connection
+        .prepare_cached("delete from settings where name = ?1")?
+        .execute([name])?;
+    Ok(())
+}
+
+/// A time that is kept by name.
+pub(crate) fn time_setting(
+    connection: &Connection,
+    name: &str,
+) -> Result<Option<Timestamp>, StateError> {
+    let text = setting(connection, name)?;
+    let micros = text.map(|text| text.parse::<i64>()).transpose();
+    micros
+        .map_err(|error| StateError::Corrupt(error.to_string()))?
+        .map(time)
+        .transpose()
 }
 
 /// Reads a time from microseconds.

@@ -63,7 +63,7 @@ impl Change {
                 part(connection, hub, SERVERS, servers.at)?;
                 super::keep_setting(
                     connection,
-                    &stops_setting(hub),
+                    &super::settings::stops(hub),
                     &serde_json::to_string(stops)?,
                 )?;
                 super::facts::wake(connection, hub)?;
@@ -76,10 +76,6 @@ impl Change {
             }
         }
     }
-}
-
-fn stops_setting(hub: &str) -> String {
-    format!("stops/{hub}")
 }
 
 fn part(connection: &Connection, hub: &str, part: &str, at: Timestamp) -> Result<(), StateError> {
@@ -165,7 +161,7 @@ impl Present {
     /// Reads everything that is kept about the hub.
     pub(crate) fn read(connection: &Connection, hub: &str) -> Result<Self, StateError> {
         let dated = |name| read_part(connection, hub, name);
-        let stops = super::setting(connection, &stops_setting(hub))?;
+        let stops = super::setting(connection, &super::settings::stops(hub))?;
         Ok(Self {
             groups: match dated(GROUPS)? {
                 Some(at) => Some(Dated {

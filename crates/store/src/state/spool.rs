@@ -5,8 +5,8 @@
 
 use super::facts;
 use super::tombstones::{Tombstones, Verdict};
-use super::{StateError, keep_setting, present, setting};
-use crate::derive::Hub;
+use super::{StateError, keep_setting, present, setting, settings};
+use crate::derive::{self, Hub};
 use crate::recent::Claim;
 use crate::tables::{Event, Row, RowId, TableDef};
 use jiff::Timestamp;
@@ -107,11 +107,12 @@ impl Intake {
     pub(crate) fn write(
         self,
         connection: &Connection,
-        Hub {
-            name: hub, recent, ..
-        }: &Hub,
+        of_hub: &Hub,
         now: Timestamp,
     ) -> Result<Accepted, StateError> {
+        let Hub {
+            name: hub, recent, ..
+        } = of_hub;
         let tombstones = Tombstones::of(connection, hub)?;
         let facts = self.rows.iter().filter(|taken| taken.fact.is_some());
         if let Some(first) = facts.map(|taken| taken.at).min() {
@@ -133,6 +134,7 @@ impl Intake {
             let number = numbers.next(table)?;
             append(connection, hub, number, &taken.waiting(claim))?;
             if let Some(fact) = &taken.fact {
+                derive::mark_active_days(connection, of_hub, fact, now)?;
                 facts::write(connection, hub, fact, now)?;
             }
             accepted.n_new += 1;
@@ -200,7 +202,7 @@ pub(crate) fn begin_by(
     hub: &str,
     at: Timestamp,
 ) -> Result<(), StateError> {
-    let name = format!("begin/{hub}");
+    let name = settings::begin(hub);
     let micros = at.as_microsecond();
     let known = setting(connection, &name)?.and_then(|text| text.parse::<i64>().ok());
     if known.is_none_or(|known| micros < known) {

@@ -111,6 +111,7 @@ impl Tombstones {
             None => Cow::Borrowed(running),
             Some(begin) => Cow::Owned(Running {
                 started: begin,
+                is_cut: true,
                 seen_ready: running.seen_ready.max(begin),
                 last_seen: running.last_seen.max(begin),
                 ..running.clone()
@@ -119,9 +120,11 @@ impl Tombstones {
     }
 }
 
-/// The first moment of the new person.
+/// The first moment of the new person, in whole microseconds: it names a run, and rows and
+/// tombstones hold no less.
 pub(crate) fn begin_after(erased: Timestamp) -> Timestamp {
-    erased
+    Timestamp::from_microsecond(erased.as_microsecond())
+        .unwrap_or(erased)
         .saturating_add(SignedDuration::from_micros(1))
         .unwrap_or(Timestamp::MAX)
 }

@@ -293,6 +293,13 @@ fn start_in_utc(day: jiff::civil::Date) -> Timestamp {
         .map_or(Timestamp::UNIX_EPOCH, |midnight| midnight.timestamp())
 }
 
+/// The day that is so many days after the first of 1970, as it stands in batches.
+pub(crate) fn day_of(days_since_1970: i32) -> jiff::civil::Date {
+    let epoch = jiff::civil::Date::constant(1970, 1, 1);
+    let since = jiff::Span::new().try_days(days_since_1970);
+    since.map_or(epoch, |since| epoch.saturating_add(since))
+}
+
 /// Rows as one batch with the table's schema.
 pub(crate) fn batch_of<R: Row>(rows: &[R]) -> Result<RecordBatch, RowsError> {
     let schema = R::TABLE.schema();

@@ -1,73 +1,9 @@
 //! Derived rows: the same figures whatever the order, batches and repetitions of the news.
 
 use super::*;
-use crate::PresentChange;
-use crate::tables::{Session, UserDay};
-use model::diff::{Running, StopCredit};
-use model::snapshot::Dated;
+use crate::tables::Session;
+use model::fact::ActiveHour;
 use proptest::prelude::*;
-
-/// A look at what runs, as the collector tells it.
-pub(super) fn look(time: &str, running: &[(&str, &str)]) -> PresentChange {
-    let running = running.iter().map(|(user, started)| Running {
-        key: key(user),
-        started: at(started),
-        options: None,
-        image: None,
-        seen_ready: at(started),
-        last_seen: at(time),
-        tally: model::tally::Tally::default(),
-    });
-    PresentChange::Servers(
-        Dated {
-            value: running.collect(),
-            at: at(time),
-        },
-        StopCredit::default(),
-    )
-}
-
-pub(super) async fn take_look(keeper: &Keeper, change: PresentChange) {
-    let mut intake = Intake::default();
-    intake.present(change);
-    keeper.take(intake).await.unwrap();
-    keeper.flush().await.unwrap();
-}
-
-/// What the views show: the highest revision of each id that is not withdrawn.
-async fn figures(store: &Store) -> (Vec<String>, Vec<String>) {
-    let mut sessions = std::collections::BTreeMap::new();
-    for row in rows::<Session>(store).await {
-        sessions.insert(row.id.clone(), row);
-    }
-    let mut days = std::collections::BTreeMap::new();
-    for row in rows::<UserDay>(store).await {
-        days.insert(row.id.clone(), row);
-    }
-    let mut sessions: Vec<String> = sessions
-        .into_values()
-        .filter(|row| !row.withdrawn)
-        .map(|row| {
-            format!(
-                "{} {} - {} {} {:?}",
-                row.user, row.started, row.ended, row.end_reason, row.active_seconds
-            )
-        })
-        .collect();
-    let mut days: Vec<String> = days
-        .into_values()
-        .filter(|row| row.sessions > 0)
-        .map(|row| {
-            format!(
-                "{} {} {} {:.6} {:?}",
-                row.day, row.user, row.sessions, row.hours, row.active_seconds
-            )
-        })
-        .collect();
-    sessions.sort();
-    days.sort();
-    (sessions, days)
-}
 
 #[tokio::test]
 async fn a_session_of_weeks_counts_on_each_day_while_it_runs() {
@@ -197,8 +133,25 @@ struct News {
 
 fn script() -> Vec<KeyedFact> {
     let mut facts = Vec::new();
-    for (day, user) in [(17, "ada"), (18, "ada"), (18, "bob"), (19, "ada")] {
-        let t = |hour: u32, minute: u32| format!("2026-11-{day}T{hour:02}:{minute:02}:00Z");
+    // The first two are older than what is at hand.
+    for (day, user) in [
+        (3, "ada"),
+        (12, "cyd"),
+        (17, "ada"),
+        (18, "ada"),
+        (18, "bob"),
+        (19, "ada"),
+    ] {
+        let t = |hour: u32, minute: u32| format!("2026-11-{day:02}T{hour:02}:{minute:02}:00Z");
+        let active = |seconds| What::Activity {
+            started: at(&t(9, 0)),
+            hours: vec![ActiveHour {
+                hour: at(&t(10, 0)),
+                seconds,
+            }],
+        };
+        facts.push(fact(user, &t(10, 30), active(1_200)));
+        facts.push(fact(user, &t(11, 1), active(2_400)));
         facts.push(seen(user, &t(9, 0), &t(9, 1)));
         facts.push(fact(user, &t(9, 2), What::Start));
         facts.push(gone(user, &t(9, 0), &t(11, 0), &t(11, 1)));
@@ -275,4 +228,100 @@ proptest! {
             assert_eq!(figures(&kept.store).await, expected);
         });
     }
+}
+
+#[tokio::test]
+async fn a_server_that_was_stopped_since_the_last_look_is_one_session() {
+    let kept = kept().await;
+    let started = "2026-11-21T09:00:00Z";
+    let ada = [listed("ada", started, None)];
+    poll(&kept.keeper, "2026-11-21T09:01:00Z", &ada).await;
+    let ask = |sql| kept.ask(sql);
+    let all = r#"select "user", started, ended from all_sessions"#;
+    let running = r#"select "user", started from running_sessions"#;
+    assert_eq!(ask(all).await, [format!("ada,{started},")]);
+    assert_eq!(ask(running).await, [format!("ada,{started}")]);
+    let stop = fact("ada", "2026-11-21T11:00:00Z", What::Stop);
+    kept.keeper.take(intake(&[stop])).await.unwrap();
+    kept.keeper.flush().await.unwrap();
+    assert_eq!(
+        ask(all).await,
+        [format!("ada,{started},2026-11-21T11:00:00Z")]
+    );
+    assert!(ask(running).await.is_empty());
+}
+
+/// The operators of the plan of a query, the first one first.
+async fn plan(kept: &Kept, sql: &str) -> String {
+    let lines = kept.ask(&format!("explain {sql}")).await;
+    lines.join("\n")
+}
+
+#[tokio::test]
+async fn a_table_whose_corrections_were_merged_is_read_in_one_bare_scan() {
+    let kept = kept().await;
+    // As hubs with events do: the stop first, then the look, which knows more.
+    for day in 17..20 {
+        let t = |time: &str| format!("2026-11-{day}T{time}:00Z");
+        let stop = [
+            seen("ada", &t("09:00"), &t("09:01")),
+            fact("ada", &t("11:00"), What::Stop),
+        ];
+        kept.keeper.take(intake(&stop)).await.unwrap();
+        take_look(&kept.keeper, look(&t("11:01"), &[])).await;
+        let activity = What::Activity {
+            started: at(&t("09:00")),
+            hours: Vec::new(),
+        };
+        let rest = [
+            fact("ada", &t("11:01"), activity),
+            gone("ada", &t("09:00"), &t("10:59"), &t("11:01")),
+        ];
+        kept.keeper.take(intake(&rest)).await.unwrap();
+        kept.keeper.flush().await.unwrap();
+    }
+    // A session that was none after all, and its day.
+    let other = [
+        fact("bob", "2026-11-18T10:00:00Z", What::Start),
+        fact("bob", "2026-11-18T11:00:00Z", What::Stop),
+    ];
+    kept.keeper.take(intake(&other)).await.unwrap();
+    take_look(&kept.keeper, look("2026-11-20T12:00:00Z", &[])).await;
+    let earlier = [
+        seen("bob", "2026-11-17T10:00:00Z", "2026-11-17T10:01:00Z"),
+        gone(
+            "bob",
+            "2026-11-17T10:00:00Z",
+            "2026-11-18T11:30:00Z",
+            "2026-11-18T11:31:00Z",
+        ),
+    ];
+    kept.keeper.take(intake(&earlier)).await.unwrap();
+    kept.keeper.flush().await.unwrap();
+    let before = figures(&kept.store).await;
+    assert_eq!((before.0.len(), before.1.len()), (4, 5), "{before:#?}");
+    let of_sessions = r#"select "user", started, active_seconds from sessions"#;
+    let of_days = r#"select "user", day, hours from user_days"#;
+    assert!(plan(&kept, of_sessions).await.contains("Join"));
+
+    kept.keeper.compact().await.unwrap();
+    assert_eq!(figures(&kept.store).await, before);
+    for sql in [of_sessions, of_days] {
+        let plan = plan(&kept, sql).await;
+        assert!(plan.contains("DataSourceExec"), "{plan}");
+        for more in ["Join", "Union", "Filter", "withdrawn", "cpu_core_seconds"] {
+            assert!(!plan.contains(more), "{more}: {plan}");
+        }
+    }
+    // News after it still wins.
+    let stop = fact("ada", "2026-11-19T10:30:00Z", What::Stop);
+    kept.keeper.take(intake(&[stop])).await.unwrap();
+    kept.keeper.flush().await.unwrap();
+    let (sessions, _) = figures(&kept.store).await;
+    assert_eq!(sessions.len(), 4);
+    let rebuilt = kept.keeper.rebuild().await.unwrap();
+    assert_eq!((rebuilt.n_sessions_changed, rebuilt.n_days_changed), (0, 0));
+    assert_eq!(figures(&kept.store).await.0, sessions);
+    kept.keeper.compact().await.unwrap();
+    assert_eq!(figures(&kept.store).await.0, sessions);
 }

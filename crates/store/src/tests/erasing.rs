@@ -707,6 +707,9 @@ async fn the_same_name_at_another_hub_and_longer_names_stay() {
     let adam = rows_naming("hub", "adam", "2026-10");
     kept.keeper.take(adam).await.unwrap();
     kept.keeper.flush().await.unwrap();
+    // What waits is flushed below.
+    let other = kept.store.try_keep(settings(OTHER_HUB)).await.unwrap();
+    other.unwrap().flush().await.unwrap();
     let other_before = everything(&kept.store, OTHER_HUB).await;
     let before = everything(&kept.store, "hub").await;
     kept.keeper.erase("ada").await.unwrap();
@@ -827,6 +830,7 @@ fn present(last_seen: &str) -> Intake {
     let running = Running {
         key: key("ada"),
         started: at("09:00"),
+        is_cut: false,
         options: None,
         image: None,
         seen_ready: at("09:01"),
@@ -917,6 +921,30 @@ async fn what_runs_and_belongs_together_is_cut_at_the_erasure() {
                 .is_some_and(|user| user.as_str() == "ada"))
             .all(|event| event.at > erased && !event.detail.as_ref().unwrap().contains("09:00")),
         "{events:#?}"
+    );
+}
+
+#[tokio::test]
+async fn the_new_persons_server_runs_on_after_a_restart() {
+    turn_clock("2026-11-21T11:00:00.000000700Z");
+    let kept = kept().await;
+    let listed = [listed("ada", "2026-11-21T09:00:00Z", None)];
+    poll(&kept.keeper, "2026-11-21T10:59:00Z", &listed).await;
+    kept.keeper.erase("ada").await.unwrap();
+    let kept = kept.again().await;
+    let news = poll(&kept.keeper, "2026-11-21T11:01:00Z", &listed).await;
+    assert_eq!(news, [], "the hub's server is not another one");
+    let news = poll(&kept.keeper, "2026-11-21T11:02:00Z", &[]).await;
+    assert_eq!(news.len(), 1);
+    let sessions = kept
+        .ask("select started, ended, end_reason from all_sessions order by started")
+        .await;
+    assert_eq!(
+        sessions,
+        [
+            "2026-11-21T09:00:00Z,2026-11-21T10:59:00Z,unobserved",
+            "2026-11-21T11:00:00.000001Z,2026-11-21T11:02:00Z,unobserved"
+        ]
     );
 }
 

@@ -8,15 +8,8 @@ use jiff::{SignedDuration, ToSpan as _};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// A clock of this file's own: its tests turn it.
-static TURNED: AtomicI64 = AtomicI64::new(0);
-
-fn turned() -> Timestamp {
-    Timestamp::from_microsecond(TURNED.load(Ordering::SeqCst)).unwrap()
-}
-
 fn turn(to: Timestamp) {
-    TURNED.store(to.as_microsecond(), Ordering::SeqCst);
+    turn_clock(&to.to_string());
 }
 
 /// A login from an address.
@@ -106,11 +99,7 @@ async fn rows_that_come_during_a_merge_do_not_hinder_it() {
 async fn what_is_past_its_time_goes_once_a_day_and_late_rows_with_it() {
     let start = at("2025-01-10T08:00:00Z");
     turn(start);
-    let kept = kept_with(KeeperSettings {
-        clock: turned,
-        ..settings("hub")
-    })
-    .await;
+    let kept = kept().await;
     let day = |days: i64| start + SignedDuration::from_hours(24 * days);
     for days in [0, 20, 40] {
         turn(day(days));
@@ -157,11 +146,7 @@ async fn a_month_that_is_over_and_quiet_becomes_one_file() {
     let real = real_now();
     let last_month = real - SignedDuration::from_hours(24 * 40);
     turn(real);
-    let kept = kept_with(KeeperSettings {
-        clock: turned,
-        ..settings("hub")
-    })
-    .await;
+    let kept = kept().await;
     for minute in 0..3 {
         take(&kept.keeper, &[login("ada", last_month + minute.minutes())]).await;
         kept.keeper.flush().await.unwrap();

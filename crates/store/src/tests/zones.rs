@@ -1,6 +1,5 @@
 //! The hub's time zone changes: closed days are cut anew, once, and only they.
 
-use super::days_and_sessions::{look, take_look};
 use super::*;
 use crate::tables::{Session, UserDay};
 use crate::verify;

@@ -78,6 +78,11 @@ impl Due {
 }
 
 impl Retention {
+    /// Events from before this are past their time.
+    pub(crate) fn events_before(&self, now: Timestamp) -> Option<Timestamp> {
+        self.events.and_then(|kept| now.checked_sub(kept).ok())
+    }
+
     /// Removes what is past its time from the hub's partitions; gives the number of rows.
     ///
     /// Days end together, so that there is work once a day, and only in files with rows of that

@@ -184,6 +184,7 @@ impl History {
                         server: Arc::clone(&key.server),
                     },
                     started: timestamp(run.started),
+                    is_cut: false,
                     options: run.options.clone(),
                     image: run.image.clone(),
                     seen_ready: timestamp(run.seen),

@@ -333,6 +333,7 @@ impl Door<'_> {
         };
         self.fact(USERS[4], started + 1.minute(), what);
         self.present(&[Running {
+            is_cut: false,
             key: ServerKey {
                 user: USERS[4].into(),
                 server: "".into(),

@@ -17,6 +17,10 @@ pub struct Running {
     pub key: ServerKey,
     /// When the hub started it, which names this run.
     pub started: Timestamp,
+    /// Whether `started` is later than the hub says, since what came before is an erased person's.
+    /// The hub's own time is not kept: it would tell who that was.
+    #[serde(default)]
+    pub is_cut: bool,
     /// The user's choices as JSON text.
     pub options: Option<Arc<str>>,
     /// Image it runs, where the hub tells.
@@ -59,7 +63,8 @@ pub struct ServerNews {
 ///
 /// - A server is known once it was ready with a known `started`; one that vanishes while it is
 ///   pending leaves nothing. It stays known while it is listed, also when it is stopping.
-/// - Another `started` under the same key means that the old server is gone.
+/// - Another `started` under the same key means that the old server is gone, unless the old one's
+///   was cut: the hub goes on telling the earlier one.
 /// - A listed server without `started` is the old one about to be gone, or another about to start.
 ///   It is kept, but was not surely seen.
 /// - Activity is told at the first look of a local day and at the end, unless the hub never said
@@ -121,6 +126,9 @@ fn find<'a>(running: &Running, listed: &BTreeMap<ServerKey, &'a Server>) -> Find
         Some(server) => match server.started {
             None => Finding::Listed,
             Some(started) if started == running.started => Finding::Running(server),
+            Some(started) if running.is_cut && started < running.started => {
+                Finding::Running(server)
+            }
             Some(_) => Finding::Gone,
         },
     }
@@ -160,6 +168,7 @@ impl Running {
         Self {
             key,
             started,
+            is_cut: false,
             options: server.options.clone(),
             image: server.image.clone(),
             seen_ready,

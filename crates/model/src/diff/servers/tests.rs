@@ -149,6 +149,30 @@ fn another_start_is_another_server() {
 }
 
 #[test]
+fn a_run_that_was_cut_is_the_one_that_started_earlier() {
+    let running = server_news(&[], &servers("ada 100"), &look(second(110))).running;
+    let cut = Running {
+        started: second(105),
+        is_cut: true,
+        ..running[0].clone()
+    };
+    let news = |listed| {
+        server_news(
+            std::slice::from_ref(&cut),
+            &servers(listed),
+            &look(second(120)),
+        )
+    };
+    let same = news("ada 100");
+    assert_eq!(
+        (same.facts.len(), same.running[0].started),
+        (0, second(105))
+    );
+    assert_eq!(news("ada 115").facts.len(), 2, "another server");
+    assert_eq!(news("").facts.len(), 1);
+}
+
+#[test]
 fn servers_of_one_user_are_told_apart_by_name() {
     check(
         "@110 ada 100; ada/lab 105 | @120 ada/lab 105",
