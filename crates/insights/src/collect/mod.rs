@@ -325,6 +325,9 @@ impl Collector {
         let from = restarted
             .saturating_sub(LONGEST_RESTART)
             .unwrap_or(Timestamp::MIN);
+        // What the last look of the process before missed. After an earlier one it went on, so that
+        // it was not shutting down then.
+        let from = last_poll.map_or(from, |at| from.max(whole_micros(at)));
         let facts = self.keeper.facts_since(from).await?;
         Ok(gone_by_restart(&facts, restarted))
     }

@@ -149,3 +149,19 @@ async fn a_hub_that_fails_is_not_asked_for_numbers() {
     let asked = requests.iter().any(|request| request.contains("metrics"));
     assert!(!asked, "{requests:?}");
 }
+
+#[tokio::test]
+async fn a_part_that_was_not_read_again_keeps_when_its_read_began() {
+    let mut polled = Polled::new(&ROLE_SCOPES).await;
+    let (first, _) = polled.turn().await;
+    let began = first.began.servers.unwrap();
+    assert!(began.at <= first.snapshot.servers.as_ref().unwrap().at);
+    let (second, _) = polled.turn().await;
+    assert!(second.began.servers.unwrap().instant > began.instant);
+    assert!(second.began.users.unwrap().instant > first.began.users.unwrap().instant);
+    polled.sim.world_mut().remove_token("t");
+    let (third, _) = polled.turn().await;
+    assert_eq!(third.began.servers, second.began.servers);
+    assert_eq!(third.began.groups, second.began.groups);
+    assert_eq!(third.began.users, second.began.users);
+}

@@ -299,8 +299,9 @@ async fn a_server_was_surely_running_when_the_read_began_and_is_gone_when_it_end
     );
 }
 
-#[tokio::test]
-async fn a_server_that_a_hub_stops_while_it_shuts_down_did_not_crash() {
+/// How a server is said to have ended that is missed at 12:02 by one look of a hub's process or by
+/// several, before another process is seen.
+async fn end_before_a_restart(looks: &[u64]) -> Vec<String> {
     let mut kept = Kept::new().await;
     let numbers = |mut turn: Turn, hub_started: u64| {
         turn.numbers = Some(Dated {
@@ -316,16 +317,31 @@ async fn a_server_that_a_hub_stops_while_it_shuts_down_did_not_crash() {
     let reason = "select end_reason || ' ' || cast(ended as varchar) from sessions";
     let turn = numbers(kept.servers(60, vec![running()]), 0);
     kept.collector.take(&turn).await;
-    let turn = numbers(kept.servers(120, Vec::new()), 0);
-    kept.collector.take(&turn).await;
+    for look in looks {
+        let turn = numbers(kept.servers(*look, Vec::new()), 0);
+        kept.collector.take(&turn).await;
+    }
     assert_eq!(
         kept.rows(reason).await,
         ["crashed or evicted 2026-11-20T12:02:10Z"]
     );
     let turn = numbers(kept.servers(240, Vec::new()), 200);
     kept.collector.take(&turn).await;
+    kept.rows(reason).await
+}
+
+#[tokio::test]
+async fn a_server_that_a_hub_stops_while_it_shuts_down_did_not_crash() {
     assert_eq!(
-        kept.rows(reason).await,
+        end_before_a_restart(&[120]).await,
         ["hub restart 2026-11-20T12:02:10Z"]
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_crashed_before_the_last_look_of_a_hub_did() {
+    assert_eq!(
+        end_before_a_restart(&[120, 180]).await,
+        ["crashed or evicted 2026-11-20T12:02:10Z"]
     );
 }
