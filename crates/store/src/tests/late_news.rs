@@ -31,10 +31,10 @@ async fn what_was_derived_from_events_that_are_gone_stays() {
     let kept = kept().await;
     take_look(&kept.keeper, look("12:00", &[])).await;
     take(&kept, &run("ada", "2026-09-10", "09:00", "10:00")).await;
-    // Events are kept until noon of the 22nd.
+    // Events are kept until the end of the 22nd.
     take(&kept, &run("ada", "2026-10-22", "08:00", "10:00")).await;
     take(&kept, &run("ada", "2026-10-22", "13:00", "14:00")).await;
-    // Over the limit, on two days.
+    // Over the limit, and on two days.
     take(
         &kept,
         &[
@@ -55,8 +55,10 @@ async fn what_was_derived_from_events_that_are_gone_stays() {
             "2026-10-23 bob 1 13.000000 None",
         ]
     );
+    // Whole days go.
+    turn_clock("2026-11-22T12:00:00Z");
     let kept = kept.again_with(keeping_events(30)).await;
-    assert_eq!(kept.keeper.vacuum().await.unwrap().n_expired, 7);
+    assert_eq!(kept.keeper.vacuum().await.unwrap().n_expired, 9);
 
     // Somebody is late, and everything of theirs is derived again.
     let mut late = run("ada", "2026-11-02", "09:00", "10:00").to_vec();
