@@ -3,6 +3,9 @@
 //! At most one process per hub and folder is the keeper, by a file lock that ends with the
 //! process. Reading needs no keeper ([`crate::Store`]).
 
+mod derivation;
+mod rounds;
+
 use crate::derive::{self, Adopted, Hub};
 use crate::durable::DurableFolder;
 use crate::flush::Flush;
@@ -11,34 +14,27 @@ use crate::history::{History, HistoryError};
 use crate::rebuild::Scope;
 use crate::recent;
 use crate::state::facts;
-use crate::state::jobs::{self, Job};
 use crate::state::present::Present;
 use crate::state::spool::{self, Accepted, Intake};
 use crate::state::{Journal, State, StateError, Writer};
 use crate::tables::{Row, batch_of};
 use crate::upkeep::{self, Age, Retention, Thoroughness, Upkeep};
 use crate::{Erased, Rebuilt, StoreError, erase, hubs, rebuild};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use model::fact::KeyedFact;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
-/// Rows in the spool that are flushed without waiting for the interval.
-const LARGE_SPOOL: u64 = 50_000;
 /// Rows in the spool at which no more are taken: the disk is slower than whoever sends, or the
 /// history cannot be written. A query holds them all in memory.
 const FULL_SPOOL: u64 = 500_000;
 /// Requests of up to so many rows are taken a little longer, so that whoever sends all they have
 /// does not keep out what happens now.
 const SMALL_INTAKE: usize = 100;
-/// Between two looks at how many rows wait and whether somebody asked for something.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// Between two rounds of retention and removal.
-const ROUND_INTERVAL: SignedDuration = SignedDuration::from_mins(10);
 
 /// How a keeper works.
 #[derive(Clone)]
@@ -278,139 +274,6 @@ impl Keeper {
         self.flush_rows().await
     }
 
-    /// Looks at servers with news and closes days that are over.
-    async fn derive(&self) -> Result<(), StoreError> {
-        self.phase(Phase::Derive);
-        self.follow_history().await?;
-        self.recut_days().await?;
-        self.derive_late().await?;
-        self.derive_news().await?;
-        self.repeat(derive::close_days).await?;
-        self.repeat(derive::recompute_days).await?;
-        // News may have changed days that are no longer at hand.
-        self.derive_late().await
-    }
-
-    async fn derive_late(&self) -> Result<(), StoreError> {
-        let late = self.late_users().await?;
-        if late.is_empty() {
-            return Ok(());
-        }
-        // It corrects closed days, and closing knows only what is at hand: days that are over are
-        // closed before. It reads the history, so that all rows have to be there.
-        self.repeat(derive::close_days).await?;
-        self.flush_rows().await?;
-        self.phase(Phase::Derive);
-        self.rebuild_of(Scope::Users(late)).await.map(drop)
-    }
-
-    /// After an older `state.db` was put in place, everything is derived again from the history
-    /// before anything else is: what it does not know of would be derived once more.
-    async fn follow_history(&self) -> Result<(), StoreError> {
-        let inner = &self.inner;
-        let hub = Arc::clone(&inner.hub.name);
-        let is_behind = inner
-            .state
-            .read(move |connection| derive::is_behind(connection, &hub));
-        if !is_behind.await? {
-            return Ok(());
-        }
-        info!("`state.db` is older than the history: deriving sessions and days again.");
-        let closed = self.rebuilder().last_closed().await?;
-        let hub = Arc::clone(&inner.hub.name);
-        let follow =
-            move |connection: &rusqlite::Connection| derive::follow(connection, &hub, closed);
-        inner.writer.write(follow).await?;
-        self.flush_rows().await?;
-        self.phase(Phase::Derive);
-        self.rebuild_of(Scope::Everything).await?;
-        let hub = Arc::clone(&inner.hub.name);
-        let done = move |connection: &rusqlite::Connection| derive::caught_up(connection, &hub);
-        Ok(inner.writer.write(done).await?)
-    }
-
-    /// Closed days that were cut in another time zone are cut anew, once.
-    async fn recut_days(&self) -> Result<(), StoreError> {
-        let inner = &self.inner;
-        let hub = inner.hub.clone();
-        let outdated = inner
-            .state
-            .read(move |connection| derive::outdated_zone(connection, &hub));
-        let Some(before) = outdated.await? else {
-            return Ok(());
-        };
-        // It reads the history, so that all rows have to be there.
-        self.flush_rows().await?;
-        self.phase(Phase::Derive);
-        let hub = inner.hub.clone();
-        let reopen = move |connection: &rusqlite::Connection| derive::reopen_days(connection, &hub);
-        inner.writer.write(reopen).await?;
-        let rebuilt = self.rebuild_of(Scope::Everything).await?;
-        let hub = inner.hub.clone();
-        let keep = move |connection: &rusqlite::Connection| derive::keep_cut(connection, &hub);
-        inner.writer.write(keep).await?;
-        let (zone, n_days) = (derive::zone_name(&inner.hub), rebuilt.n_days_changed);
-        info!(
-            n_days,
-            "`hub.timezone` is `{zone}` and was `{before}`: {n_days} closed days of users are cut anew."
-        );
-        Ok(())
-    }
-
-    async fn late_users(&self) -> Result<Vec<model::names::UserName>, StoreError> {
-        let hub = Arc::clone(&self.inner.hub.name);
-        let is_any_late = self
-            .inner
-            .state
-            .read(move |connection| facts::is_any_late(connection, &hub));
-        if !is_any_late.await? {
-            return Ok(Vec::new());
-        }
-        let hub = Arc::clone(&self.inner.hub.name);
-        let begin = move |connection: &rusqlite::Connection| facts::begin_late(connection, &hub);
-        Ok(self.inner.writer.write(begin).await?)
-    }
-
-    /// Looks at as many servers as have news now: under load there are always more.
-    async fn derive_news(&self) -> Result<(), StoreError> {
-        let (inner, now) = (&self.inner, self.now());
-        let name = Arc::clone(&inner.hub.name);
-        let n_dirty = inner
-            .state
-            .read(move |connection| facts::n_dirty(connection, &name));
-        // Twice: the end of a server that no poll ever saw is news about it.
-        let mut n_left = 2 * n_dirty.await?;
-        while n_left > 0 {
-            let hub = inner.hub.clone();
-            let derive =
-                move |connection: &rusqlite::Connection| derive::derive(connection, &hub, now);
-            match inner.writer.write(derive).await? {
-                0 => return Ok(()),
-                n_done => n_left = n_left.saturating_sub(n_done),
-            }
-        }
-        Ok(())
-    }
-
-    /// Repeats a piece of work, a transaction each, until there is nothing left of it.
-    async fn repeat(
-        &self,
-        work: impl Fn(&rusqlite::Connection, &Hub) -> Result<usize, StateError> + Clone + Send + 'static,
-    ) -> Result<(), StoreError> {
-        loop {
-            let (hub, work) = (self.inner.hub.clone(), work.clone());
-            if self
-                .inner
-                .writer
-                .write(move |connection| work(connection, &hub))
-                .await?
-                == 0
-            {
-                return Ok(());
-            }
-        }
-    }
-
     async fn flush_rows(&self) -> Result<usize, StoreError> {
         self.phase(Phase::Flush);
         let _lock = self.inner.folder.share_tables().await?;
@@ -556,70 +419,6 @@ impl Keeper {
         erase.run(&user.into()).await
     }
 
-    /// Works until `stopping` is done: derives, flushes, and looks after the history. An error is
-    /// logged and tried again; acknowledged rows wait in the spool meanwhile.
-    ///
-    /// Panics if the thread that writes `state.db` has: nothing can be taken any more.
-    pub async fn run(&self, stopping: impl Future<Output = ()> + Send) {
-        tokio::pin!(stopping);
-        let mut rounds = Rounds::new(self.now());
-        loop {
-            tokio::select! {
-                () = &mut stopping => break,
-                () = self.inner.writer.gone() => panic!("the writer of `state.db` is gone"),
-                () = tokio::time::sleep(LOOK_INTERVAL) => {}
-            }
-            if let Err(error) = self.round(&mut rounds).await {
-                rounds.failed(&error);
-            }
-        }
-        match self.flush().await {
-            Ok(n_rows) => info!(n_rows, "Moved the last {n_rows} rows into the history."),
-            Err(error) => {
-                let cause = with_causes(&error);
-                warn!("Some rows stay in the spool until the next start: {cause}");
-            }
-        }
-    }
-
-    /// One failure does not keep the rest from being done: a full disk needs the removal of files
-    /// more than anything. Gives the first.
-    async fn round(&self, rounds: &mut Rounds) -> Result<(), StoreError> {
-        let now = self.now();
-        let jobs = self.do_jobs().await;
-        let flushed = self.flush_if_due(rounds, now).await;
-        let cleared = self.clear_if_due(rounds, now).await;
-        jobs.and(flushed).and(cleared)?;
-        rounds.succeeded();
-        Ok(())
-    }
-
-    async fn flush_if_due(&self, rounds: &mut Rounds, now: Timestamp) -> Result<(), StoreError> {
-        let since = now.duration_since(rounds.flushed);
-        let interval = SignedDuration::try_from(self.inner.settings.flush_interval)
-            .unwrap_or(SignedDuration::MAX);
-        // A clock that was set back must not stop the flushes.
-        let n_waiting = self.inner.n_waiting.load(Ordering::Relaxed);
-        let is_due = since >= interval || since.is_negative() || n_waiting >= LARGE_SPOOL;
-        if is_due {
-            rounds.flushed = now;
-            self.flush().await?;
-            let _turn = self.turn().await;
-            self.tidy(Thoroughness::AsNeeded(now)).await?;
-        }
-        Ok(())
-    }
-
-    async fn clear_if_due(&self, rounds: &mut Rounds, now: Timestamp) -> Result<(), StoreError> {
-        let since = now.duration_since(rounds.cleared);
-        if since >= ROUND_INTERVAL || since.is_negative() {
-            rounds.cleared = now;
-            let _turn = self.turn().await;
-            self.clear(Age::ORDINARY).await?;
-        }
-        Ok(())
-    }
-
     /// How many rows wait to be moved into the history.
     pub async fn n_waiting(&self) -> Result<u64, StoreError> {
         let hub = Arc::clone(&self.inner.hub.name);
@@ -628,52 +427,6 @@ impl Keeper {
             .state
             .read(move |connection| spool::n_waiting(connection, &hub))
             .await?)
-    }
-
-    async fn do_jobs(&self) -> Result<(), StoreError> {
-        let (hub, now) = (Arc::clone(&self.inner.hub.name), self.now());
-        let looking = Arc::clone(&hub);
-        let is_any = move |connection: &rusqlite::Connection| jobs::is_any(connection, &looking);
-        if !self.inner.state.read(is_any).await? {
-            return Ok(());
-        }
-        let begin =
-            move |connection: &rusqlite::Connection| jobs::begin_next(connection, &hub, now);
-        let Some(asked) = self.inner.writer.write(begin).await? else {
-            return Ok(());
-        };
-        let outcome = match &asked.job {
-            Ok(job) => self.perform(job).await.map_err(|error| with_causes(&error)),
-            Err(undoable) => Err(undoable.to_string()),
-        };
-        let outcome = match outcome {
-            Ok(text) => format!("done: {text}"),
-            Err(why) => format!("failed: {why}"),
-        };
-        let now = self.now();
-        let end =
-            move |connection: &rusqlite::Connection| jobs::end(connection, asked.id, &outcome, now);
-        Ok(self.inner.writer.write(end).await?)
-    }
-
-    /// Does what a command line asked for; the answer is for people.
-    pub async fn perform(&self, job: &Job) -> Result<String, StoreError> {
-        Ok(match job {
-            Job::Flush => format!("{} rows moved into the history", self.flush().await?),
-            Job::Compact => format!("{} files merged", self.compact().await?.n_merged),
-            Job::Vacuum => {
-                let done = self.vacuum().await?;
-                format!(
-                    "{} files and log entries removed, {} rows were past their time",
-                    done.n_removed, done.n_expired
-                )
-            }
-            Job::Rebuild => self.rebuild().await?.to_string(),
-            Job::Erase { user } => match self.erase(user).await? {
-                Erased { n_rows: 0, .. } => return Err(StoreError::Nobody),
-                erased => erased.to_string(),
-            },
-        })
     }
 
     fn now(&self) -> Timestamp {
@@ -690,38 +443,6 @@ impl Keeper {
     fn phase(&self, phase: Phase) {
         if let Some(observer) = &self.inner.settings.observer {
             observer(phase);
-        }
-    }
-}
-
-/// When things were last done, and what went wrong.
-struct Rounds {
-    flushed: Timestamp,
-    cleared: Timestamp,
-    failing: Option<String>,
-}
-
-impl Rounds {
-    fn new(now: Timestamp) -> Self {
-        Self {
-            flushed: now,
-            cleared: now,
-            failing: None,
-        }
-    }
-
-    /// Says once what goes wrong, however long it lasts.
-    fn failed(&mut self, error: &StoreError) {
-        let cause = with_causes(error);
-        if self.failing.as_ref() != Some(&cause) {
-            error!("The history cannot be brought up to date; rows wait in the spool: {cause}");
-            self.failing = Some(cause);
-        }
-    }
-
-    fn succeeded(&mut self) {
-        if self.failing.take().is_some() {
-            info!("The history is up to date again.");
         }
     }
 }
