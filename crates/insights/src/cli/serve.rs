@@ -103,9 +103,9 @@ pub(super) fn run(args: &ServeArgs, environment: &Environment) -> Result<ExitCod
     } else {
         Starter::Other
     };
-    let store = collect::open(&effective.config, environment)?;
     let mut service = Service::bind(effective.config, starter)?;
-    if let Some(store) = store {
+    // The last that can fail: whoever mends a configuration need not remove a folder.
+    if let Some(store) = collect::open(&service.site().config, environment)? {
         service = service.with_history(store);
     }
     let ending = block_on(service.run())?;
