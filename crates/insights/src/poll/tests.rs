@@ -1,3 +1,5 @@
+//! The poller on a simulated hub.
+
 use super::*;
 use crate::config::{Config, Secret};
 use crate::hub::ROLE_SCOPES;

@@ -1,3 +1,5 @@
+//! Days of zones that change their clocks, and sessions cut into them.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -66,7 +66,7 @@ impl Draft {
         }
     }
 
-    /// Whether a start event of that time can be about this session. One that only events tell of
+    /// Whether a start event of that time can be about it. One that only events tell of
     /// started when its start event says.
     pub(super) fn may_have_started_at(&self, at: Timestamp) -> bool {
         match self.origin {

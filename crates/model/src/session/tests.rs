@@ -1,3 +1,5 @@
+//! Sessions from facts in any order.
+
 use super::*;
 use crate::fact::{StopEvidence, Watch, What};
 use proptest::prelude::*;

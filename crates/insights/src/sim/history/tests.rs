@@ -1,3 +1,5 @@
+//! The made-up year: its shape, and that it is what collecting would have written.
+
 use super::calendar::{DAY, HOUR, MINUTE, time_us};
 use super::runs::Cause;
 use super::*;

@@ -1,3 +1,5 @@
+//! What two looks at the servers tell.
+
 use super::*;
 use crate::fact::ActiveHour;
 use crate::session::{Session, sessions};
