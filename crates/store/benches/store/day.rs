@@ -5,14 +5,17 @@
 //! transaction of its own; a minute is over when its rows are in the history. Half of the events
 //! are starts and stops of servers, from which sessions are derived.
 //!
-//! Files carry the system's time, so that to the service they are as old as the day is long: what
-//! it removes an hour later beside a hub it removes at once here. Beside a hub some 70 replaced
-//! files more are on the disk.
+//! Files carry the system's time, so that to the service they are as old as the day is long: what it
+//! keeps for a while beside a hub it removes at once here. What would still be there counts: every
+//! data file that was there in the last 70 minutes (an hour, and ten minutes between two rounds of
+//! removal) and every log file of the last six hours and ten minutes.
 
 use crate::process::{Files, cpu, mebibytes, peak_memory};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use model::fact::{Fact, KeyedFact, ServerKey, What};
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -74,14 +77,22 @@ pub(crate) async fn run(n_events: u64) {
     let keeper = keeper.expect("nobody else has it");
     let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
     let looked_after = keeper.run(async { drop(stopping.await) });
+    let mut seen = Seen::default();
     let day = async {
         for minute in 0..MINUTES {
             play(&keeper, minute, n_events).await;
+            seen.look(minute, &Files::below(root.path()));
         }
         drop(stop);
     };
     tokio::join!(looked_after, day);
-    report(&spent.lock().expect("no panic"), &root, n_events);
+    seen.look(MINUTES, &Files::below(root.path()));
+    println!(
+        "{n_events} events: {} data files, {} log files",
+        n_since(&seen.data, 70),
+        n_since(&seen.log, 6 * 60 + 10),
+    );
+    report(&spent.lock().expect("no panic"), &root);
 }
 
 async fn play(keeper: &Keeper, minute: u64, n_events: u64) {
@@ -121,12 +132,32 @@ fn event(number: u64, at: Timestamp) -> Event {
     store::event_of(&"hub".into(), &"hub".into(), &fact)
 }
 
-fn report(spent: &Spent, root: &tempfile::TempDir, n_events: u64) {
+/// In which minute each file was last there.
+#[derive(Default)]
+struct Seen {
+    data: HashMap<PathBuf, u64>,
+    log: HashMap<PathBuf, u64>,
+}
+
+impl Seen {
+    fn look(&mut self, minute: u64, files: &Files) {
+        let dated = |path: &PathBuf| (path.clone(), minute);
+        self.data.extend(files.data.iter().map(dated));
+        self.log.extend(files.log.iter().map(dated));
+    }
+}
+
+fn n_since(last_there: &HashMap<PathBuf, u64>, minutes: u64) -> usize {
+    let is_late = |last: &&u64| **last + minutes >= MINUTES;
+    last_there.values().filter(is_late).count()
+}
+
+fn report(spent: &Spent, root: &tempfile::TempDir) {
     let files = Files::below(root.path());
     println!(
-        "{n_events} events: {} data files, {} log files, {} MiB, peak memory {} MiB",
-        files.n_data,
-        files.n_log,
+        "at once removed: {} data files, {} log files, {} MiB, peak memory {} MiB",
+        files.data.len(),
+        files.log.len(),
         mebibytes(files.bytes),
         mebibytes(peak_memory()),
     );

@@ -1,7 +1,7 @@
 //! What the kernel says about this process and its folder.
 
 use nix::time::{ClockId, clock_gettime};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// CPU that the process has used, all threads.
@@ -23,9 +23,9 @@ pub(crate) fn peak_memory() -> u64 {
 #[derive(Default)]
 pub(crate) struct Files {
     /// Parquet files of the tables.
-    pub(crate) n_data: usize,
+    pub(crate) data: Vec<PathBuf>,
     /// Entries and checkpoints of the logs.
-    pub(crate) n_log: usize,
+    pub(crate) log: Vec<PathBuf>,
     pub(crate) bytes: u64,
 }
 
@@ -48,9 +48,9 @@ impl Files {
             // A file may vanish meanwhile.
             self.bytes += entry.metadata().map_or(0, |metadata| metadata.len());
             if is_log {
-                self.n_log += 1;
+                self.log.push(entry.path());
             } else if entry.path().extension().is_some_and(|it| it == "parquet") {
-                self.n_data += 1;
+                self.data.push(entry.path());
             }
         }
     }

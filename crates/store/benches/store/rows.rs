@@ -63,8 +63,8 @@ pub(crate) async fn run(minutes: u64) {
             cpu().saturating_sub(work).as_secs_f64() / seconds,
             mebibytes(peak_memory()),
             keeper.n_waiting().await.expect("it can be read"),
-            files.n_data,
-            files.n_log,
+            files.data.len(),
+            files.log.len(),
             mebibytes(files.bytes),
         );
     }

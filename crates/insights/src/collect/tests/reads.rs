@@ -98,7 +98,7 @@ impl Kept {
 
     /// The answer to a question, a line for each row.
     async fn rows(&self, sql: &str) -> Vec<String> {
-        // Whether they are new is only known then: they are older than what is remembered.
+        // Also what the keeper derives from them.
         self.collector.keeper.flush().await.unwrap();
         let engine = Engine::new(EngineSettings::new(self.store.folder().temporary()));
         let table = self
