@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod collect;
 pub mod config;
+pub mod events;
 pub mod hub;
 pub mod logging;
 pub mod metrics;

@@ -196,11 +196,7 @@ impl Keeper {
     /// Refuses, with an error that [`StoreError::is_busy`], while more waits than can be moved
     /// into the history.
     pub async fn take(&self, intake: Intake) -> Result<Accepted, StoreError> {
-        let full = match intake.n_rows() {
-            0..=SMALL_INTAKE => FULL_SPOOL / 4 * 5,
-            _ => FULL_SPOOL,
-        };
-        if self.inner.n_waiting.load(Ordering::Relaxed) >= full {
+        if !self.has_room_for(intake.n_rows()) {
             return Err(StateError::Busy.into());
         }
         let (hub, now) = (self.inner.hub.clone(), self.now());
@@ -213,6 +209,15 @@ impl Keeper {
             .n_waiting
             .fetch_add(accepted.n_new as u64, Ordering::Relaxed);
         Ok(accepted)
+    }
+
+    /// Whether so many rows would be taken now: for those who ask before they read them.
+    pub fn has_room_for(&self, n_rows: usize) -> bool {
+        let full = match n_rows {
+            0..=SMALL_INTAKE => FULL_SPOOL / 4 * 5,
+            _ => FULL_SPOOL,
+        };
+        self.inner.n_waiting.load(Ordering::Relaxed) < full
     }
 
     /// The present as it was last kept.

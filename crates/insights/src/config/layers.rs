@@ -191,7 +191,7 @@ pub fn load(
 }
 
 /// A secret can be given as it is or as a file; a later layer's way replaces an earlier one's.
-const SECRETS: [SecretKeys; 2] = [
+const SECRETS: [SecretKeys; 3] = [
     SecretKeys {
         section: "hub",
         value: "token",
@@ -201,6 +201,11 @@ const SECRETS: [SecretKeys; 2] = [
         section: "metrics",
         value: "scrape_token",
         file: "scrape_token_file",
+    },
+    SecretKeys {
+        section: "events",
+        value: "token",
+        file: "token_file",
     },
 ];
 
@@ -341,6 +346,10 @@ fn read_secrets(config: &mut Config) -> Result<(), ConfigError> {
         .take_if(|_| metrics.scrape_token.is_none())
     {
         metrics.scrape_token = Some(read_secret("metrics.scrape_token_file", &file)?);
+    }
+    let events = &mut config.events;
+    if let Some(file) = events.token_file.take_if(|_| events.token.is_none()) {
+        events.token = Some(read_secret("events.token_file", &file)?);
     }
     Ok(())
 }

@@ -38,6 +38,8 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// What the hub's proxy passes on to browsers and scripts.
     pub web: WebConfig,
+    /// What others send: the hub's events, and custom metrics.
+    pub events: EventsConfig,
     /// The history: what was, beside what is.
     pub store: StoreConfig,
     /// How long the history is kept.
@@ -236,6 +238,17 @@ impl Default for WebConfig {
             client_ca_file: None,
         }
     }
+}
+
+/// What others send: the hub's events, and custom metrics.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventsConfig {
+    /// Token with which events and custom metrics may be sent, beside hub tokens that hold the scope
+    /// `custom:insights:write`. For senders that the hub does not know.
+    pub token: Option<Secret>,
+    /// File that holds the token; read at start.
+    pub token_file: Option<PathBuf>,
 }
 
 /// The history: what was, beside what is.

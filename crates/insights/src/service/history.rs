@@ -65,6 +65,7 @@ pub(super) fn task(
                 return Ok(Wish::Nothing);
             };
             let mut collector = Collector::new(keeper.clone(), &site.config).await?;
+            site.sink.open(keeper.clone()).await?;
             let collecting = async {
                 while let Some(turn) = turns.recv().await {
                     collector.take(&turn).await;
@@ -76,6 +77,7 @@ pub(super) fn task(
                 () = keeper.run(stopping.cancelled_owned()) => {}
                 () = collecting => {}
             }
+            site.sink.close();
             Ok(Wish::Nothing)
         }
     })

@@ -8,6 +8,7 @@ pub mod port;
 pub mod tasks;
 
 use crate::config::Config;
+use crate::events::Sink;
 use crate::hub::{self, HubClient, TlsFileError};
 use crate::metrics::Published;
 use crate::metrics::own::{Own, Readiness};
@@ -104,6 +105,7 @@ impl Service {
             .namespace
             .clone()
             .unwrap_or(config.hub.name.clone());
+        let sink = Sink::new(&config.hub.name);
         let published = Published::new(config.attribution(), &namespace, &config.metrics.prefix);
         let site = Site {
             config: Arc::new(config),
@@ -112,6 +114,8 @@ impl Service {
             own,
             tokens: Arc::default(),
             access: Access::Proxied,
+            sink: Arc::new(sink),
+            room: web::Room::default(),
         };
         Ok(Self {
             site,

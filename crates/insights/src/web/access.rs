@@ -1,7 +1,8 @@
-//! Who may read metrics that name people.
+//! Who may read metrics that name people, send events, and read what was sent.
 //!
 //! Behind the hub's proxy every visitor of the hub, logged in or not, reaches us. So there a
-//! token is asked for: the configured one, or a hub token that could read the same from the hub.
+//! token is asked for: a configured one, or a hub token that could do the same at the hub. Access to
+//! the service is never enough to write: every user has that, and could write in anybody's name.
 
 use super::{Refusal, Site};
 use crate::config::Secret;
@@ -40,12 +41,42 @@ pub(super) async fn may_read_names(site: &Site, headers: &HeaderMap) -> Result<(
     if is_direct || site.config.metrics.open {
         return Ok(());
     }
-    let token = bearer(headers).ok_or(Refusal::Forbidden)?;
-    let scrape_token = site.config.metrics.scrape_token.as_ref();
-    if scrape_token.is_some_and(|scrape_token| scrape_token.matches(token.expose())) {
+    may(
+        site,
+        headers,
+        Needs::Names,
+        site.config.metrics.scrape_token.as_ref(),
+    )
+    .await
+}
+
+/// Lets a request write events and custom metrics, or says why not.
+pub(super) async fn may_write_events(site: &Site, headers: &HeaderMap) -> Result<(), Refusal> {
+    may(
+        site,
+        headers,
+        Needs::Writing,
+        site.config.events.token.as_ref(),
+    )
+    .await
+}
+
+/// Lets a request read what the history holds about everybody, or says why not.
+pub(super) async fn may_read_everything(site: &Site, headers: &HeaderMap) -> Result<(), Refusal> {
+    may(site, headers, Needs::Admin, None).await
+}
+
+async fn may(
+    site: &Site,
+    headers: &HeaderMap,
+    needs: Needs,
+    configured: Option<&Secret>,
+) -> Result<(), Refusal> {
+    let token = bearer(headers).ok_or(Refusal::Forbidden(needs))?;
+    if configured.is_some_and(|configured| configured.matches(token.expose())) {
         return Ok(());
     }
-    site.tokens.may_read_names(site, &token).await
+    site.tokens.may(site, &token, needs).await
 }
 
 /// A request with any of these was passed on by somebody, whoever reaches that somebody.
@@ -62,11 +93,82 @@ fn bearer(headers: &HeaderMap) -> Option<Secret> {
     Some(Secret::new(token)).filter(|token| is_known && !token.expose().is_empty())
 }
 
-/// Whether whoever has these scopes could read the same from the hub.
-fn could_read_the_same(identity: &Identity) -> bool {
-    let lists_users = identity.has_scope("list:users");
-    let reads_groups = identity.has_scope("list:groups") && identity.has_scope("read:groups");
-    identity.has_scope("read:metrics") || (lists_users && reads_groups)
+/// What a request needs a token for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// Read metrics that name people.
+    Names,
+    /// Write events and custom metrics.
+    Writing,
+    /// Read everything about everybody.
+    Admin,
+}
+
+impl Needs {
+    /// What to send, in one line.
+    pub(super) fn told(self) -> &'static str {
+        match self {
+            Self::Names => {
+                "these metrics name people: send the scrape token or a hub token with the scope \
+                 read:metrics (or list:users, list:groups and read:groups) as Authorization: Bearer TOKEN"
+            }
+            Self::Writing => {
+                "to write needs the token `events.token` or a hub token with the scope \
+                 custom:insights:write, as Authorization: Bearer TOKEN"
+            }
+            Self::Admin => {
+                "this names people: send an administrator's hub token (scope admin:users) as \
+                 Authorization: Bearer TOKEN"
+            }
+        }
+    }
+
+    /// Whether whoever has these scopes could do the same at the hub, or was given our own scope.
+    fn are_met_by(self, identity: &Identity) -> bool {
+        match self {
+            Self::Names => {
+                let lists_users = identity.has_scope("list:users");
+                let reads_groups =
+                    identity.has_scope("list:groups") && identity.has_scope("read:groups");
+                identity.has_scope("read:metrics") || (lists_users && reads_groups)
+            }
+            Self::Writing => identity.has_scope(WRITE_SCOPE),
+            Self::Admin => identity.has_scope("admin:users"),
+        }
+    }
+}
+
+/// The scope that lets a token write events; `python/` defines it at the hub.
+const WRITE_SCOPE: &str = "custom:insights:write";
+
+/// What a token is good for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Grants {
+    names: bool,
+    writing: bool,
+    admin: bool,
+}
+
+impl Grants {
+    fn of(identity: &Identity) -> Self {
+        Self {
+            names: Needs::Names.are_met_by(identity),
+            writing: Needs::Writing.are_met_by(identity),
+            admin: Needs::Admin.are_met_by(identity),
+        }
+    }
+
+    fn meet(self, needs: Needs) -> bool {
+        match needs {
+            Needs::Names => self.names,
+            Needs::Writing => self.writing,
+            Needs::Admin => self.admin,
+        }
+    }
+
+    fn are_any(self) -> bool {
+        self != Self::default()
+    }
 }
 
 /// What the hub said about the tokens that clients sent.
@@ -85,14 +187,8 @@ struct State {
 
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    verdict: Verdict,
+    grants: Grants,
     asked: Instant,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    MayReadNames,
-    MayNot,
 }
 
 impl Default for ClientTokens {
@@ -109,27 +205,29 @@ impl Default for ClientTokens {
 }
 
 impl ClientTokens {
-    async fn may_read_names(&self, site: &Site, token: &Secret) -> Result<(), Refusal> {
+    async fn may(&self, site: &Site, token: &Secret, needs: Needs) -> Result<(), Refusal> {
         let digest: [u8; 32] = Sha256::digest(token.expose().as_bytes()).into();
         let known = self.known(&digest);
-        let was_good = known.filter(|known| known.verdict == Verdict::MayReadNames);
-        let verdict = match known {
-            Some(known) if known.asked.elapsed() < BELIEVED => known.verdict,
+        let was_good = known.filter(|known| known.grants.are_any());
+        let grants = match known {
+            Some(known) if known.asked.elapsed() < BELIEVED => known.grants,
             _ => {
                 // Visitors who make up tokens cannot use up the questions of those who have one.
                 if was_good.is_none() {
                     self.take_question()?;
                 }
-                match ask(site, token).await {
-                    Ok(verdict) => self.remember(digest, verdict),
-                    Err(_) if was_good.is_some() => Verdict::MayReadNames,
-                    Err(refusal) => return Err(refusal),
+                match (ask(site, token).await, was_good) {
+                    (Ok(grants), _) => self.remember(digest, grants),
+                    // Metrics and events go on while the hub is down; whole histories can wait.
+                    (Err(_), Some(was)) if needs != Needs::Admin => was.grants,
+                    (Err(refusal), _) => return Err(refusal),
                 }
             }
         };
-        match verdict {
-            Verdict::MayReadNames => Ok(()),
-            Verdict::MayNot => Err(Refusal::Forbidden),
+        if grants.meet(needs) {
+            Ok(())
+        } else {
+            Err(Refusal::Forbidden(needs))
         }
     }
 
@@ -142,19 +240,19 @@ impl ClientTokens {
             .filter(Known::is_of_use)
     }
 
-    fn remember(&self, digest: [u8; 32], verdict: Verdict) -> Verdict {
+    fn remember(&self, digest: [u8; 32], grants: Grants) -> Grants {
         let mut state = self.state();
         if state.known.len() >= REMEMBERED {
             state.known.retain(|_, known| known.is_of_use());
         }
         if state.known.len() < REMEMBERED {
             let known = Known {
-                verdict,
+                grants,
                 asked: Instant::now(),
             };
             state.known.insert(digest, known);
         }
-        verdict
+        grants
     }
 
     fn take_question(&self) -> Result<(), Refusal> {
@@ -179,19 +277,19 @@ impl ClientTokens {
 
 impl Known {
     fn is_of_use(&self) -> bool {
-        let limit = match self.verdict {
-            Verdict::MayReadNames => TRUSTED_WITHOUT_THE_HUB,
-            Verdict::MayNot => BELIEVED,
+        let limit = if self.grants.are_any() {
+            TRUSTED_WITHOUT_THE_HUB
+        } else {
+            BELIEVED
         };
         self.asked.elapsed() < limit
     }
 }
 
-async fn ask(site: &Site, token: &Secret) -> Result<Verdict, Refusal> {
+async fn ask(site: &Site, token: &Secret) -> Result<Grants, Refusal> {
     match site.hub.whoami_with(token).await {
-        Ok(identity) if could_read_the_same(&identity) => Ok(Verdict::MayReadNames),
-        Ok(_) => Ok(Verdict::MayNot),
-        Err(error) if error.kind() == ErrorKind::BadToken => Ok(Verdict::MayNot),
+        Ok(identity) => Ok(Grants::of(&identity)),
+        Err(error) if error.kind() == ErrorKind::BadToken => Ok(Grants::default()),
         Err(error) => {
             tracing::debug!(
                 error.kind = error.kind().as_str(),
@@ -213,7 +311,7 @@ mod tests {
         let check = |scopes: &[&str]| {
             let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
             let (name, kind) = ("ada".to_owned(), "user".to_owned());
-            could_read_the_same(&Identity { name, kind, scopes })
+            Grants::of(&Identity { name, kind, scopes }).names
         };
         assert!(check(&["read:metrics"]));
         assert!(check(&["list:users", "list:groups", "read:groups"]));
@@ -228,6 +326,22 @@ mod tests {
             "access:services!service=insights",
             "read:users!user=ada"
         ]));
+    }
+
+    #[test]
+    fn who_may_open_the_service_may_not_write_and_who_may_write_may_not_read() {
+        let grants = |scopes: &[&str]| {
+            let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
+            let (name, kind) = ("ada".to_owned(), "user".to_owned());
+            Grants::of(&Identity { name, kind, scopes })
+        };
+        let visitor = grants(&["access:services!service=insights", "read:users!user=ada"]);
+        assert_eq!(visitor, Grants::default());
+        assert!(!grants(&["custom:insights:write!user=ada"]).writing);
+        let sender = grants(&["custom:insights:write"]);
+        assert!(sender.writing && !sender.names && !sender.admin);
+        assert!(grants(&["admin:users"]).admin);
+        assert!(!grants(&["admin:users!group=art"]).admin);
     }
 
     #[test]

@@ -3,14 +3,17 @@
 //! What metrics say is the business of `metrics`; listening and stopping that of `service`.
 
 mod access;
+mod api;
 mod health;
 mod metrics;
 mod negotiation;
 mod root;
 
 pub use access::{Access, ClientTokens};
+pub(crate) use api::Room;
 
 use crate::config::Config;
+use crate::events::Sink;
 use crate::hub::HubClient;
 use crate::metrics::Published;
 use crate::metrics::own::Own;
@@ -37,6 +40,10 @@ pub struct Site {
     pub tokens: Arc<ClientTokens>,
     /// How requests get here.
     pub access: Access,
+    /// Takes what others send.
+    pub sink: Arc<Sink>,
+    /// Memory for what they send.
+    pub(crate) room: api::Room,
 }
 
 /// Everything below the service prefix.
@@ -54,7 +61,8 @@ pub fn routes(site: Site) -> Router {
         .route(&below("metrics"), get(metrics::show))
         .route(&below("health/live"), get(health::live))
         .route(&below("health/ready"), get(health::ready))
-        .route(&below("assets/insights.css"), get(root::stylesheet));
+        .route(&below("assets/insights.css"), get(root::stylesheet))
+        .merge(api::routes(&prefix));
     if prefix != "/" {
         // The prefix as people type it.
         router = router.route(prefix.trim_end_matches('/'), get(root::show));
@@ -79,7 +87,7 @@ pub fn catching_panics(router: Router, own: Arc<Own>) -> Router {
 /// A refusal in one line of text; never a login page, which a scraper would take for metrics.
 #[derive(Debug, PartialEq, Eq)]
 enum Refusal {
-    Forbidden,
+    Forbidden(access::Needs),
     /// Too many unknown tokens at once, or the hub could not be asked about one.
     TryLater {
         reason: &'static str,
@@ -89,12 +97,9 @@ enum Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = match self {
-            Self::Forbidden => (
-                StatusCode::FORBIDDEN,
-                "these metrics name people: send the scrape token or a hub token with the scope \
-                 read:metrics (or list:users, list:groups and read:groups) as Authorization: Bearer TOKEN\n",
-            )
-                .into_response(),
+            Self::Forbidden(needs) => {
+                (StatusCode::FORBIDDEN, format!("{}\n", needs.told())).into_response()
+            }
             Self::TryLater { reason } => {
                 let mut response =
                     (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response();

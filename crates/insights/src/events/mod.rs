@@ -1,0 +1,15 @@
+//! Events that others send: from the text of one item to a row of the history.
+//!
+//! Four dialects are recognised by themselves ([`Reader`]); what cannot be read is kept as it came,
+//! with the reason. By which road an item came (HTTP, a file) is not known here, and the same item
+//! gives the same row on every road. Who may send is the business of `web`.
+
+mod dialects;
+mod reader;
+mod sink;
+mod sources;
+mod time;
+
+pub use reader::{ITEM_MAX_BYTES, Item, Reader, Rejected};
+pub use sink::{Batch, Sink, SinkError, Taken};
+pub use sources::{SourceState, Sources};

@@ -1,0 +1,198 @@
+//! Where items go, by whatever road they came: into the store, all of a batch or nothing.
+
+use super::reader::{Item, Rejected};
+use super::sources::Sources;
+use crate::poll::clock::now;
+use jiff::{SignedDuration, Timestamp};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use store::tables::Event;
+use store::{Intake, Keeper, Position, StoreError};
+
+/// Under which name the state of the sources is kept.
+const SOURCES: &str = "event sources";
+/// It is kept at most so often: it goes with the rows, and is not worth a write of its own.
+const KEEP_SOURCES_EVERY: SignedDuration = SignedDuration::from_secs(30);
+
+/// Takes items once the store is open, and knows who sends.
+pub struct Sink {
+    hub: Arc<str>,
+    keeper: RwLock<Option<Keeper>>,
+    sources: Sources,
+    sources_kept: Mutex<Option<Timestamp>>,
+}
+
+/// Items that are taken together, with how far their source was read.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// What happened.
+    pub events: Vec<Event>,
+    /// What could not be read, and where it came from.
+    pub rejected: Vec<Rejected>,
+    /// Where rejected items came from, for `dead_letters`.
+    pub road: String,
+    /// Kept in the same transaction.
+    pub position: Option<Position>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Events that are new.
+    pub n_new: usize,
+    /// Events that were known already, or that an erased person is in.
+    pub n_known: usize,
+}
+
+/// Why a batch was not taken. All of it can be sent again.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// No history is kept, or this process does not keep it yet.
+    #[error("no history is kept here: see `store.path`, or the log of this service")]
+    Closed,
+    /// More waits than can be written.
+    #[error("too much is waiting to be written")]
+    Full,
+    /// The store.
+    #[error("the store refused")]
+    Store(#[source] StoreError),
+}
+
+impl Batch {
+    /// Items of a road, in order.
+    pub fn of(road: &str, items: impl IntoIterator<Item = Item>) -> Self {
+        let mut batch = Self {
+            road: road.to_owned(),
+            ..Self::default()
+        };
+        for item in items {
+            match item {
+                Item::Event(event) => batch.events.push(*event),
+                Item::Rejected(rejected) => batch.rejected.push(rejected),
+            }
+        }
+        batch
+    }
+
+    fn letters(&self, hub: &Arc<str>, now: Timestamp) -> Result<Intake, StoreError> {
+        let mut intake = Intake::default();
+        for rejected in &self.rejected {
+            intake.row(&rejected.letter(hub, &self.road, now), None)?;
+        }
+        Ok(intake)
+    }
+
+    fn rows(&self) -> Result<Intake, StoreError> {
+        let mut intake = Intake::default();
+        for event in &self.events {
+            intake.event(event)?;
+        }
+        if let Some(position) = &self.position {
+            intake.position(position.clone());
+        }
+        Ok(intake)
+    }
+}
+
+impl From<StoreError> for SinkError {
+    fn from(error: StoreError) -> Self {
+        if error.is_busy() {
+            Self::Full
+        } else {
+            Self::Store(error)
+        }
+    }
+}
+
+impl Sink {
+    /// Closed until the store is open.
+    pub fn new(hub: &str) -> Self {
+        Self {
+            hub: hub.into(),
+            keeper: RwLock::default(),
+            sources: Sources::default(),
+            sources_kept: Mutex::default(),
+        }
+    }
+
+    /// Takes items from now on.
+    pub async fn open(&self, keeper: Keeper) -> Result<(), StoreError> {
+        if let Some(kept) = keeper.position(SOURCES).await? {
+            self.sources.restore(&kept);
+        }
+        *self.keeper.write().unwrap_or_else(PoisonError::into_inner) = Some(keeper);
+        Ok(())
+    }
+
+    /// Takes nothing any more.
+    pub fn close(&self) {
+        *self.keeper.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The keeper, while items are taken.
+    pub fn keeper(&self) -> Option<Keeper> {
+        self.keeper
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Name of the hub that items are about.
+    pub fn hub(&self) -> &Arc<str> {
+        &self.hub
+    }
+
+    /// Who sends.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Whether it is worth reading a request of about so many items: a full queue is told before.
+    pub fn check_room(&self, n_items: usize) -> Result<(), SinkError> {
+        let keeper = self.keeper().ok_or(SinkError::Closed)?;
+        if keeper.has_room_for(n_items) {
+            Ok(())
+        } else {
+            Err(SinkError::Full)
+        }
+    }
+
+    /// Takes a batch; when this answers, it is on the disk.
+    pub async fn take(&self, batch: Batch) -> Result<Taken, SinkError> {
+        let keeper = self.keeper().ok_or(SinkError::Closed)?;
+        let now = now();
+        self.sources.heard(batch.events.iter(), now);
+        // Before the rows, whose position says that all before it was dealt with. Taken twice, they
+        // are one row.
+        let letters = batch.letters(&self.hub, now)?;
+        if !letters.is_empty() {
+            keeper.take(letters).await?;
+        }
+        let mut rows = batch.rows()?;
+        if self.is_time_to_keep_sources(now) {
+            rows.position(Position {
+                source: SOURCES.to_owned(),
+                value: self.sources.kept(),
+            });
+        }
+        if rows.is_empty() {
+            return Ok(Taken::default());
+        }
+        let accepted = keeper.take(rows).await?;
+        Ok(Taken {
+            n_new: accepted.n_new,
+            n_known: accepted.n_known + accepted.n_erased,
+        })
+    }
+
+    fn is_time_to_keep_sources(&self, now: Timestamp) -> bool {
+        let mut kept = self
+            .sources_kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_due = kept.is_none_or(|at| now.duration_since(at).abs() >= KEEP_SOURCES_EVERY);
+        if is_due {
+            *kept = Some(now);
+        }
+        is_due
+    }
+}

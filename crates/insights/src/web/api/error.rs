@@ -1,0 +1,83 @@
+//! Why a request was not done, as a status and a JSON object of the hub's own form.
+
+use crate::events::SinkError;
+use crate::web::{Refusal, no_store};
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// Seconds after which a sender that met a full queue should try again.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub(super) enum ApiError {
+    /// The token.
+    Refused(Refusal),
+    /// The request.
+    Bad(String),
+    /// There is more of it than is read.
+    TooLarge(String),
+    /// Not now.
+    Busy(String),
+    /// Ours; the log says why.
+    Internal,
+}
+
+/// `{"status": 400, "message": "…"}`
+#[derive(Serialize)]
+struct ErrorReply {
+    status: u16,
+    message: String,
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<SinkError> for ApiError {
+    fn from(error: SinkError) -> Self {
+        match error {
+            SinkError::Closed | SinkError::Full => Self::Busy(error.to_string()),
+            SinkError::Store(source) => {
+                let cause = anyhow::Error::from(source);
+                tracing::error!("Could not write down what was sent: {cause:#}");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, message) = match self {
+            Self::Refused(Refusal::Forbidden(needs)) => {
+                (StatusCode::FORBIDDEN, needs.told().to_owned())
+            }
+            Self::Refused(Refusal::TryLater { reason }) => {
+                (StatusCode::SERVICE_UNAVAILABLE, reason.to_owned())
+            }
+            Self::Bad(message) => (StatusCode::BAD_REQUEST, message),
+            Self::TooLarge(message) => (StatusCode::PAYLOAD_TOO_LARGE, message),
+            Self::Busy(message) => (StatusCode::SERVICE_UNAVAILABLE, message),
+            Self::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal error".to_owned(),
+            ),
+        };
+        let reply = ErrorReply {
+            status: status.as_u16(),
+            message,
+        };
+        let mut response = (status, Json(reply)).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        no_store(&mut response);
+        response
+    }
+}

@@ -1,0 +1,20 @@
+//! Everything under `api/v1/`: JSON in, JSON out, never a page.
+//!
+//! What is read here names people: until the pages bring roles, it needs an administrator's token.
+
+mod body;
+mod error;
+mod events;
+mod split;
+
+pub(crate) use body::Room;
+
+use super::Site;
+use axum::Router;
+use axum::routing::post;
+
+/// Routes below the service prefix.
+pub(super) fn routes(prefix: &str) -> Router<Site> {
+    let below = |path: &str| format!("{prefix}api/v1/{path}");
+    Router::new().route(&below("events"), post(events::take))
+}
