@@ -2,6 +2,7 @@
 //!
 //! The binary is a thin shell around this library, so that tests can run the real service.
 
+pub mod checks;
 pub mod cli;
 pub mod collect;
 pub mod config;

@@ -12,4 +12,4 @@ mod time;
 
 pub use reader::{ITEM_MAX_BYTES, Item, Reader, Rejected};
 pub use sink::{Batch, Sink, SinkError, Taken};
-pub use sources::{SourceState, Sources};
+pub use sources::{Liveness, Source, SourceState, Sources};

@@ -59,6 +59,7 @@ pub fn routes(site: Site) -> Router {
     let mut router = Router::new()
         .route(&prefix, get(root::show))
         .route(&below("metrics"), get(metrics::show))
+        .route(&below("health"), get(health::report))
         .route(&below("health/live"), get(health::live))
         .route(&below("health/ready"), get(health::ready))
         .route(&below("assets/insights.css"), get(root::stylesheet))

@@ -10,6 +10,7 @@ mod access;
 mod bad_input;
 mod command_line;
 mod docs;
+mod events;
 mod exposition;
 mod fixtures;
 mod history_open;
@@ -19,6 +20,7 @@ mod kills;
 mod prometheus;
 mod real_hub;
 mod scripted_day;
+mod sink_kills;
 mod slow_hub;
 mod slugs;
 mod sql_refusals;
@@ -43,6 +45,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("bad_input", bad_input::TESTS),
     ("command_line", command_line::TESTS),
     ("docs", docs::TESTS),
+    ("events", events::TESTS),
     ("exposition", exposition::TESTS),
     ("fixtures", fixtures::TESTS),
     ("history_open", history_open::TESTS),
@@ -52,6 +55,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("prometheus", prometheus::TESTS),
     ("real_hub", real_hub::TESTS),
     ("scripted_day", scripted_day::TESTS),
+    ("sink_kills", sink_kills::TESTS),
     ("slow_hub", slow_hub::TESTS),
     ("slugs", slugs::TESTS),
     ("sql_refusals", sql_refusals::TESTS),
@@ -65,7 +69,11 @@ const MODULES: &[(&str, &[Test])] = &[
 ];
 
 /// What `./test --soak` runs, and nothing else: the same code as in [`MODULES`], for longer.
-const LONG: &[(&str, &[Test])] = &[("store_kills", store_kills::TESTS)];
+const LONG: &[(&str, &[Test])] = &[
+    ("events", events::SOAK),
+    ("sink_kills", sink_kills::TESTS),
+    ("store_kills", store_kills::TESTS),
+];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

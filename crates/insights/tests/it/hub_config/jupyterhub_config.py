@@ -158,6 +158,9 @@ c.SimpleLocalProcessSpawner.home_dir_template = f"{RUN_DIR}/home/{{username}}"
 c.Spawner.cmd = [os.path.join(os.path.dirname(sys.executable), "jupyterhub-singleuser")]
 c.Spawner.args = ["--allow-root"]
 
+# The scope that a token needs to send us events.
+c.JupyterHub.custom_scopes = {"custom:insights:write": {"description": "Send events to insights"}}
+
 # --- services --------------------------------------------------------------
 MANAGED = "insights"
 READ_ONLY = [

@@ -13,7 +13,7 @@ mod sim;
 pub(crate) use history::{Answer, on_folder, sql};
 pub(crate) use hub::{
     ADMIN_TOKEN, HubOptions, METRICS_TOKEN, ManagedService, NAMES_TOKEN, NEWEST_NAMESPACE,
-    READER_TOKEN, RealHub, newest_hub, stop_shared_servers, tools,
+    READER_TOKEN, RealHub, WRITER_TOKEN, newest_hub, stop_shared_servers, tools,
 };
 pub(crate) use other_readers::OtherReaders;
 pub(crate) use process::{Process, free_port};
