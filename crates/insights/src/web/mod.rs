@@ -11,6 +11,8 @@ mod root;
 
 pub use access::{Access, ClientTokens};
 pub(crate) use api::Room;
+#[cfg(test)]
+pub(crate) use api::body_items;
 
 use crate::config::Config;
 use crate::events::Sink;

@@ -8,6 +8,8 @@ mod events;
 mod split;
 
 pub(crate) use body::Room;
+#[cfg(test)]
+pub(crate) use split::items as body_items;
 
 use super::Site;
 use axum::Router;
