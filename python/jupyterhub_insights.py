@@ -524,15 +524,14 @@ class Connection:
     def _run(self):
         while True:
             try:
-                if not self._take():
-                    return
-                if not self._deliver():
-                    return
+                if not self._take() or not self._deliver():
+                    break
             except Exception as error:
                 self._log.exception("Error in jupyterhub_insights")
                 self._say_failing(repr(error))
                 if not self._pause(BACKOFF_SECONDS[1]):
-                    return
+                    break
+        self._disconnect()
 
     def _take(self):
         """Make the oldest lines the current request; False at the end."""
@@ -876,20 +875,26 @@ class _Spool:
         if self._is_given_up or (self._fd is None and not self._guard(self._open)):
             return False
         if self._end + len(data) > self._limit:
-            if not self._is_limit_said:
-                self._is_limit_said = True
-                self._log.warning(
-                    "%s is full. What happens from now on is lost, and counted.", self.path
-                )
-            return False
-        return self._guard(self._write_at_end, data)
-
-    def _write_at_end(self, data):
-        if os.pwrite(self._fd, data, self._end) != len(data):
-            os.ftruncate(self._fd, self._end)
-            raise OSError("the disk is full")
+            return self._say_full("it has reached its limit")
+        try:
+            if os.pwrite(self._fd, data, self._end) != len(data):
+                os.ftruncate(self._fd, self._end)
+                raise OSError("the disk is full")
+        except OSError as error:
+            return self._say_full(error)
         self._end += len(data)
         self.n_lines += 1
+        return True
+
+    def _say_full(self, problem):
+        if not self._is_limit_said:
+            self._is_limit_said = True
+            self._log.warning(
+                "%s takes no more: %s. What happens from now on is lost, and counted.",
+                self.path,
+                problem,
+            )
+        return False
 
     def read_first(self):
         """The oldest lines, and the key of their range."""

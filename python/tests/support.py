@@ -153,7 +153,7 @@ class Sink:
             body = gzip.decompress(body)
         mode = self.mode
         record["mode"] = mode
-        lines = body.decode().splitlines()
+        lines = body.decode().rstrip("\n").split("\n")
         record["lines"] = lines
         with self._lock:
             self.requests.append(record)
@@ -238,7 +238,7 @@ class Hub:
         with open(os.path.join(self.folder, "people.json"), "w") as file:
             json.dump(people, file)
         if extra_config:
-            config = self._write("config.py", f"load_subconfig({config!r})\n" + extra_config)
+            config = self._write("config.py", f"load_subconfig({config!r})\nTESTS = {HERE!r}\n" + extra_config)
         self.base_url = variables.get("BASE_URL", "/")
         self.environment = {
             "PATH": bin_folder + os.pathsep + os.environ["PATH"],
@@ -284,8 +284,8 @@ class Hub:
 
         try:
             until("the hub", is_ready, 90, 0.05)
-        except AssertionError:
-            print(self.log())
+        except BaseException:
+            self.__exit__()
             raise
 
     @property
