@@ -11,6 +11,7 @@ mod bad_input;
 mod command_line;
 mod docs;
 mod events;
+mod events_day;
 mod exposition;
 mod fixtures;
 mod history_open;
@@ -46,6 +47,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("command_line", command_line::TESTS),
     ("docs", docs::TESTS),
     ("events", events::TESTS),
+    ("events_day", events_day::TESTS),
     ("exposition", exposition::TESTS),
     ("fixtures", fixtures::TESTS),
     ("history_open", history_open::TESTS),

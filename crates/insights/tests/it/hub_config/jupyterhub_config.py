@@ -50,6 +50,7 @@ Optional:
                       SERVICE_ENV and the port of SERVICE_URL are passed on as `command`,
                       `environment` and `port`, unless the object has them or a `url`;
                       SERVICE_OPTIONS and SERVICE_SCOPES are written as a site would.
+  FAIL_SPAWN_OF       name of a user whose servers never start: ValueError at once
   SERVICE_VISITORS    JSON list of users who may open the service's pages
                       (the role "insights-visitors"); admins always may
   HUB_CONFIG          JSON object merged over all of this at the end, for the rare test:
@@ -144,6 +145,11 @@ class OrphanSpawner(SimpleLocalProcessSpawner):
     A server outlives a hub that is killed, and is the child of process 1 then, which in a
     container may never collect it: the next hub would find its process for ever.
     """
+
+    async def start(self):
+        if self.user.name == os.environ.get("FAIL_SPAWN_OF"):
+            raise ValueError(f"no room for {self.user.name}")
+        return await super().start()
 
     async def poll(self):
         if self.proc is None and self.pid and is_zombie(self.pid):
