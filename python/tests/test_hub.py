@@ -237,6 +237,13 @@ class ARunningHub(unittest.TestCase):
                     self.assertEqual(status, 403)
                 self.assertNotIn("cannot be reached", hub.log())
 
+    def test_a_service_that_ends_at_once_does_not_end_the_hub(self):
+        configure = {"command": [sys.executable, "-c", "exit(64)"], "port": free_port()}
+        with Hub(configure) as hub:
+            Browser(hub).log_in("ada")
+            self.assertIsNone(hub.process.poll())
+            self.assertIn("Service insights exited with status 64", hub.log())
+
 
 if __name__ == "__main__":
     unittest.main()
