@@ -1758,11 +1758,17 @@ def _wrap_start(hub, original):
 
 def _wrap_start_service(hub, original):
     async def start_service(self, service_name, service, ssl_context=None, *args, **kwargs):
-        if self.internal_ssl and service_name == hub.settings.name:
+        if service_name != hub.settings.name:
+            return await original(self, service_name, service, ssl_context, *args, **kwargs)
+        if self.internal_ssl:
             # Hub 5 and 6 would look for the service with a TLS context made for servers, and
             # not find it; without one the method makes the right one.
             ssl_context = None
-        return await original(self, service_name, service, ssl_context, *args, **kwargs)
+        is_started = await original(self, service_name, service, ssl_context, *args, **kwargs)
+        if not is_started and service.managed:
+            # The hub would exit. It looks after the service again later, as after any crash.
+            self.log.error("The service %r did not start; the hub goes on.", service_name)
+        return True
 
     return start_service
 

@@ -6,20 +6,18 @@ its proxy. Nothing is sent: what would be is read from the queue.
 
 import asyncio
 import json
-import logging
 import os
 import shutil
 import sys
-import tempfile
 import unittest
 from unittest import mock
 
-from support import HUB_VERSION, HERE, Browser, Sink, needs_hub, tools
+from support import HUB_VERSION, HERE, Browser, Sink, needs_hub, temporary_folder
 
 import jupyterhub_insights as insights
 
 if HUB_VERSION:
-    from jupyterhub import orm, roles, scopes
+    from jupyterhub import orm, scopes
     from jupyterhub.app import JupyterHub
     from tornado.httpserver import HTTPServer
     from tornado.testing import bind_unused_port
@@ -30,7 +28,7 @@ BEFORE = """
 c = get_config()
 c.JupyterHub.db_url = "sqlite:///{folder}/hub.sqlite"
 c.JupyterHub.cookie_secret_file = "{folder}/cookie_secret"
-c.JupyterHub.log_level = 40
+c.JupyterHub.log_level = 50
 c.JupyterHub.authenticator_class = "dummy"
 c.DummyAuthenticator.password = "correct horse"
 c.Authenticator.allowed_users = {{"ada", "ben"}}
@@ -67,7 +65,7 @@ class App:
     """A hub that was initialised from a configuration with our line in the middle."""
 
     def __init__(self, case, before="", after="", configure=CONFIGURE, argv=()):
-        self.folder = tempfile.mkdtemp(prefix="insights-config-")
+        self.folder = temporary_folder("insights-config-")
         case.addCleanup(shutil.rmtree, self.folder, True)
         self.sink = Sink()
         case.addCleanup(self.sink.stop)
@@ -84,22 +82,30 @@ class App:
         JupyterHub.clear_instance()
         scopes.scope_definitions.pop(insights.WRITE_SCOPE, None)
         self.app = JupyterHub.instance()
-        handler = logging.Handler()
-        handler.emit = lambda record: self.messages.append(record.getMessage())
-        self.app.log.addHandler(handler)
-        self._handler = handler
+        self.app.init_logging()
+        # The hub sets up its handlers anew later, but not its logger.
+        for level in ("warning", "error"):
+            setattr(self.app.log, level, self._note)
         await self.app.initialize(["--config", self.path])
-        self.site = self.app.config
         return self
 
+    def _note(self, message, *arguments, **keywords):
+        self.messages.append(message % arguments if arguments else message)
+
     async def __aexit__(self, *error):
-        self.app.log.removeHandler(self._handler)
+        del self.app.log.warning, self.app.log.error
         for pc in getattr(self.app, "_periodic_callbacks", {}).values():
             pc.stop()
         if self.hub.connection:
             self.hub.connection.discard()
         self.app.db.close()
         JupyterHub.clear_instance()
+        if HUB_VERSION >= 6:
+            from jupyterhub.httpclient import JupyterHubHTTPClient
+
+            if JupyterHubHTTPClient.initialized():
+                await JupyterHubHTTPClient.instance().close()
+                JupyterHubHTTPClient.clear_instance()
 
     def events(self):
         return [json.loads(line.text) for line in self.hub.connection._memory]
@@ -393,7 +399,7 @@ c.JupyterHub.authenticator_class = Own
                 def visit(browser):
                     browser.open("hub/remote")
                     browser.open("hub/remote")
-                    browser.open("hub/login")
+                    browser.open("hub/login?next=/hub/token")
 
                 await app.browse(visit)
                 self.check_login(app.events()[1:], "Own")
@@ -685,7 +691,7 @@ c.JupyterHub.custom_scopes.update({"custom:site:read": {"description": "a site's
         self.check(run())
 
     def test_the_program_is_found_beside_python_or_on_the_path(self):
-        folder = tempfile.mkdtemp()
+        folder = temporary_folder("insights-")
         self.addCleanup(shutil.rmtree, folder)
         program = os.path.join(folder, "jupyterhub-insights")
         with open(program, "w") as file:
@@ -806,7 +812,7 @@ class OtherHubs(Case):
     def test_another_command_of_the_hub_starts_no_thread_and_keeps_the_roles(self):
         import subprocess
 
-        folder = tempfile.mkdtemp(prefix="insights-command-")
+        folder = temporary_folder("insights-command-")
         self.addCleanup(shutil.rmtree, folder)
         path = os.path.join(folder, "config.py")
         values = {"folder": folder, "port": 1, "python": sys.executable}
@@ -822,7 +828,12 @@ class OtherHubs(Case):
             universal_newlines=True,
         )
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("insights-reader added", done.stderr)
+        import sqlite3
+
+        database = sqlite3.connect(os.path.join(folder, "hub.sqlite"))
+        roles = {name for name, in database.execute("select name from roles")}
+        database.close()
+        self.assertLessEqual({"insights-reader", "insights-sender"}, roles)
         self.assertEqual(
             sorted(name for name in os.listdir(folder) if "insights" in name), [], done.stderr
         )

@@ -14,11 +14,13 @@ import time
 import unittest
 from unittest import mock
 
-from support import TOKEN, Sink, free_port, until
+from support import HUB_VERSION, TOKEN, Sink, free_port, until
 
 import jupyterhub_insights as insights
 
 
+# One run of these is enough among the hubs; a Python without a hub runs them too.
+@unittest.skipIf(HUB_VERSION in (4, 5), "the same with every hub")
 class Case(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="insights-spool-")

@@ -1,5 +1,6 @@
 """A single-user server that starts in an instant and answers everything with nothing."""
 
+import contextlib
 import http.server
 import os
 import urllib.parse
@@ -18,4 +19,5 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     url = urllib.parse.urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
-    http.server.HTTPServer((url.hostname, url.port), Handler).serve_forever()
+    with contextlib.suppress(KeyboardInterrupt):
+        http.server.HTTPServer((url.hostname, url.port), Handler).serve_forever()
