@@ -1690,12 +1690,21 @@ def _on_stop(hub, user, server_name):
         "began": began,
         # It died while the hub was down: its last sign of life is all that is known.
         "ended": last_activity if is_dead and is_check else None,
-        "reason": "died" if is_dead else "stopped",
+        "reason": _reason(hub, spawner, is_dead),
     }
     hub.endings.add(key)
     if is_dead:
         hub.record("server-died", user.name, server_name, {"spawner": ending["spawner"]})
     return ending
+
+
+def _reason(hub, spawner, is_dead):
+    if is_dead:
+        return "died"
+    # Nobody asked for this server; the hub takes it with it.
+    if hub.is_ending and not spawner._stop_pending:
+        return "hub-stopping"
+    return "stopped"
 
 
 def _on_stopped(hub, ending):

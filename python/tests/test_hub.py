@@ -122,7 +122,7 @@ class ARunningHub(unittest.TestCase):
             self.assertEqual(set(detail), {"spawner", "seconds", "launch_seconds"})
             self.assertGreaterEqual(detail["launch_seconds"], detail["seconds"])
         ends = [item["detail"] for item in sink.of_kind("session-end")]
-        self.assertEqual([end["reason"] for end in ends], ["stopped", "died", "stopped"])
+        self.assertEqual([end["reason"] for end in ends], ["stopped", "died", "hub-stopping"])
         self.assertTrue(all(0 < end["seconds"] < 60 for end in ends))
         for _, item in sink.items:
             if "kind" in item:
