@@ -358,7 +358,13 @@ fn a_second_start_event_is_a_repetition_unless_the_session_ended() {
 
 #[test]
 fn a_stop_by_a_hub_that_stops_is_the_restarts() {
-    let facts = ["seen 100 @110", "start 105", "hubstop 200", "gone 100 190..210"].map(fact);
+    let facts = [
+        "seen 100 @110",
+        "start 105",
+        "hubstop 200",
+        "gone 100 190..210",
+    ]
+    .map(fact);
     let [session] = &sessions(&facts)[..] else {
         panic!("one session");
     };
@@ -388,7 +394,10 @@ fn a_server_that_is_stopped_and_started_at_once_has_two_sessions() {
         .iter()
         .map(|session| (session.started, session.end.map(|end| end.reason)))
         .collect();
-    let first = (time("2026-11-21T15:18:24.627143Z"), Some(EndReason::Stopped));
+    let first = (
+        time("2026-11-21T15:18:24.627143Z"),
+        Some(EndReason::Stopped),
+    );
     assert_eq!(found, [first, (second, None)]);
 }
 
@@ -584,7 +593,7 @@ proptest! {
         let runs: BTreeSet<Timestamp> = facts.iter().filter_map(|fact| match fact.what {
             What::Seen { started, .. } | What::Activity { started, .. } => Some(started),
             What::Gone { started, .. } => started,
-            What::Start | What::Stop | What::Died => None,
+            What::Start | What::Stop | What::Died | What::HubStop => None,
         }).collect();
         let polled = sessions(&facts).into_iter()
             .filter(|session| session.origin == Origin::Polled).map(|session| session.started);
