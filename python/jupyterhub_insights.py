@@ -95,6 +95,10 @@ TIMEOUT_SECONDS = 10
 BACKOFF_SECONDS = (0.5, 30)
 EXIT_SECONDS = 2
 
+# A service that is older than this file has no place for some lane. After this long its items are
+# refused at once, so that events do not wait behind metrics for ever.
+ABSENT_SECONDS = 300
+
 # A put that took longer than this found a disk in trouble: the hub's thread leaves the spool
 # alone for SPOOL_REST_SECONDS, and what does not fit into memory is dropped and counted.
 SPOOL_SLOW_SECONDS = 0.25
@@ -328,6 +332,7 @@ class Connection:
         self._is_closed = False
         self._failures = 0
         self._retry_at = None
+        self._absent_since = {}
 
     def _after_fork(self):
         """In a child: what waits belongs to the parent, and so does the spool."""
@@ -688,7 +693,14 @@ class Connection:
         except Exception as error:
             self._disconnect()
             return _Answer(problem=f"{type(error).__name__}: {error}")
-        return _Answer.of(status, headers, body)
+        if status not in (404, 405, 501):
+            self._absent_since.pop(batch.lane, None)
+            return _Answer.of(status, headers, body)
+        since = self._absent_since.setdefault(batch.lane, time.monotonic())
+        return _Answer(
+            f"it answered {status}: the url is wrong, or the service is older than this file",
+            is_final=batch.lane != "events" and time.monotonic() - since > ABSENT_SECONDS,
+        )
 
     def _request(self, target, batch):
         url = urllib.parse.urlsplit(target.url)
