@@ -457,9 +457,7 @@ class Connection:
                     break
                 self._changed.wait(left)
             self._is_hurried = False
-            return not (
-                self._memory or self._sending or (self._spool and self._spool.n_lines)
-            )
+            return not (self._memory or self._sending or (self._spool and self._spool.n_lines))
 
     def close(self, timeout=EXIT_SECONDS):
         """One last try, then the spool."""
@@ -740,9 +738,7 @@ class Connection:
                 url.hostname, url.port, timeout=TIMEOUT_SECONDS, context=target.ssl_context
             )
         else:
-            connection = http.client.HTTPConnection(
-                url.hostname, url.port, timeout=TIMEOUT_SECONDS
-            )
+            connection = http.client.HTTPConnection(url.hostname, url.port, timeout=TIMEOUT_SECONDS)
         self._http = (place, connection)
         return False
 
@@ -915,9 +911,10 @@ class _Spool:
             self._guard(self._write_header)
         else:
             _, lines = self._range(self._middle)
-        return lines, hashlib.sha256(
-            f"{self._nonce}:{self._begin}:{self._middle}".encode()
-        ).hexdigest()[:32]
+        return (
+            lines,
+            hashlib.sha256(f"{self._nonce}:{self._begin}:{self._middle}".encode()).hexdigest()[:32],
+        )
 
     def _range(self, end=None):
         """The lines from the beginning to `end`, or as many as make a request."""
@@ -1091,9 +1088,7 @@ def _parse_spool_line(raw):
 
 
 def _after_fork():
-    global _connections
-    inherited = list(_connections)
-    for connection in inherited:
+    for connection in list(_connections):
         with contextlib.suppress(Exception):
             connection._after_fork()
 
@@ -1285,11 +1280,11 @@ def _register_roles(hub, app):
     app.custom_scopes = dict(CUSTOM_SCOPES, **app.custom_scopes)
     user_role = "define" if settings.everyone else "keep"
     if settings.everyone and app.has_trait("extra_user_scopes"):
-        # Hub 6 has a setting that adds to the default role, which a role of ours would replace.
+        # Hub 6 has a setting that adds to the default role, which a role of ours would replace,
+        # and which the scopes of a site's role replace.
         user_role = "extend"
-        app.extra_user_scopes = set(app.extra_user_scopes) | {settings.access_scope}
-        if any(role.get("name") == "user" and "scopes" in role for role in app.load_roles):
-            app.extra_user_scopes = set(app.extra_user_scopes) - {settings.access_scope}
+        if not any(role.get("name") == "user" and "scopes" in role for role in app.load_roles):
+            app.extra_user_scopes = set(app.extra_user_scopes) | {settings.access_scope}
     app.load_roles = settings.roles(app.load_roles, user_role)
 
 

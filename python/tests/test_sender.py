@@ -1,7 +1,6 @@
 """The queue, the thread that empties it and the spool, without a hub."""
 
 import ast
-import json
 import logging
 import os
 import shutil
@@ -121,9 +120,7 @@ class Sending(Case):
             ],
         )
         gauges = [item for lane, item in sink.items if lane.endswith("gauge")]
-        self.assertEqual(
-            gauges[0], {"resource_type": "licences", "user": "system", "value": 4.5}
-        )
+        self.assertEqual(gauges[0], {"resource_type": "licences", "user": "system", "value": 4.5})
         keys = [request["headers"]["Idempotency-Key"] for request in sink.requests]
         self.assertEqual(len(set(keys)), len(keys))
 
