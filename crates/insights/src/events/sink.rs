@@ -1,11 +1,11 @@
 //! Where items go, by whatever road they came: into the store, all of a batch or nothing.
 
 use super::reader::{Item, Rejected};
-use super::sources::Sources;
+use super::sources::{Heard, Sources};
 use crate::metrics::own::Own;
 use crate::poll::clock::now;
 use jiff::{SignedDuration, Timestamp};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use store::tables::Event;
 use store::{Intake, Keeper, Position, StoreError};
 
@@ -163,7 +163,9 @@ impl Sink {
     pub async fn take(&self, batch: Batch) -> Result<Taken, SinkError> {
         let keeper = self.keeper().ok_or(SinkError::Closed)?;
         let now = now();
-        self.sources.heard(batch.events.iter(), now);
+        if self.sources.heard(batch.events.iter(), now) == Heard::NewKind {
+            *self.sources_kept() = None;
+        }
         let taken = self.write(&keeper, &batch, now).await?;
         self.own.record_items(taken, batch.rejected.len());
         Ok(taken)
@@ -198,11 +200,14 @@ impl Sink {
         })
     }
 
-    fn is_time_to_keep_sources(&self, now: Timestamp) -> bool {
-        let mut kept = self
-            .sources_kept
+    fn sources_kept(&self) -> MutexGuard<'_, Option<Timestamp>> {
+        self.sources_kept
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_time_to_keep_sources(&self, now: Timestamp) -> bool {
+        let mut kept = self.sources_kept();
         let is_due = kept.is_none_or(|at| now.duration_since(at).abs() >= KEEP_SOURCES_EVERY);
         if is_due {
             *kept = Some(now);

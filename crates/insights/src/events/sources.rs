@@ -53,6 +53,15 @@ pub struct Source {
     pub liveness: Liveness,
 }
 
+/// What arrived, as far as it matters for what is kept of the sources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Kinds that were known.
+    TheUsual,
+    /// A kind for the first time: worth to be kept at once.
+    NewKind,
+}
+
 /// Whether a source does what it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Liveness {
@@ -63,9 +72,10 @@ pub enum Liveness {
 }
 
 impl Sources {
-    /// Something arrived.
-    pub fn heard<'a>(&self, events: impl Iterator<Item = &'a Event>, now: Timestamp) {
+    /// Something arrived; tells whether there was a kind in it that this source never sent before.
+    pub fn heard<'a>(&self, events: impl Iterator<Item = &'a Event>, now: Timestamp) -> Heard {
         let mut state = self.state();
+        let mut heard = Heard::TheUsual;
         for event in events {
             let name = state.name_of(&event.source);
             let known = state.by_name.entry(name).or_insert(SourceState {
@@ -76,9 +86,12 @@ impl Sources {
             });
             known.last_arrived = now;
             known.n_items += 1;
-            known.heard_kind(&event.kind, now);
+            if known.heard_kind(&event.kind, now) == Heard::NewKind {
+                heard = Heard::NewKind;
+            }
             known.tells_starts |= STARTS.contains(&&*event.kind);
         }
+        heard
     }
 
     /// Polling saw servers that started up to then.
@@ -129,12 +142,16 @@ impl State {
 }
 
 impl SourceState {
-    fn heard_kind(&mut self, kind: &str, now: Timestamp) {
+    fn heard_kind(&mut self, kind: &str, now: Timestamp) -> Heard {
         if let Some(last) = self.kinds.get_mut(kind) {
             *last = now;
-        } else if self.kinds.len() < MAX_KINDS {
-            self.kinds.insert(kind.to_owned(), now);
+            return Heard::TheUsual;
         }
+        if self.kinds.len() >= MAX_KINDS {
+            return Heard::TheUsual;
+        }
+        self.kinds.insert(kind.to_owned(), now);
+        Heard::NewKind
     }
 
     /// Silent, if a server started after its last word and it has had time to tell.
