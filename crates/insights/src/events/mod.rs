@@ -5,11 +5,16 @@
 //! gives the same row on every road. Who may send is the business of `web`.
 
 mod dialects;
+mod lines;
 mod reader;
 mod sink;
 mod sources;
+mod tail;
 mod time;
 
+pub use lines::{Chunk, Items, Numbered, Then};
 pub use reader::{ITEM_MAX_BYTES, Item, Reader, Rejected};
 pub use sink::{Batch, Sink, SinkError, Taken};
 pub use sources::{SourceState, Sources};
+pub use tail::follow_all;
+pub(crate) use tail::place::Head;

@@ -22,7 +22,7 @@ pub struct Sink {
 }
 
 /// Items that are taken together, with how far their source was read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// What happened.
     pub events: Vec<Event>,

@@ -1,6 +1,7 @@
 //! Puts the parts together: ports first, then one set of supervised tasks, until somebody says
 //! stop.
 
+mod files;
 mod history;
 pub mod listener;
 mod parent;
@@ -173,6 +174,9 @@ impl Service {
             let (sender, receiver) = mpsc::channel(history::TURNS);
             tasks.push(history::task(&site, store, receiver, &stopping));
             turns = Some(sender);
+            if !site.config.events.files.is_empty() {
+                tasks.push(files::task(&site));
+            }
         }
         tasks.push(poll_task(&site, turns));
         if let Starter::Hub(parent) = starter {

@@ -131,10 +131,9 @@ async fn unpacked(body: Body) -> Result<Vec<u8>, ApiError> {
         }
     }
     let is_full = decoder.get_ref().is_full;
-    let bytes =
-        decoder
-            .finish()
-            .map_err(|error| if is_full { too_large() } else { broken(error) })?;
+    let bytes = decoder
+        .finish()
+        .map_err(|error| if is_full { too_large() } else { broken(error) })?;
     if bytes.is_full {
         return Err(too_large());
     }
