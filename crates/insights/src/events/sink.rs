@@ -73,7 +73,8 @@ impl Batch {
         batch
     }
 
-    fn letters(&self, hub: &Arc<str>, now: Timestamp) -> Result<Intake, StoreError> {
+    /// What could not be read, as rows.
+    pub(crate) fn letters(&self, hub: &Arc<str>, now: Timestamp) -> Result<Intake, StoreError> {
         let mut intake = Intake::default();
         for rejected in &self.rejected {
             intake.row(&rejected.letter(hub, &self.road, now), None)?;
@@ -81,7 +82,8 @@ impl Batch {
         Ok(intake)
     }
 
-    fn rows(&self) -> Result<Intake, StoreError> {
+    /// What happened, with the position.
+    pub(crate) fn rows(&self) -> Result<Intake, StoreError> {
         let mut intake = Intake::default();
         for event in &self.events {
             intake.event(event)?;

@@ -1,6 +1,7 @@
 //! Puts the parts together: ports first, then one set of supervised tasks, until somebody says
 //! stop.
 
+mod archive;
 mod files;
 mod history;
 pub mod listener;
@@ -8,6 +9,7 @@ mod parent;
 pub mod port;
 pub mod tasks;
 
+use crate::ask::Asker;
 use crate::config::Config;
 use crate::events::Sink;
 use crate::hub::{self, HubClient, TlsFileError};
@@ -116,6 +118,7 @@ impl Service {
             tokens: Arc::default(),
             access: Access::Proxied,
             sink: Arc::new(sink),
+            asker: None,
             room: web::Room::default(),
         };
         Ok(Self {
@@ -130,8 +133,10 @@ impl Service {
     /// The same, keeping a history.
     #[must_use]
     pub fn with_history(self, store: Store) -> Self {
+        let asker = Some(Arc::new(Asker::new(store.clone())));
         Self {
             store: Some(store),
+            site: Site { asker, ..self.site },
             ..self
         }
     }
@@ -177,6 +182,7 @@ impl Service {
             if !site.config.events.files.is_empty() {
                 tasks.push(files::task(&site));
             }
+            tasks.extend(archive::task(&site));
         }
         tasks.push(poll_task(&site, turns));
         if let Starter::Hub(parent) = starter {

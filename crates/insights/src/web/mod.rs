@@ -12,6 +12,7 @@ mod root;
 pub use access::{Access, ClientTokens};
 pub(crate) use api::Room;
 
+use crate::ask::Asker;
 use crate::config::Config;
 use crate::events::Sink;
 use crate::hub::HubClient;
@@ -42,6 +43,8 @@ pub struct Site {
     pub access: Access,
     /// Takes what others send.
     pub sink: Arc<Sink>,
+    /// Asks the history, if one is kept.
+    pub asker: Option<Arc<Asker>>,
     /// Memory for what they send.
     pub(crate) room: api::Room,
 }

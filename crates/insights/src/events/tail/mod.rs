@@ -96,6 +96,7 @@ impl Tail {
                 following.note_offset();
             }
             let place = following.place.clone();
+            let is_at_end = chunk.then == Then::End;
             if is_over {
                 if self.next.is_empty() {
                     // Usually none: the path has the next one.
@@ -106,7 +107,8 @@ impl Tail {
             if !chunk.items.is_empty() {
                 return Ok(Some(News { chunk, place }));
             }
-            if !is_over {
+            // A line may be longer than a chunk.
+            if is_at_end && !is_over {
                 return Ok(None);
             }
         }
