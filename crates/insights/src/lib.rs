@@ -2,7 +2,7 @@
 //!
 //! The binary is a thin shell around this library, so that tests can run the real service.
 
-mod archive;
+pub mod archive;
 pub mod ask;
 pub mod cli;
 pub mod collect;

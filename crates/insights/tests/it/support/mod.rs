@@ -4,6 +4,7 @@
 mod history;
 mod hub;
 mod other_readers;
+mod other_tools;
 mod process;
 mod prometheus;
 mod python;
@@ -16,6 +17,7 @@ pub(crate) use hub::{
     READER_TOKEN, RealHub, newest_hub, stop_shared_servers, tools,
 };
 pub(crate) use other_readers::OtherReaders;
+pub(crate) use other_tools::duckdb;
 pub(crate) use process::{Process, free_port};
 pub(crate) use prometheus::{Prometheus, ScrapeJob, StaticExporter};
 pub(crate) use python::python;
