@@ -4,6 +4,7 @@
 
 pub mod archive;
 pub mod ask;
+pub mod checks;
 pub mod cli;
 pub mod collect;
 pub mod config;

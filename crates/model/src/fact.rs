@@ -77,6 +77,8 @@ pub enum What {
     Stop,
     /// A hook of the hub: it went away without a stop, at exactly this time.
     Died,
+    /// A hook of the hub: the hub stopped it as it was being stopped itself, at exactly this time.
+    HubStop,
 }
 
 /// Active seconds in one local hour.

@@ -16,6 +16,6 @@ pub(crate) use dialects::kind_of_schema;
 pub use lines::{Chunk, Items, Numbered, Then};
 pub use reader::{ITEM_MAX_BYTES, Item, Reader, Rejected};
 pub use sink::{Batch, Sink, SinkError, Taken};
-pub use sources::{SourceState, Sources};
+pub use sources::{Liveness, Source, SourceState, Sources};
 pub use tail::follow_all;
 pub(crate) use tail::place::Head;

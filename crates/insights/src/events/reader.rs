@@ -210,4 +210,6 @@ pub(super) fn kind_of(value: &Value) -> &'static str {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use super::reader::{Item, Rejected};
 use super::sources::Sources;
+use crate::metrics::own::Own;
 use crate::poll::clock::now;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -17,7 +18,8 @@ const KEEP_SOURCES_EVERY: SignedDuration = SignedDuration::from_secs(30);
 pub struct Sink {
     hub: Arc<str>,
     keeper: RwLock<Option<Keeper>>,
-    sources: Sources,
+    sources: Arc<Sources>,
+    own: Arc<Own>,
     sources_kept: Mutex<Option<Timestamp>>,
 }
 
@@ -107,11 +109,12 @@ impl From<StoreError> for SinkError {
 
 impl Sink {
     /// Closed until the store is open.
-    pub fn new(hub: &str) -> Self {
+    pub fn new(hub: &str, own: Arc<Own>) -> Self {
         Self {
             hub: hub.into(),
             keeper: RwLock::default(),
-            sources: Sources::default(),
+            sources: own.sources(),
+            own,
             sources_kept: Mutex::default(),
         }
     }
@@ -163,6 +166,17 @@ impl Sink {
         let keeper = self.keeper().ok_or(SinkError::Closed)?;
         let now = now();
         self.sources.heard(batch.events.iter(), now);
+        let taken = self.write(&keeper, &batch, now).await?;
+        self.own.record_items(taken, batch.rejected.len());
+        Ok(taken)
+    }
+
+    async fn write(
+        &self,
+        keeper: &Keeper,
+        batch: &Batch,
+        now: Timestamp,
+    ) -> Result<Taken, SinkError> {
         // Before the rows, whose position says that all before it was dealt with. Taken twice, they
         // are one row.
         let letters = batch.letters(&self.hub, now)?;

@@ -9,6 +9,8 @@ use store::tables::Event;
 /// Senders that are told apart; whoever comes later is `other`.
 const MAX_SOURCES: usize = 50;
 const OTHER: &str = "other";
+/// Kinds of one source of which the last time is known.
+const MAX_KINDS: usize = 50;
 /// Events may be this much later than the poll that saw the server.
 const GRACE: SignedDuration = SignedDuration::from_mins(5);
 /// Kinds that come with every start of a server.
@@ -34,8 +36,21 @@ pub struct SourceState {
     pub last_arrived: Timestamp,
     /// Items that arrived, those that were known already included.
     pub n_items: u64,
+    /// When something of a kind last arrived: what is really live.
+    pub kinds: BTreeMap<String, Timestamp>,
     /// Whether it has ever told of a server's start, so that it should of the next one.
     pub tells_starts: bool,
+}
+
+/// A source, and whether it does what it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// As the sender calls itself: `hub`, `hooks`, …
+    pub name: String,
+    /// What is known of it.
+    pub state: SourceState,
+    /// What follows.
+    pub liveness: Liveness,
 }
 
 /// Whether a source does what it did.
@@ -56,10 +71,12 @@ impl Sources {
             let known = state.by_name.entry(name).or_insert(SourceState {
                 last_arrived: now,
                 n_items: 0,
+                kinds: BTreeMap::new(),
                 tells_starts: false,
             });
             known.last_arrived = now;
             known.n_items += 1;
+            known.heard_kind(&event.kind, now);
             known.tells_starts |= STARTS.contains(&&*event.kind);
         }
     }
@@ -71,11 +88,12 @@ impl Sources {
     }
 
     /// Every source with what is known of it, by name.
-    pub fn all(&self, now: Timestamp) -> Vec<(String, SourceState, Liveness)> {
+    pub fn all(&self, now: Timestamp) -> Vec<Source> {
         let state = self.state();
-        let judged = state.by_name.iter().map(|(name, known)| {
-            let liveness = known.liveness(state.last_start, now);
-            (name.clone(), known.clone(), liveness)
+        let judged = state.by_name.iter().map(|(name, known)| Source {
+            name: name.clone(),
+            state: known.clone(),
+            liveness: known.liveness(state.last_start, now),
         });
         judged.collect()
     }
@@ -111,6 +129,14 @@ impl State {
 }
 
 impl SourceState {
+    fn heard_kind(&mut self, kind: &str, now: Timestamp) {
+        if let Some(last) = self.kinds.get_mut(kind) {
+            *last = now;
+        } else if self.kinds.len() < MAX_KINDS {
+            self.kinds.insert(kind.to_owned(), now);
+        }
+    }
+
     /// Silent, if a server started after its last word and it has had time to tell.
     fn liveness(&self, last_start: Option<Timestamp>, now: Timestamp) -> Liveness {
         let Some(start) = last_start.filter(|_| self.tells_starts) else {
@@ -157,7 +183,7 @@ mod tests {
         sources.heard([event("door", "opened")].iter(), at(0));
         let check = |minute, expected: &[Liveness]| {
             let all = sources.all(at(minute));
-            let judged: Vec<Liveness> = all.iter().map(|(_, _, liveness)| *liveness).collect();
+            let judged: Vec<Liveness> = all.iter().map(|source| source.liveness).collect();
             assert_eq!(judged, expected, "{all:?}");
         };
         let live = Liveness::Live;

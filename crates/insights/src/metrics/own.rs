@@ -4,10 +4,11 @@
 //! need not be written again for them. They name nobody.
 
 use super::exposition::{Block, Head, Kind, Samples, Wanted};
+use crate::events::{Liveness, Sources, Taken};
 use crate::hub::{ErrorKind, HubError, RequestLog};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Whether requests are welcome.
@@ -62,6 +63,16 @@ struct Values {
     panics: BTreeMap<&'static str, u64>,
     n_series: usize,
     is_ready: bool,
+    items: Items,
+    sources: Arc<Sources>,
+}
+
+/// Items that were sent to us, by what became of them.
+#[derive(Debug, Default)]
+struct Items {
+    new: u64,
+    known: u64,
+    rejected: u64,
 }
 
 #[derive(Debug, Default)]
@@ -197,6 +208,44 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
         },
     },
     OwnFamily {
+        name: "jupyterhub_insights_items_total",
+        help: "Items that were sent to us: new ones, ones that were known already, and ones that \
+               could not be read, which are in the table dead_letters.",
+        kind: Kind::Counter,
+        labels: &["hub", "result"],
+        collect: |values, hub, _, samples| {
+            let items = &values.items;
+            samples.push(&[hub, "new"], float(items.new));
+            samples.push(&[hub, "known"], float(items.known));
+            samples.push(&[hub, "rejected"], float(items.rejected));
+        },
+    },
+    OwnFamily {
+        name: "jupyterhub_insights_source_last_event_timestamp_seconds",
+        help: "When something last arrived, by who sent it.",
+        kind: Kind::Gauge,
+        labels: &["hub", "source"],
+        collect: |values, hub, now, samples| {
+            for source in values.sources.all(now) {
+                let at = source.state.last_arrived.as_duration().as_secs_f64();
+                samples.push(&[hub, &source.name], (at * 1000.0).round() / 1000.0);
+            }
+        },
+    },
+    OwnFamily {
+        name: "jupyterhub_insights_source_silent",
+        help: "1 if servers started and a source that used to tell of starts did not, for five \
+               minutes; else 0.",
+        kind: Kind::Gauge,
+        labels: &["hub", "source"],
+        collect: |values, hub, now, samples| {
+            for source in values.sources.all(now) {
+                let is_silent = source.liveness == Liveness::Silent;
+                samples.push(&[hub, &source.name], f64::from(u8::from(is_silent)));
+            }
+        },
+    },
+    OwnFamily {
         name: "jupyterhub_insights_series",
         help: "Series about the hub that a scrape gets, these about ourselves left out.",
         kind: Kind::Gauge,
@@ -272,6 +321,19 @@ impl Own {
         self.values().panics.get(task).copied().unwrap_or(0)
     }
 
+    /// Items were dealt with.
+    pub fn record_items(&self, taken: Taken, n_rejected: usize) {
+        let items = &mut self.values().items;
+        items.new += taken.n_new as u64;
+        items.known += taken.n_known as u64;
+        items.rejected += n_rejected as u64;
+    }
+
+    /// Who sends, to be told what arrives.
+    pub fn sources(&self) -> Arc<Sources> {
+        Arc::clone(&self.values().sources)
+    }
+
     /// How many series the other families have.
     pub fn set_series(&self, n_series: usize) {
         self.values().n_series = n_series;
@@ -296,6 +358,11 @@ impl Own {
     /// When a kind of data was last complete.
     pub fn last_complete(&self, data: Data) -> Option<Timestamp> {
         self.values().polls.get(&data)?.last_complete
+    }
+
+    /// How long the last read took.
+    pub fn last_duration(&self, data: Data) -> Option<Duration> {
+        self.values().polls.get(&data)?.last_duration
     }
 
     /// Why the last read failed, if it did.

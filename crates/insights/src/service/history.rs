@@ -7,7 +7,7 @@ use crate::metrics::own::Data;
 use crate::poll::Turn;
 use crate::poll::clock::now;
 use crate::web::Site;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use model::snapshot::Snapshot;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -68,6 +68,7 @@ pub(super) fn task(
             site.sink.open(keeper.clone()).await?;
             let collecting = async {
                 while let Some(turn) = turns.recv().await {
+                    site.sink.sources().started(last_start(&turn));
                     collector.take(&turn).await;
                 }
                 // The poller stops at once; the keeper has the last rows to move before it does.
@@ -81,6 +82,13 @@ pub(super) fn task(
             Ok(Wish::Nothing)
         }
     })
+}
+
+/// When the youngest server that is ready started.
+fn last_start(turn: &Turn) -> Option<Timestamp> {
+    let servers = turn.snapshot.servers.as_ref()?.value.iter();
+    let ready = servers.filter(|server| server.ready);
+    ready.filter_map(|server| server.started).max()
 }
 
 /// Waits until this process keeps the hub's history; `None` if the service stops before.

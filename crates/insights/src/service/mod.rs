@@ -108,7 +108,7 @@ impl Service {
             .namespace
             .clone()
             .unwrap_or(config.hub.name.clone());
-        let sink = Sink::new(&config.hub.name);
+        let sink = Sink::new(&config.hub.name, Arc::clone(&own));
         let published = Published::new(config.attribution(), &namespace, &config.metrics.prefix);
         let site = Site {
             config: Arc::new(config),

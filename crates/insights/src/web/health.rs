@@ -1,9 +1,48 @@
 //! Probes for service managers. They never ask the hub: a hub that is down is no reason to
 //! restart us, and a probe must not cost it anything.
 
-use super::Site;
+use super::{Refusal, Site, access, no_store};
+use crate::checks::{self, Check, Status};
+use crate::poll::clock::now;
+use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// All checks and the worst of them.
+#[derive(Serialize)]
+struct HealthReply {
+    status: Status,
+    timestamp: Timestamp,
+    version: &'static str,
+    checks: Vec<Check>,
+}
+
+/// `GET health`: every check, for whoever may read metrics. The status is 200 also where something
+/// is wrong: what answers is alive, and a probe must not restart us for a hub that is down.
+pub(super) async fn report(
+    State(site): State<Site>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    access::may_read_names(&site, &headers).await?;
+    let timestamp = now();
+    let checks = checks::all(&site.own, &site.sink, timestamp);
+    let reply = HealthReply {
+        status: checks
+            .iter()
+            .map(|check| check.status)
+            .max()
+            .unwrap_or(Status::Ok),
+        timestamp,
+        version: env!("CARGO_PKG_VERSION"),
+        checks,
+    };
+    let mut response = Json(reply).into_response();
+    no_store(&mut response);
+    Ok(response)
+}
 
 /// `GET health/live`: the process answers.
 pub(super) async fn live() -> &'static str {

@@ -11,6 +11,8 @@ mod root;
 
 pub use access::{Access, ClientTokens};
 pub(crate) use api::Room;
+#[cfg(test)]
+pub(crate) use api::body_items;
 
 use crate::ask::Asker;
 use crate::config::Config;
@@ -62,6 +64,7 @@ pub fn routes(site: Site) -> Router {
     let mut router = Router::new()
         .route(&prefix, get(root::show))
         .route(&below("metrics"), get(metrics::show))
+        .route(&below("health"), get(health::report))
         .route(&below("health/live"), get(health::live))
         .route(&below("health/ready"), get(health::ready))
         .route(&below("assets/insights.css"), get(root::stylesheet))

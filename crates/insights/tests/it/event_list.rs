@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 pub(crate) const TESTS: &[crate::Test] = &[
-    ("events_come_out_in_three_formats_to_administrators_only", formats),
+    (
+        "events_come_out_in_three_formats_to_administrators_only",
+        formats,
+    ),
     ("wrong_questions_are_named_and_filters_are_bound", questions),
     ("a_reader_who_goes_away_stops_the_query", gone_readers),
     ("the_archive_is_written_and_names_nobody", archive),
@@ -40,7 +43,10 @@ impl Reply {
 
     fn rows(&self) -> Vec<Value> {
         assert_eq!(self.status, 200, "{:?}", self.lines());
-        self.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+        self.lines()
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     fn header(&self, name: impl reqwest::header::AsHeaderName) -> &str {
@@ -58,7 +64,12 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let path = format!("store.path={}", folder.path().join("store").display());
         let token = format!("events.token={WRITER}");
-        let mut words = vec!["--set", "store.keep=always", "--set", "hub.timezone=Europe/Berlin"];
+        let mut words = vec![
+            "--set",
+            "store.keep=always",
+            "--set",
+            "hub.timezone=Europe/Berlin",
+        ];
         words.extend(["--set", &path, "--set", &token]);
         words.extend(further);
         let service = Service::start(&hub.url, DEMO_TOKEN, &words);
@@ -80,7 +91,10 @@ impl Site {
 
     fn post(&self, events: &[Value]) -> Reply {
         let lines: Vec<String> = events.iter().map(Value::to_string).collect();
-        let request = http().post(self.url()).bearer_auth(WRITER).body(lines.join("\n"));
+        let request = http()
+            .post(self.url())
+            .bearer_auth(WRITER)
+            .body(lines.join("\n"));
         reply(request)
     }
 
@@ -127,21 +141,37 @@ fn formats() {
     for part in events.chunks(25_000) {
         assert_eq!(site.post(part).status, 200);
     }
-    for token in [None, Some(PLAIN), Some(WRITER), Some(DEMO_TOKEN), Some("made-up")] {
+    for token in [
+        None,
+        Some(PLAIN),
+        Some(WRITER),
+        Some(DEMO_TOKEN),
+        Some("made-up"),
+    ] {
         let refused = site.get(token, "", None);
         assert_eq!(refused.status, 403, "{token:?}");
-        assert!(refused.lines()[0].contains("admin:users"), "{:?}", refused.lines());
+        assert!(
+            refused.lines()[0].contains("admin:users"),
+            "{:?}",
+            refused.lines()
+        );
     }
     let query = "source=other";
     let rows = site.get(Some(ADMIN), query, None);
     assert_eq!(rows.header(CONTENT_TYPE), "application/x-ndjson");
-    assert_eq!(rows.header(CONTENT_DISPOSITION), "attachment; filename=\"events.ndjson\"");
+    assert_eq!(
+        rows.header(CONTENT_DISPOSITION),
+        "attachment; filename=\"events.ndjson\""
+    );
     assert_eq!(rows.header("cache-control"), "no-store");
     let rows = rows.rows();
     assert_eq!(rows.len(), 50_000);
     assert!(rows.is_sorted_by_key(|row| row["at"].as_str().unwrap().to_owned()));
     assert_eq!(rows[1]["detail"], "{\"n\":1}");
-    assert_eq!((&rows[0]["user"], &rows[1]["user"]), (&json!("ada,\"x\""), &Value::Null));
+    assert_eq!(
+        (&rows[0]["user"], &rows[1]["user"]),
+        (&json!("ada,\"x\""), &Value::Null)
+    );
 
     let csv = site.get(Some(ADMIN), query, Some("text/csv"));
     assert_eq!(csv.header(CONTENT_TYPE), "text/csv; charset=utf-8");
@@ -149,14 +179,21 @@ fn formats() {
     let head = "at,not_before,kind,user,server,detail,source,schema,schema_version,id";
     assert_eq!(csv.lines()[0], head);
     let parquet = site.get(Some(ADMIN), "source=other&format=parquet", None);
-    assert_eq!(parquet.header(CONTENT_TYPE), "application/vnd.apache.parquet");
+    assert_eq!(
+        parquet.header(CONTENT_TYPE),
+        "application/vnd.apache.parquet"
+    );
     let read = duckdb("parquet.py", &[], &parquet.bytes);
     let expected: Vec<String> = rows
         .iter()
         .map(|row| {
             let at: jiff::Timestamp = row["at"].as_str().unwrap().parse().unwrap();
             let user = row["user"].as_str().unwrap_or_default();
-            format!("{},{user},{}", row["kind"].as_str().unwrap(), at.as_microsecond())
+            format!(
+                "{},{user},{}",
+                row["kind"].as_str().unwrap(),
+                at.as_microsecond()
+            )
         })
         .collect();
     assert!(read == expected, "{:?}", &read[..2]);
@@ -170,10 +207,18 @@ fn questions() {
                "schema": "https://example.org/door"})
     };
     let odd = "x' or 1=1 --";
-    site.post(&[of("a", "ada", "10:00:00"), of("b", "bob", "11:00:00"), of(odd, "eve", "23:30:00")]);
+    site.post(&[
+        of("a", "ada", "10:00:00"),
+        of("b", "bob", "11:00:00"),
+        of(odd, "eve", "23:30:00"),
+    ]);
     let kinds = |query: &str| -> Vec<String> {
-        let rows = site.get(Some(ADMIN), &format!("source=door&{query}"), None).rows();
-        rows.iter().map(|row| row["kind"].as_str().unwrap().to_owned()).collect()
+        let rows = site
+            .get(Some(ADMIN), &format!("source=door&{query}"), None)
+            .rows();
+        rows.iter()
+            .map(|row| row["kind"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(kinds(""), ["a", "b", odd]);
     assert_eq!(kinds("kind=a&kind=b"), ["a", "b"]);
@@ -181,7 +226,10 @@ fn questions() {
     assert_eq!(kinds("user=bob"), ["b"]);
     assert_eq!(kinds("user=bob%27+or+%271%27%3D%271"), [""; 0]);
     assert_eq!(kinds("schema=https://example.org/door&limit=2"), ["a", "b"]);
-    assert_eq!(kinds(&format!("from={day}T11:00:00Z&to={day}T23:30:00Z")), ["b"]);
+    assert_eq!(
+        kinds(&format!("from={day}T11:00:00Z&to={day}T23:30:00Z")),
+        ["b"]
+    );
     // Half past eleven at night in London is the next day in Berlin.
     let next = day.tomorrow().unwrap();
     assert_eq!(kinds(&format!("from={day}&to={next}")), ["a", "b"]);
@@ -189,12 +237,19 @@ fn questions() {
         ("form=csv", "unknown parameter `form`"),
         ("from=now", "`from` is neither a time"),
         ("limit=x", "`limit` is not a whole number"),
-        ("format=json", "`format` is not `ndjson`, `csv` or `parquet`"),
+        (
+            "format=json",
+            "`format` is not `ndjson`, `csv` or `parquet`",
+        ),
         ("limit=1&limit=2", "`limit` is given twice"),
     ] {
         let refused = site.get(Some(ADMIN), query, None);
         assert_eq!(refused.status, 400, "{query}");
-        assert!(refused.lines()[0].contains(expected), "{:?}", refused.lines());
+        assert!(
+            refused.lines()[0].contains(expected),
+            "{:?}",
+            refused.lines()
+        );
     }
     let nothing = site.get(Some(ADMIN), "kind=nothing&format=csv", None);
     assert_eq!((nothing.status, nothing.lines().len()), (200, 1));
@@ -229,7 +284,12 @@ fn archive() {
     let folder = place.path().join("public");
     let path = format!("archive.path={}", folder.display());
     let words = [
-        "--set", &path, "--set", "archive.kinds=[\"door*\"]", "--set", "archive.keys=[\"room\"]",
+        "--set",
+        &path,
+        "--set",
+        "archive.kinds=[\"door*\"]",
+        "--set",
+        "archive.keys=[\"room\"]",
     ];
     let site = Site::start(&words);
     let day = today().saturating_sub(2.days());
@@ -241,16 +301,28 @@ fn archive() {
     // It is looked after at a start and every ten minutes.
     let words: Vec<&str> = words.to_vec();
     let store = site.folder.path().join("store");
-    assert_eq!(sql(&store, "select count(*) from events where source = 'other'").rows(), ["3"]);
-    let Site { service, folder: kept, _hub: hub } = site;
+    assert_eq!(
+        sql(&store, "select count(*) from events where source = 'other'").rows(),
+        ["3"]
+    );
+    let Site {
+        service,
+        folder: kept,
+        _hub: hub,
+    } = site;
     drop(service);
     let store = format!("store.path={}", kept.path().join("store").display());
     let all = [&words[..], &["--set", "store.keep=always", "--set", &store]].concat();
     let service = Service::start(&hub.url, DEMO_TOKEN, &all);
     let name = format!("events-{day}.jsonl");
-    let index = until("the archive", || std::fs::read_to_string(folder.join("index.jsonl")).ok());
+    let index = until("the archive", || {
+        std::fs::read_to_string(folder.join("index.jsonl")).ok()
+    });
     let index = index.unwrap_or_else(|| panic!("{}", service.process.output()));
-    assert_eq!(index, format!("{{\"name\":\"{name}\",\"date\":\"{day}\",\"count\":3}}\n"));
+    assert_eq!(
+        index,
+        format!("{{\"name\":\"{name}\",\"date\":\"{day}\",\"count\":3}}\n")
+    );
     let text = std::fs::read_to_string(folder.join(name)).unwrap();
     let line = |n: u32| {
         format!("{{\"timestamp\":\"{day}T10:00:00+00:00\",\"kind\":\"door-open\",\"room\":{n}}}\n")

@@ -1,9 +1,7 @@
 //! `import events`: files of every sort, once, twice, interrupted and beside a running service; and
 //! a BinderHub's archive, counted by another tool.
 
-use crate::support::{
-    Answer, BINARY, Process, Service, SimServer, duckdb, on_folder, sql, until,
-};
+use crate::support::{Answer, BINARY, Process, Service, SimServer, duckdb, on_folder, sql, until};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use insights::sim::DEMO_TOKEN;
@@ -18,9 +16,15 @@ use std::time::Duration;
 
 pub(crate) const TESTS: &[crate::Test] = &[
     ("files_folders_and_standard_input_are_imported", every_input),
-    ("what_cannot_be_read_is_told_and_the_rest_is_imported", rubbish),
+    (
+        "what_cannot_be_read_is_told_and_the_rest_is_imported",
+        rubbish,
+    ),
     ("a_killed_import_goes_on_and_no_line_counts_twice", killed),
-    ("an_import_beside_a_service_goes_through_it", beside_a_service),
+    (
+        "an_import_beside_a_service_goes_through_it",
+        beside_a_service,
+    ),
     (
         "launches_per_repository_are_what_another_tool_counts",
         launches_per_repository,
@@ -33,7 +37,10 @@ fn today() -> Date {
 
 fn event(number: u32) -> String {
     let day = today().saturating_sub(3.days());
-    format!("{{\"kind\": \"k{}\", \"at\": \"{day}T10:00:00Z\", \"id\": \"{number}\", \"user\": \"ada\"}}\n", number % 7)
+    format!(
+        "{{\"kind\": \"k{}\", \"at\": \"{day}T10:00:00Z\", \"id\": \"{number}\", \"user\": \"ada\"}}\n",
+        number % 7
+    )
 }
 
 fn events(numbers: std::ops::Range<u32>) -> String {
@@ -89,20 +96,39 @@ fn every_input() {
     place.file("archive/index.jsonl", "{\"name\": \"a.jsonl\"}\n");
     let folder = Path::new(&plain).parent().unwrap().to_str().unwrap();
     let answer = place.import(&[&plain]);
-    says(&answer, "10 lines read from 1 files (0 imported before): 10 new events, 0 known, 0 rejected");
+    says(
+        &answer,
+        "10 lines read from 1 files (0 imported before): 10 new events, 0 known, 0 rejected",
+    );
     let answer = place.import(&[folder]);
-    says(&answer, "20 lines read from 2 files (1 imported before): 15 new events, 5 known, 0 rejected");
-    assert!(answer.stderr.contains("`a.jsonl` was imported before"), "{}", answer.stderr);
+    says(
+        &answer,
+        "20 lines read from 2 files (1 imported before): 15 new events, 5 known, 0 rejected",
+    );
+    assert!(
+        answer.stderr.contains("`a.jsonl` was imported before"),
+        "{}",
+        answer.stderr
+    );
     assert_eq!(place.count("events"), "25,25");
     let answer = place.import(&[folder, "--again"]);
-    says(&answer, "30 lines read from 3 files (0 imported before): 0 new events, 30 known, 0 rejected");
+    says(
+        &answer,
+        "30 lines read from 3 files (0 imported before): 0 new events, 30 known, 0 rejected",
+    );
     // A file that has grown is read again.
     place.file("archive/a.jsonl", events(0..11) + &event(30));
     let answer = place.import(&[&plain]);
-    says(&answer, "12 lines read from 1 files (0 imported before): 1 new events, 11 known, 0 rejected");
+    says(
+        &answer,
+        "12 lines read from 1 files (0 imported before): 1 new events, 11 known, 0 rejected",
+    );
     assert_eq!(place.count("events"), "26,26");
 
-    for (input, n_lines) in [(events(30..40).into_bytes(), 10), (packed(&events(40..45)), 5)] {
+    for (input, n_lines) in [
+        (events(30..40).into_bytes(), 10),
+        (packed(&events(40..45)), 5),
+    ] {
         let mut child = Command::new(BINARY)
             .args(["import", "events", "-", "--set"])
             .arg(format!("store.path={}", place.store().display()))
@@ -115,12 +141,21 @@ fn every_input() {
         child.stdin.take().unwrap().write_all(&input).unwrap();
         let answer = Answer::of(&child.wait_with_output().unwrap());
         let begin = format!("{n_lines} lines read from 1 files");
-        assert!(answer.stdout.starts_with(&begin), "{} {}", answer.stdout, answer.stderr);
+        assert!(
+            answer.stdout.starts_with(&begin),
+            "{} {}",
+            answer.stdout,
+            answer.stderr
+        );
     }
     assert_eq!(place.count("events"), "40,40");
     let answer = place.import(&["/no/such/file"]);
     assert_eq!(answer.code, Some(1));
-    assert!(answer.stderr.contains("cannot read `/no/such/file`"), "{}", answer.stderr);
+    assert!(
+        answer.stderr.contains("cannot read `/no/such/file`"),
+        "{}",
+        answer.stderr
+    );
 }
 
 fn rubbish() {
@@ -135,9 +170,24 @@ fn rubbish() {
     bytes.extend(event(1).as_bytes());
     let file = place.file("bad.jsonl", bytes);
     let answer = place.import(&[&file]);
-    says(&answer, "7 lines read from 1 files (0 imported before): 2 new events, 0 known, 5 rejected");
-    assert!(answer.stderr.contains("bad.jsonl, line 4: longer than 1 MiB"), "{}", answer.stderr);
-    assert!(answer.stderr.contains("bad.jsonl, line 6: not UTF-8 at byte 0"), "{}", answer.stderr);
+    says(
+        &answer,
+        "7 lines read from 1 files (0 imported before): 2 new events, 0 known, 5 rejected",
+    );
+    assert!(
+        answer
+            .stderr
+            .contains("bad.jsonl, line 4: longer than 1 MiB"),
+        "{}",
+        answer.stderr
+    );
+    assert!(
+        answer
+            .stderr
+            .contains("bad.jsonl, line 6: not UTF-8 at byte 0"),
+        "{}",
+        answer.stderr
+    );
     assert_eq!(place.count("dead_letters"), "5,5");
     let sources = sql(&place.store(), "select distinct source from dead_letters").rows();
     assert_eq!(sources, ["import bad.jsonl"]);
@@ -145,8 +195,17 @@ fn rubbish() {
     let good = place.file("good.jsonl", events(2..5));
     let answer = place.import(&[&cut, &good]);
     assert_eq!(answer.code, Some(1), "{}", answer.stdout);
-    assert!(answer.stderr.contains("cannot read `cut.jsonl.gz` to its end"), "{}", answer.stderr);
-    let old = place.file("old.jsonl", "{\"kind\": \"k\", \"at\": \"2019-11-20T10:00:00Z\"}\n");
+    assert!(
+        answer
+            .stderr
+            .contains("cannot read `cut.jsonl.gz` to its end"),
+        "{}",
+        answer.stderr
+    );
+    let old = place.file(
+        "old.jsonl",
+        "{\"kind\": \"k\", \"at\": \"2019-11-20T10:00:00Z\"}\n",
+    );
     let answer = place.import(&[&old]);
     let warning = "1 events are older than 400 days and will be removed within minutes";
     assert!(answer.stderr.contains(warning), "{}", answer.stderr);
@@ -159,7 +218,12 @@ fn killed() {
     let day = today().saturating_sub(3.days());
     let mut text = String::new();
     for number in 0..N_LINES {
-        text.push_str(&launch(day, number / 1000 % 1440, "GitHub", &format!("a/b{}/main", number % 5)));
+        text.push_str(&launch(
+            day,
+            number / 1000 % 1440,
+            "GitHub",
+            &format!("a/b{}/main", number % 5),
+        ));
     }
     let file = place.file("big.jsonl", text);
     let log = place.0.path().join("import.log");
@@ -209,7 +273,10 @@ fn beside_a_service() {
         format!("store.path={}", place.store().display()),
         format!("events.files=[\"{}\"]", followed.display()),
     ];
-    let words: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+    let words: Vec<&str> = settings
+        .iter()
+        .flat_map(|setting| ["--set", setting])
+        .collect();
     let mut service = Service::start(&hub.url, DEMO_TOKEN, &words);
     let sent = "select count(*), count(distinct id) from events where source != 'poll'";
     let becomes = |expected: &str| {
@@ -225,7 +292,10 @@ fn beside_a_service() {
     std::fs::write(&followed, events(1001..1010)).unwrap();
     becomes("1009,1009");
     let letters = "select reason like 'not JSON%', source from dead_letters";
-    assert_eq!(sql(&place.store(), letters).rows(), ["true,file events.jsonl"]);
+    assert_eq!(
+        sql(&place.store(), letters).rows(),
+        ["true,file events.jsonl"]
+    );
 
     // What the service took from the file is no news.
     let file = place.file("big.jsonl", events(0..60_000));
@@ -233,24 +303,45 @@ fn beside_a_service() {
     let answer = place.import(&[&file]);
     let seconds = started.elapsed().as_secs_f64();
     eprintln!("60,000 lines beside a service: {seconds:.1} s");
-    assert!(answer.stderr.contains("Another process keeps this history"), "{}", answer.stderr);
+    assert!(
+        answer.stderr.contains("Another process keeps this history"),
+        "{}",
+        answer.stderr
+    );
     assert_eq!(answer.code, Some(0), "{}", answer.stderr);
-    let expected = "60000 lines read from 1 files (0 imported before): 58991 new events, 1009 known";
-    assert!(answer.stdout.starts_with(expected), "{} {}", answer.stdout, answer.stderr);
+    let expected =
+        "60000 lines read from 1 files (0 imported before): 58991 new events, 1009 known";
+    assert!(
+        answer.stdout.starts_with(expected),
+        "{} {}",
+        answer.stdout,
+        answer.stderr
+    );
     assert_eq!(sql(&place.store(), sent).rows(), ["60000,60000"]);
     let answer = place.import(&[&file]);
-    says(&answer, "0 lines read from 0 files (1 imported before): 0 new events, 0 known, 0 rejected");
+    says(
+        &answer,
+        "0 lines read from 0 files (1 imported before): 0 new events, 0 known, 0 rejected",
+    );
 
     // The service is killed, and the file grows meanwhile.
     service.process.signal(Signal::SIGKILL);
     service.process.wait(Duration::from_secs(10));
-    let mut appended = std::fs::File::options().append(true).open(&followed).unwrap();
-    appended.write_all(events(60_000..60_010).as_bytes()).unwrap();
+    let mut appended = std::fs::File::options()
+        .append(true)
+        .open(&followed)
+        .unwrap();
+    appended
+        .write_all(events(60_000..60_010).as_bytes())
+        .unwrap();
     let service = Service::start(&hub.url, DEMO_TOKEN, &words);
     becomes("60010,60010");
     drop(service);
     let answer = place.import(&[&file, "--again"]);
-    says(&answer, "60000 lines read from 1 files (0 imported before): 0 new events, 60000 known, 0 rejected");
+    says(
+        &answer,
+        "60000 lines read from 1 files (0 imported before): 0 new events, 60000 known, 0 rejected",
+    );
     assert_eq!(sql(&place.store(), sent).rows(), ["60010,60010"]);
 }
 
@@ -269,7 +360,10 @@ fn line_of_the_docs() -> String {
     let page = std::fs::read_to_string(page).unwrap();
     let lines: Vec<&str> = page
         .lines()
-        .filter_map(|line| line.strip_prefix("jupyterhub-insights sql \"")?.strip_suffix('"'))
+        .filter_map(|line| {
+            line.strip_prefix("jupyterhub-insights sql \"")?
+                .strip_suffix('"')
+        })
         .collect();
     let [line] = lines[..] else {
         panic!("{lines:?}");
@@ -314,29 +408,54 @@ fn launches_per_repository() {
     let since: Timestamp = now.saturating_sub(6.months()).timestamp();
     let expected = duckdb("binder.py", &[folder, &since.to_string()], b"");
     assert_eq!(expected.len(), 6, "{expected:?}");
-    assert!(expected[0].starts_with("GitHub/jupyterlab/jupyterlab-demo,"), "{expected:?}");
+    assert!(
+        expected[0].starts_with("GitHub/jupyterlab/jupyterlab-demo,"),
+        "{expected:?}"
+    );
     let n_lines: usize = std::fs::read_dir(&archive)
         .unwrap()
-        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap().lines().count())
+        .map(|file| {
+            std::fs::read_to_string(file.unwrap().path())
+                .unwrap()
+                .lines()
+                .count()
+        })
         .sum();
     let line = line_of_the_docs();
     let answer = place.import(&[folder]);
     let all = format!("{n_lines} lines read from 6 files (0 imported before)");
-    says(&answer, &format!("{all}: {n_lines} new events, 0 known, 0 rejected"));
+    says(
+        &answer,
+        &format!("{all}: {n_lines} new events, 0 known, 0 rejected"),
+    );
     assert_eq!(sql(&place.store(), &line).rows(), expected);
     let answer = place.import(&[folder, "--again"]);
-    says(&answer, &format!("{all}: 0 new events, {n_lines} known, 0 rejected"));
+    says(
+        &answer,
+        &format!("{all}: 0 new events, {n_lines} known, 0 rejected"),
+    );
     assert_eq!(sql(&place.store(), &line).rows(), expected);
 
     // Through a service, twice.
     let store = place.0.path().join("other");
     let hub = SimServer::start(|world| world.set_now(insights::poll::clock::now()));
     let path = format!("store.path={}", store.display());
-    let service = Service::start(&hub.url, DEMO_TOKEN, &["--set", "store.keep=always", "--set", &path]);
+    let service = Service::start(
+        &hub.url,
+        DEMO_TOKEN,
+        &["--set", "store.keep=always", "--set", &path],
+    );
     until("the history to be kept", || {
-        service.process.output().contains("The history is in").then_some(())
+        service
+            .process
+            .output()
+            .contains("The history is in")
+            .then_some(())
     });
-    for words in [&["import", "events", folder][..], &["import", "events", folder, "--again"]] {
+    for words in [
+        &["import", "events", folder][..],
+        &["import", "events", folder, "--again"],
+    ] {
         let answer = on_folder(&store, words);
         assert_eq!(answer.code, Some(0), "{}", answer.stderr);
         assert_eq!(sql(&store, &line).rows(), expected);

@@ -10,15 +10,20 @@ mod access;
 mod bad_input;
 mod command_line;
 mod docs;
+mod event_list;
+mod events;
+mod events_day;
 mod exposition;
 mod fixtures;
 mod history_open;
 mod hub_contract;
+mod imports;
 mod internal_ssl;
 mod kills;
 mod prometheus;
 mod real_hub;
 mod scripted_day;
+mod sink_kills;
 mod slow_hub;
 mod slugs;
 mod sql_refusals;
@@ -43,15 +48,20 @@ const MODULES: &[(&str, &[Test])] = &[
     ("bad_input", bad_input::TESTS),
     ("command_line", command_line::TESTS),
     ("docs", docs::TESTS),
+    ("event_list", event_list::TESTS),
+    ("events", events::TESTS),
+    ("events_day", events_day::TESTS),
     ("exposition", exposition::TESTS),
     ("fixtures", fixtures::TESTS),
     ("history_open", history_open::TESTS),
     ("hub_contract", hub_contract::TESTS),
+    ("imports", imports::TESTS),
     ("internal_ssl", internal_ssl::TESTS),
     ("kills", kills::TESTS),
     ("prometheus", prometheus::TESTS),
     ("real_hub", real_hub::TESTS),
     ("scripted_day", scripted_day::TESTS),
+    ("sink_kills", sink_kills::TESTS),
     ("slow_hub", slow_hub::TESTS),
     ("slugs", slugs::TESTS),
     ("sql_refusals", sql_refusals::TESTS),
@@ -65,7 +75,11 @@ const MODULES: &[(&str, &[Test])] = &[
 ];
 
 /// What `./test --soak` runs, and nothing else: the same code as in [`MODULES`], for longer.
-const LONG: &[(&str, &[Test])] = &[("store_kills", store_kills::TESTS)];
+const LONG: &[(&str, &[Test])] = &[
+    ("events", events::SOAK),
+    ("sink_kills", sink_kills::TESTS),
+    ("store_kills", store_kills::TESTS),
+];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

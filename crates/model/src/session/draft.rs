@@ -31,6 +31,8 @@ pub(super) struct Draft {
 pub(super) enum EventEnd {
     Stop(Timestamp),
     Died(Timestamp),
+    /// By a hub that was being stopped.
+    HubStop(Timestamp),
 }
 
 /// `What::Gone`, with `at` not before `last_seen` even if a clock was turned back.
@@ -84,7 +86,7 @@ impl Draft {
 
     pub(super) fn add_event_end(&mut self, end: EventEnd) {
         let corrects_death = match (self.event_end, end) {
-            (Some(EventEnd::Died(died)), EventEnd::Stop(stop)) => {
+            (Some(EventEnd::Died(died)), EventEnd::Stop(stop) | EventEnd::HubStop(stop)) => {
                 stop.duration_since(died) <= SLACK
             }
             _ => false,
@@ -141,8 +143,10 @@ impl Draft {
     }
 
     fn reason_of_event(&self, end: EventEnd) -> EndReason {
-        let EventEnd::Stop(stop) = end else {
-            return EndReason::Crashed;
+        let stop = match end {
+            EventEnd::Stop(stop) => stop,
+            EventEnd::Died(_) => return EndReason::Crashed,
+            EventEnd::HubStop(_) => return EndReason::HubRestart,
         };
         let restarted = self.disappearance().and_then(|gone| gone.hub_restarted);
         let by_restart = restarted.is_some_and(|restarted| {
@@ -212,7 +216,7 @@ impl Draft {
 
 impl EventEnd {
     pub(super) fn at(self) -> Timestamp {
-        let (Self::Stop(at) | Self::Died(at)) = self;
+        let (Self::Stop(at) | Self::Died(at) | Self::HubStop(at)) = self;
         at
     }
 }

@@ -10,7 +10,7 @@
 //!   `started`, also over restarts of the hub. Hub events are put into this frame in the order of
 //!   their times; at the same instant a start comes before a stop, and a stop before a death.
 //! - A start event belongs to the polled session that had begun by then (two seconds before its
-//!   `started` are allowed for rounded times), unless polling missed it more than two seconds
+//!   `started` are allowed for a time that was cut to whole seconds), unless polling missed it more than two seconds
 //!   earlier, or a stop or death had ended it. Every other start event opens a session that is
 //!   known from events only. A second start event within a polled session that nothing ended is a
 //!   repetition, as is one within two seconds after a start that only events tell of; one after
@@ -18,7 +18,8 @@
 //! - A stop or death ends the latest session begun by then, if that one was still open. It is
 //!   ignored when polling saw the session more than two seconds later, or missed it more than two
 //!   seconds before. Of several, the earliest counts. Only a stop within two seconds after a death
-//!   takes its place: the hub says "stop" only where it stopped the server itself.
+//!   takes its place: the hub says "stop" only where it stopped the server itself. A stop by a hub
+//!   that was being stopped itself is the restart's.
 //! - Of several disappearances of one session those are refuted which come before a moment when
 //!   polling saw it again. Of the rest the earliest counts, of two at the same time the one with
 //!   the largest `last_seen`, and of two that are alike in this the one that knows of a restart of

@@ -54,6 +54,10 @@ fn fact(text: &str) -> Fact {
             at: at(first),
             what: What::Stop,
         },
+        "hubstop" => Fact {
+            at: at(first),
+            what: What::HubStop,
+        },
         "died" => Fact {
             at: at(first),
             what: What::Died,
@@ -353,6 +357,51 @@ fn a_second_start_event_is_a_repetition_unless_the_session_ended() {
 }
 
 #[test]
+fn a_stop_by_a_hub_that_stops_is_the_restarts() {
+    let facts = [
+        "seen 100 @110",
+        "start 105",
+        "hubstop 200",
+        "gone 100 190..210",
+    ]
+    .map(fact);
+    let [session] = &sessions(&facts)[..] else {
+        panic!("one session");
+    };
+    let end = session.end.unwrap();
+    assert_eq!((end.at, end.reason), (at("200"), EndReason::HubRestart));
+}
+
+/// As a real hub told it: between the first start event and the second `started` are 1.7 seconds.
+#[test]
+fn a_server_that_is_stopped_and_started_at_once_has_two_sessions() {
+    let time = |text: &str| text.parse::<Timestamp>().unwrap();
+    let told = |at: &str, what| Fact { at: time(at), what };
+    let second = time("2026-11-21T15:18:26.340496Z");
+    let seen = What::Seen {
+        started: second,
+        options: None,
+        image: None,
+    };
+    let facts = [
+        told("2026-11-21T15:18:24.627143Z", What::Start),
+        told("2026-11-21T15:18:25.999049Z", What::Stop),
+        told("2026-11-21T15:18:29.235370Z", What::Start),
+        told("2026-11-21T15:18:29.491029Z", seen),
+    ];
+    let found = sessions(&facts);
+    let found: Vec<_> = found
+        .iter()
+        .map(|session| (session.started, session.end.map(|end| end.reason)))
+        .collect();
+    let first = (
+        time("2026-11-21T15:18:24.627143Z"),
+        Some(EndReason::Stopped),
+    );
+    assert_eq!(found, [first, (second, None)]);
+}
+
+#[test]
 fn a_start_event_told_twice_with_rounded_times_is_one() {
     check("start 100; start 102; stop 130", "100-130 stopped event");
     check(
@@ -502,7 +551,7 @@ fn any_fact() -> impl Strategy<Value = Fact> {
                 stop_counted,
             },
         );
-    let event = select(&[What::Start, What::Stop, What::Died]);
+    let event = select(&[What::Start, What::Stop, What::Died, What::HubStop]);
     let what = prop_oneof![2 => seen, 1 => activity, 2 => gone, 4 => event];
     (time(), what).prop_map(|(at, what)| Fact { at, what })
 }

@@ -3,8 +3,21 @@
 use super::draft::{Disappearance, Draft, EventEnd};
 use super::{Origin, SLACK};
 use crate::fact::{Fact, What};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// How much later than a start event the hub's own `started` may be: events come after it, unless
+/// their times were cut to whole seconds.
+///
+/// More than that, and the start of a server would count to the next one, where somebody stops
+/// a server and starts it again at once.
+fn rounding(at: Timestamp) -> SignedDuration {
+    if at.subsec_nanosecond() == 0 {
+        SLACK
+    } else {
+        SignedDuration::ZERO
+    }
+}
 
 /// Sessions under construction, by `started`.
 #[derive(Default)]
@@ -45,7 +58,11 @@ impl Timeline {
                 let disappearance = Disappearance::of(fact);
                 self.polled(*started).disappearances.extend(disappearance);
             }
-            What::Gone { started: None, .. } | What::Start | What::Stop | What::Died => {}
+            What::Gone { started: None, .. }
+            | What::Start
+            | What::Stop
+            | What::Died
+            | What::HubStop => {}
         }
     }
 
@@ -54,13 +71,14 @@ impl Timeline {
             What::Start => self.add_start(fact.at),
             What::Stop => self.add_end(EventEnd::Stop(fact.at)),
             What::Died => self.add_end(EventEnd::Died(fact.at)),
+            What::HubStop => self.add_end(EventEnd::HubStop(fact.at)),
             What::Gone { started: None, .. } => self.add_disappearance(fact),
             What::Gone { .. } | What::Seen { .. } | What::Activity { .. } => {}
         }
     }
 
     fn add_start(&mut self, at: Timestamp) {
-        let rounded = at.checked_add(SLACK).unwrap_or(Timestamp::MAX);
+        let rounded = at.checked_add(rounding(at)).unwrap_or(Timestamp::MAX);
         let mut begun = self.drafts.range_mut(..=rounded).rev();
         let latest = begun.find(|(_, draft)| draft.may_have_started_at(at));
         if let Some((_, draft)) = latest.filter(|(_, draft)| draft.is_open_at(at)) {

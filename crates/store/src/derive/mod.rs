@@ -437,7 +437,7 @@ pub(crate) fn started_of(fact: &Fact) -> Option<Timestamp> {
     match &fact.what {
         What::Seen { started, .. } | What::Activity { started, .. } => Some(*started),
         What::Gone { started, .. } => *started,
-        What::Start | What::Stop | What::Died => None,
+        What::Start | What::Stop | What::Died | What::HubStop => None,
     }
 }
 

@@ -49,16 +49,25 @@ enum Told {
     ServerStart,
     ServerStop,
     ServerDied,
+    SessionEnd {
+        reason: Arc<str>,
+    },
 }
 
+/// Why a hook of the hub says that a session ended: through the hub, or because that was being
+/// stopped itself. Of one that died there is an event of its own.
+const ENDED_BY_STOP: &str = "stopped";
+const ENDED_BY_HUB_STOP: &str = "hub-stopping";
+
 /// The kinds of events that say something about a server.
-pub(crate) const KINDS: [&str; 6] = [
+pub(crate) const KINDS: [&str; 7] = [
     "server-seen",
     "server-activity",
     "server-gone",
     "server-start",
     "server-stop",
     "server-died",
+    "session-end",
 ];
 
 /// The event that tells the fact; `source` is who said so.
@@ -106,13 +115,13 @@ pub fn of_event(event: &Event) -> Option<KeyedFact> {
     };
     let fact = Fact {
         at: event.at,
-        what: told.what(),
+        what: told.what()?,
     };
     Some(KeyedFact { key, fact })
 }
 
 fn kind_of(what: &What) -> &'static str {
-    let [seen, activity, gone, start, stop, died] = KINDS;
+    let [seen, activity, gone, start, stop, died, end] = KINDS;
     match what {
         What::Seen { .. } => seen,
         What::Activity { .. } => activity,
@@ -120,6 +129,7 @@ fn kind_of(what: &What) -> &'static str {
         What::Start => start,
         What::Stop => stop,
         What::Died => died,
+        What::HubStop => end,
     }
 }
 
@@ -175,6 +185,7 @@ fn detail_of(what: &What) -> String {
                 },
             );
         }
+        What::HubStop => detail.text("reason", ENDED_BY_HUB_STOP),
         What::Start | What::Stop | What::Died => {}
     }
     detail.finish()
@@ -250,11 +261,15 @@ impl Told {
             What::Start => Self::ServerStart,
             What::Stop => Self::ServerStop,
             What::Died => Self::ServerDied,
+            What::HubStop => Self::SessionEnd {
+                reason: ENDED_BY_HUB_STOP.into(),
+            },
         }
     }
 
-    fn what(self) -> What {
-        match self {
+    /// `None` if it says nothing about when the server ran.
+    fn what(self) -> Option<What> {
+        Some(match self {
             Self::ServerSeen {
                 started,
                 options,
@@ -290,7 +305,12 @@ impl Told {
             Self::ServerStart => What::Start,
             Self::ServerStop => What::Stop,
             Self::ServerDied => What::Died,
-        }
+            Self::SessionEnd { reason } => match &*reason {
+                ENDED_BY_STOP => What::Stop,
+                ENDED_BY_HUB_STOP => What::HubStop,
+                _ => return None,
+            },
+        })
     }
 }
 
@@ -313,6 +333,13 @@ pub(super) fn write(
         return Ok(());
     }
     put(connection, hub, key, fact)
+}
+
+/// A fact as it was put.
+fn kept(text: &str) -> Result<What, StateError> {
+    let told: Told = serde_json::from_str(text)?;
+    let nothing = || StateError::Corrupt("a fact that says nothing".to_owned());
+    told.what().ok_or_else(nothing)
 }
 
 /// Keeps a fact at hand.
@@ -349,10 +376,9 @@ pub(crate) fn of_key(
     let mut facts = Vec::new();
     while let Some(row) = rows.next()? {
         let text: String = row.get(1)?;
-        let told: Told = serde_json::from_str(&text)?;
         facts.push(Fact {
             at: super::time(row.get(0)?)?,
-            what: told.what(),
+            what: kept(&text)?,
         });
     }
     Ok(facts)
@@ -371,7 +397,6 @@ pub(crate) fn since(
     while let Some(row) = rows.next()? {
         let (user, server): (String, String) = (row.get(0)?, row.get(1)?);
         let text: String = row.get(3)?;
-        let told: Told = serde_json::from_str(&text)?;
         facts.push(KeyedFact {
             key: ServerKey {
                 user: user.as_str().into(),
@@ -379,7 +404,7 @@ pub(crate) fn since(
             },
             fact: Fact {
                 at: super::time(row.get(2)?)?,
-                what: told.what(),
+                what: kept(&text)?,
             },
         });
     }

@@ -27,7 +27,9 @@ pub static TABLE: TableDef = TableDef {
             ColumnKind::Text,
             "What happened: `server-seen`, `server-activity`, `server-gone`, `user-added` or \
              `user-removed` of what polling saw; `server-start`, `server-stop` or `server-died` of \
-             what the hub said.",
+             what the hub said; `login`, `login-failed`, `logout`, `spawn-asked`, \
+             `spawn-succeeded`, `spawn-failed`, `session-end`, `hub-started` or `events-lost` of \
+             what its hooks said; `binder-launch`; or whatever another sender calls it.",
         ),
         ColumnDef::maybe("user", ColumnKind::Name, "Who it is about."),
         ColumnDef::maybe(
@@ -43,7 +45,8 @@ pub static TABLE: TableDef = TableDef {
         ColumnDef::always(
             "source",
             ColumnKind::Text,
-            "Who said so: `poll`, `hub` (an event of the hub), or the name of another sender.",
+            "Who said so: `poll`, `hub` (an event of the hub), `hooks` (our hooks in it), `binderhub`, \
+             or the name of another sender.",
         ),
         ColumnDef::maybe("schema", ColumnKind::Text, "Schema that the sender named."),
         ColumnDef::maybe(

@@ -3,6 +3,7 @@
 use super::place::Place;
 use super::*;
 use crate::events::{Batch, Item, Sink};
+use crate::metrics::own::Own;
 use jiff::tz::TimeZone;
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -244,7 +245,7 @@ async fn rows_and_place_are_kept_together() {
     let store = Store::open(Folder::prepare(&folder.path().join("store")).unwrap()).unwrap();
     let settings = KeeperSettings::new("hub".into(), TimeZone::UTC, clock);
     let keeper = store.try_keep(settings).await.unwrap().unwrap();
-    let sink = Sink::new("hub");
+    let sink = Sink::new("hub", Arc::new(Own::new("hub")));
     sink.open(keeper.clone()).await.unwrap();
     let mut log = Followed::new();
     for n_round in 0..5 {

@@ -9,6 +9,8 @@ mod list;
 mod split;
 
 pub(crate) use body::Room;
+#[cfg(test)]
+pub(crate) use split::items as body_items;
 
 use super::Site;
 use axum::Router;

@@ -3,7 +3,7 @@
 //! Items are cut out without being read, so that one that cannot be read spoils no other.
 
 /// The items of a body, in order; empty lines are none.
-pub(super) fn items(body: &[u8]) -> Vec<&[u8]> {
+pub(crate) fn items(body: &[u8]) -> Vec<&[u8]> {
     // Some editors put a mark at the beginning of a file.
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     match body.trim_ascii().first() {

@@ -44,6 +44,13 @@ Optional:
   SERVICE_CHECK_INTERVAL
                       seconds between two HTTP requests of the hub to the address of every
                       service, 2 by default (a hub's own value is 60); only logged
+  INSIGHTS_CONFIGURE  JSON object, keyword arguments of `jupyterhub_insights.configure` from
+                      the repository's python/; without it the function is not called. It
+                      then registers "insights" in place of the entry made here: SERVICE_COMMAND,
+                      SERVICE_ENV and the port of SERVICE_URL are passed on as `command`,
+                      `environment` and `port`, unless the object has them or a `url`;
+                      SERVICE_OPTIONS and SERVICE_SCOPES are written as a site would.
+  FAIL_SPAWN_OF       name of a user whose servers never start: ValueError at once
   SERVICE_VISITORS    JSON list of users who may open the service's pages
                       (the role "insights-visitors"); admins always may
   HUB_CONFIG          JSON object merged over all of this at the end, for the rare test:
@@ -58,6 +65,7 @@ when a managed service with a SERVICE_URL exits or is not there within 10 s (5) 
 import json
 import os
 import sys
+from urllib.parse import urlsplit
 
 from traitlets import Integer
 from traitlets.config import Config
@@ -138,6 +146,11 @@ class OrphanSpawner(SimpleLocalProcessSpawner):
     container may never collect it: the next hub would find its process for ever.
     """
 
+    async def start(self):
+        if self.user.name == os.environ.get("FAIL_SPAWN_OF"):
+            raise ValueError(f"no room for {self.user.name}")
+        return await super().start()
+
     async def poll(self):
         if self.proc is None and self.pid and is_zombie(self.pid):
             self.clear_state()
@@ -157,6 +170,9 @@ c.JupyterHub.spawner_class = OrphanSpawner
 c.SimpleLocalProcessSpawner.home_dir_template = f"{RUN_DIR}/home/{{username}}"
 c.Spawner.cmd = [os.path.join(os.path.dirname(sys.executable), "jupyterhub-singleuser")]
 c.Spawner.args = ["--allow-root"]
+
+# The scope that a token needs to send us events.
+c.JupyterHub.custom_scopes = {"custom:insights:write": {"description": "Send events to insights"}}
 
 # --- services --------------------------------------------------------------
 MANAGED = "insights"
@@ -182,12 +198,33 @@ def add_service(spec, role, scopes):
 
 
 command = env_json("SERVICE_COMMAND", None)
-if command:
+configure = env_json("INSIGHTS_CONFIGURE", None)
+if configure is not None:
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path.insert(0, os.path.abspath(os.path.join(here, *[os.pardir] * 5, "python")))
+    import jupyterhub_insights
+
+    if command and not configure.get("url"):
+        configure.setdefault("command", command)
+        configure.setdefault("environment", env_json("SERVICE_ENV", {}))
+        if os.environ.get("SERVICE_URL"):
+            configure.setdefault("port", urlsplit(os.environ["SERVICE_URL"]).port)
+    options = env_json("SERVICE_OPTIONS", {})
+    if options:
+        services.append({"name": configure.get("name", MANAGED), **options})
+    scopes = env_json("SERVICE_SCOPES", None)
+    if scopes is not None:
+        reader = configure.get("name", MANAGED) + "-reader"
+        roles.append({"name": reader, "scopes": scopes})
+    jupyterhub_insights.configure(c, **configure)
+elif command:
     spec = {"name": MANAGED, "command": command, "environment": env_json("SERVICE_ENV", {})}
     if os.environ.get("SERVICE_URL"):
         spec["url"] = os.environ["SERVICE_URL"]
     spec.update(env_json("SERVICE_OPTIONS", {}))
     add_service(spec, "insights-reader", env_json("SERVICE_SCOPES", READ_ONLY))
+
+if command:
 
     class EagerServiceSpawner(services_module._ServiceSpawner):
         """Looks at the process more often than every 30 s, which no option can change."""

@@ -125,6 +125,7 @@ pub(crate) const READER_TOKEN: &str = "reader-token-000000000000000000";
 pub(crate) const NAMES_TOKEN: &str = "names-token-0000000000000000000";
 pub(crate) const ADMIN_TOKEN: &str = "admin-token-0000000000000000000";
 pub(crate) const METRICS_TOKEN: &str = "metrics-token-00000000000000000";
+pub(crate) const WRITER_TOKEN: &str = "writer-token-000000000000000000";
 
 impl RealHub {
     /// Starts a hub and waits until its proxy answers.
@@ -312,6 +313,7 @@ fn external_tokens() -> Value {
         "reader": {"token": READER_TOKEN, "scopes": insights::hub::ROLE_SCOPES},
         "names": {"token": NAMES_TOKEN, "scopes": ["list:users", "list:groups"]},
         "scraper": {"token": METRICS_TOKEN, "scopes": ["read:metrics"]},
+        "writer": {"token": WRITER_TOKEN, "scopes": ["custom:insights:write"]},
         "root": {"token": ADMIN_TOKEN, "scopes": ["admin:users", "admin:groups", "admin:servers", "tokens", "read:metrics", "read:hub"]},
     })
 }

@@ -1,6 +1,7 @@
 //! Servers for tests: started on free ports of 127.0.0.1, stopped by process id, with their
 //! output kept for when a test fails.
 
+mod browser;
 mod history;
 mod hub;
 mod other_readers;
@@ -11,10 +12,11 @@ mod python;
 mod service;
 mod sim;
 
+pub(crate) use browser::Browser;
 pub(crate) use history::{Answer, on_folder, sql};
 pub(crate) use hub::{
     ADMIN_TOKEN, HubOptions, METRICS_TOKEN, ManagedService, NAMES_TOKEN, NEWEST_NAMESPACE,
-    READER_TOKEN, RealHub, newest_hub, stop_shared_servers, tools,
+    READER_TOKEN, RealHub, WRITER_TOKEN, newest_hub, stop_shared_servers, tools,
 };
 pub(crate) use other_readers::OtherReaders;
 pub(crate) use other_tools::duckdb;

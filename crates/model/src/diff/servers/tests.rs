@@ -71,7 +71,7 @@ fn render(keyed: &KeyedFact) -> String {
             Watch::Watched => format!("gone since {}", last_seen.as_second()),
             Watch::Unwatched => format!("gone since {} unwatched", last_seen.as_second()),
         },
-        What::Start | What::Stop | What::Died => panic!("polling sees no events"),
+        What::Start | What::Stop | What::Died | What::HubStop => panic!("polling sees no events"),
     };
     let separator = if key.server.is_empty() { "" } else { "/" };
     format!("{}{separator}{} @{at} {what}", key.user, key.server)

@@ -1,0 +1,125 @@
+//! Is everything well: one check per thing that can go wrong, each with its reason and remedy.
+//!
+//! Checks look at what is known already and never ask the hub. They name nobody and no path, since
+//! whoever may read metrics may read them.
+
+use crate::events::{Liveness, Sink, Source};
+use crate::metrics::own::{Data, Own};
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// What a check came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// All is well.
+    Ok,
+    /// Something is missing, and the rest works.
+    Warn,
+    /// It does not work.
+    Fail,
+}
+
+/// One check.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Check {
+    /// What was looked at, for instance `hub groups` or `events hooks`.
+    pub name: String,
+    /// What it came to.
+    pub status: Status,
+    /// Why, and what to do.
+    pub reason: String,
+    /// When what it says was last true: the last complete read, the last event.
+    pub timestamp: Option<Timestamp>,
+    /// Seconds that the last read took, where there was one.
+    pub duration_seconds: Option<f64>,
+}
+
+/// All checks, in a fixed order.
+pub fn all(own: &Own, sink: &Sink, now: Timestamp) -> Vec<Check> {
+    let mut checks: Vec<Check> = Data::ALL.iter().map(|data| read(own, *data)).collect();
+    checks.push(history(sink));
+    checks.extend(sources(&sink.sources().all(now)));
+    checks
+}
+
+fn read(own: &Own, data: Data) -> Check {
+    let timestamp = own.last_complete(data);
+    let (status, reason) = match (own.last_error(data), timestamp) {
+        (Some(error), _) => (
+            Status::Fail,
+            format!("the last read failed: {}", error.remedy),
+        ),
+        (None, None) => (Status::Warn, "not read yet".to_owned()),
+        (None, Some(_)) => (Status::Ok, "the last read was complete".to_owned()),
+    };
+    Check {
+        name: format!("hub {}", data.as_str()),
+        status,
+        reason,
+        timestamp,
+        duration_seconds: own
+            .last_duration(data)
+            .map(|duration| duration.as_secs_f64()),
+    }
+}
+
+fn history(sink: &Sink) -> Check {
+    let (status, reason) = match sink.check_room(1) {
+        Ok(()) => (Status::Ok, "rows are taken".to_owned()),
+        Err(error) => (Status::Warn, error.to_string()),
+    };
+    Check {
+        name: "history".to_owned(),
+        status,
+        reason,
+        timestamp: None,
+        duration_seconds: None,
+    }
+}
+
+/// What is really live is told from what arrived.
+fn sources(sources: &[Source]) -> Vec<Check> {
+    if sources.is_empty() {
+        return vec![Check {
+            name: "events".to_owned(),
+            status: Status::Warn,
+            reason: "no events yet: add `import jupyterhub_insights; \
+                     jupyterhub_insights.configure(c)` to jupyterhub_config.py"
+                .to_owned(),
+            timestamp: None,
+            duration_seconds: None,
+        }];
+    }
+    sources.iter().map(source).collect()
+}
+
+fn source(source: &Source) -> Check {
+    let state = &source.state;
+    let kinds = state.kinds.iter();
+    let kinds: Vec<String> = kinds
+        .map(|(kind, at)| format!("{kind} at {at:.0}"))
+        .collect();
+    let heard = format!(
+        "{} items; last of each kind: {}",
+        state.n_items,
+        kinds.join(", ")
+    );
+    let (status, reason) = match source.liveness {
+        Liveness::Live => (Status::Ok, heard),
+        Liveness::Silent => (
+            Status::Warn,
+            format!(
+                "servers started and it did not tell: look at the hub's log for `jupyterhub_insights`, \
+                 or at the file that is read; {heard}"
+            ),
+        ),
+    };
+    Check {
+        name: format!("events {}", source.name),
+        status,
+        reason,
+        timestamp: Some(state.last_arrived),
+        duration_seconds: None,
+    }
+}
