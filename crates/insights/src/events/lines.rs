@@ -38,6 +38,8 @@ pub struct Items {
     /// Where the last line ended that did.
     offset: u64,
     n_lines: u64,
+    /// Met after items that were read; told with the next chunk.
+    failed: Option<std::io::Error>,
 }
 
 /// Items that are taken together.
@@ -73,6 +75,7 @@ impl Items {
             partial_bytes: 0,
             offset,
             n_lines: 0,
+            failed: None,
         }
     }
 
@@ -94,6 +97,9 @@ impl Items {
 
     /// Reads until there is enough for one transaction, or nothing more at the moment.
     pub fn next_chunk(&mut self, input: &mut impl Read, now: Timestamp) -> std::io::Result<Chunk> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         let mut chunk = Chunk::default();
         let mut piece = [0; PIECE_BYTES];
         let begin = self.n_seen();
@@ -105,7 +111,11 @@ impl Items {
                 }
                 Ok(n_read) => self.feed(&piece[..n_read], now, &mut chunk.items),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // What came before it is behind the offset.
+                    self.failed = Some(error);
+                    break;
+                }
             }
         }
         Ok(chunk)
@@ -254,6 +264,29 @@ mod tests {
         assert!(found[0].starts_with("1: not JSON"), "{found:?}");
         assert_eq!(found[1], "2: not UTF-8 at byte 0");
         assert_eq!(found[2], "3: a");
+    }
+
+    #[test]
+    fn what_came_before_a_failure_is_not_lost() {
+        let now = NOW.parse().unwrap();
+        let text = format!("{}\n{}", line("a"), line("b"));
+        let failing = std::io::Error::other("broken");
+        let mut input = text.as_bytes().chain(Failing(Some(failing)));
+        let mut items = Items::new("hub".into());
+        assert_eq!(items.next_chunk(&mut input, now).unwrap().items.len(), 1);
+        let error = items.next_chunk(&mut input, now).unwrap_err();
+        assert_eq!(error.to_string(), "broken");
+        let rest = items.next_chunk(&mut input, now).unwrap();
+        assert_eq!((rest.items.len(), rest.then), (0, Then::End));
+        assert!(items.finish(now).is_some());
+    }
+
+    struct Failing(Option<std::io::Error>);
+
+    impl Read for Failing {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            self.0.take().map_or(Ok(0), Err)
+        }
     }
 
     #[test]
