@@ -95,6 +95,10 @@ TIMEOUT_SECONDS = 10
 BACKOFF_SECONDS = (0.5, 30)
 EXIT_SECONDS = 2
 
+# A service that is older than this file has no place for some lane. After this long its items are
+# refused at once, so that events do not wait behind metrics for ever.
+ABSENT_SECONDS = 300
+
 # A put that took longer than this found a disk in trouble: the hub's thread leaves the spool
 # alone for SPOOL_REST_SECONDS, and what does not fit into memory is dropped and counted.
 SPOOL_SLOW_SECONDS = 0.25
@@ -328,6 +332,7 @@ class Connection:
         self._is_closed = False
         self._failures = 0
         self._retry_at = None
+        self._absent_since = {}
 
     def _after_fork(self):
         """In a child: what waits belongs to the parent, and so does the spool."""
@@ -452,9 +457,7 @@ class Connection:
                     break
                 self._changed.wait(left)
             self._is_hurried = False
-            return not (
-                self._memory or self._sending or (self._spool and self._spool.n_lines)
-            )
+            return not (self._memory or self._sending or (self._spool and self._spool.n_lines))
 
     def close(self, timeout=EXIT_SECONDS):
         """One last try, then the spool."""
@@ -688,7 +691,14 @@ class Connection:
         except Exception as error:
             self._disconnect()
             return _Answer(problem=f"{type(error).__name__}: {error}")
-        return _Answer.of(status, headers, body)
+        if status not in (404, 405, 501):
+            self._absent_since.pop(batch.lane, None)
+            return _Answer.of(status, headers, body)
+        since = self._absent_since.setdefault(batch.lane, time.monotonic())
+        return _Answer(
+            f"it answered {status}: the url is wrong, or the service is older than this file",
+            is_final=batch.lane != "events" and time.monotonic() - since > ABSENT_SECONDS,
+        )
 
     def _request(self, target, batch):
         url = urllib.parse.urlsplit(target.url)
@@ -728,9 +738,7 @@ class Connection:
                 url.hostname, url.port, timeout=TIMEOUT_SECONDS, context=target.ssl_context
             )
         else:
-            connection = http.client.HTTPConnection(
-                url.hostname, url.port, timeout=TIMEOUT_SECONDS
-            )
+            connection = http.client.HTTPConnection(url.hostname, url.port, timeout=TIMEOUT_SECONDS)
         self._http = (place, connection)
         return False
 
@@ -903,9 +911,10 @@ class _Spool:
             self._guard(self._write_header)
         else:
             _, lines = self._range(self._middle)
-        return lines, hashlib.sha256(
-            f"{self._nonce}:{self._begin}:{self._middle}".encode()
-        ).hexdigest()[:32]
+        return (
+            lines,
+            hashlib.sha256(f"{self._nonce}:{self._begin}:{self._middle}".encode()).hexdigest()[:32],
+        )
 
     def _range(self, end=None):
         """The lines from the beginning to `end`, or as many as make a request."""
@@ -1079,9 +1088,7 @@ def _parse_spool_line(raw):
 
 
 def _after_fork():
-    global _connections
-    inherited = list(_connections)
-    for connection in inherited:
+    for connection in list(_connections):
         with contextlib.suppress(Exception):
             connection._after_fork()
 
@@ -1273,11 +1280,11 @@ def _register_roles(hub, app):
     app.custom_scopes = dict(CUSTOM_SCOPES, **app.custom_scopes)
     user_role = "define" if settings.everyone else "keep"
     if settings.everyone and app.has_trait("extra_user_scopes"):
-        # Hub 6 has a setting that adds to the default role, which a role of ours would replace.
+        # Hub 6 has a setting that adds to the default role, which a role of ours would replace,
+        # and which the scopes of a site's role replace.
         user_role = "extend"
-        app.extra_user_scopes = set(app.extra_user_scopes) | {settings.access_scope}
-        if any(role.get("name") == "user" and "scopes" in role for role in app.load_roles):
-            app.extra_user_scopes = set(app.extra_user_scopes) - {settings.access_scope}
+        if not any(role.get("name") == "user" and "scopes" in role for role in app.load_roles):
+            app.extra_user_scopes = set(app.extra_user_scopes) | {settings.access_scope}
     app.load_roles = settings.roles(app.load_roles, user_role)
 
 

@@ -3,10 +3,22 @@
 import http.server
 import json
 import os
+import ssl
 import urllib.parse
 import urllib.request
 
 PREFIX = os.environ["JUPYTERHUB_SERVICE_PREFIX"]
+
+
+def tls(purpose):
+    """With internal_ssl both sides show a certificate; None without."""
+    key = os.environ.get("JUPYTERHUB_SSL_KEYFILE")
+    if not key:
+        return None
+    context = ssl.create_default_context(purpose, cafile=os.environ["JUPYTERHUB_SSL_CLIENT_CA"])
+    context.load_cert_chain(os.environ["JUPYTERHUB_SSL_CERTFILE"], key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -24,7 +36,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             os.environ["JUPYTERHUB_API_URL"] + "/user",
             headers={"Authorization": self.headers["Authorization"]},
         )
-        with urllib.request.urlopen(request) as response:
+        with urllib.request.urlopen(request, context=tls(ssl.Purpose.SERVER_AUTH)) as response:
             model = json.load(response)
         if "custom:insights:write" not in model["scopes"]:
             self.reply(403, b"")
@@ -46,4 +58,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     url = urllib.parse.urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
-    http.server.ThreadingHTTPServer((url.hostname, url.port), Handler).serve_forever()
+    server = http.server.ThreadingHTTPServer((url.hostname, url.port), Handler)
+    context = tls(ssl.Purpose.CLIENT_AUTH)
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.serve_forever()

@@ -204,9 +204,11 @@ class Sink:
         with self._lock:
             events = [item for lane, item in self.items if lane == "api/v1/events"]
         brief = [
-            ("hub " + item["action"], item["username"], item["servername"])
-            if "action" in item
-            else (item["kind"], item.get("user"), item.get("server"))
+            (
+                ("hub " + item["action"], item["username"], item["servername"])
+                if "action" in item
+                else (item["kind"], item.get("user"), item.get("server"))
+            )
             for item in events
         ]
         return [event for event in brief if not kinds or event[0] in kinds]
@@ -245,7 +247,9 @@ class Hub:
         with open(os.path.join(self.folder, "people.json"), "w") as file:
             json.dump(people, file)
         if extra_config:
-            config = self._write("config.py", f"load_subconfig({config!r})\nTESTS = {HERE!r}\n" + extra_config)
+            config = self._write(
+                "config.py", f"load_subconfig({config!r})\nTESTS = {HERE!r}\n" + extra_config
+            )
         self.base_url = variables.get("BASE_URL", "/")
         self.environment = {
             "PATH": bin_folder + os.pathsep + os.environ["PATH"],
@@ -258,7 +262,12 @@ class Hub:
             "HUB_PEOPLE": os.path.join(self.folder, "people.json"),
             "CHP_COMMAND": os.path.join(tools(), "chp/node_modules/.bin/configurable-http-proxy"),
             "EXTERNAL_TOKENS": json.dumps(
-                {"root": {"token": ADMIN_TOKEN, "scopes": ["admin:users", "admin:servers", "tokens"]}}
+                {
+                    "root": {
+                        "token": ADMIN_TOKEN,
+                        "scopes": ["admin:users", "admin:servers", "tokens"],
+                    }
+                }
             ),
         }
         if configure is not None:
@@ -349,7 +358,8 @@ class Hub:
         pids = [
             int(pid)
             for pid in os.listdir("/proc")
-            if pid.isdigit() and f"/home/{user}".encode() in _environment(pid)
+            if pid.isdigit()
+            and f"/home/{user}".encode() in _environment(pid)
             and f"RUN_DIR_OF_TEST={self.folder}".encode() in _environment(pid)
         ]
         assert pids, f"no process of {user}"
@@ -400,9 +410,7 @@ class Browser:
     def __init__(self, hub):
         self._hub = hub
         self.cookies = http.cookiejar.CookieJar()
-        self._opener = urllib.request.build_opener(
-            urllib.request.HTTPCookieProcessor(self.cookies)
-        )
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
 
     def open(self, path, form=None):
         url = path if path.startswith("http") else self._hub.url + path

@@ -275,7 +275,9 @@ class HooksOfTheSite(Case):
 class Logins(Case):
     def visit(self, before="", after="", configure=CONFIGURE, users=(("ada", "correct horse"),)):
         async def run():
-            async with self.app(before, after + NOTED.replace("calls\n", "globals().get('calls', [])\n"), configure) as app:
+            async with self.app(
+                before, after + NOTED.replace("calls\n", "globals().get('calls', [])\n"), configure
+            ) as app:
                 for user, password in users:
                     await app.browse(log_in, user, password)
                 return app.events()[1:], list(app.app.config.Noted.calls)
@@ -466,7 +468,8 @@ c.Own.password = "correct horse"
                     import urllib.request
 
                     request = urllib.request.Request(
-                        browser._hub.url + "hub/api/user", headers={"Authorization": f"token {token}"}
+                        browser._hub.url + "hub/api/user",
+                        headers={"Authorization": f"token {token}"},
                     )
                     return urllib.request.urlopen(request).status
 
@@ -508,7 +511,9 @@ class EventHandlers(Case):
                 self.assertEqual(app.kinds(), ["hub-started", "start"])
                 self.assertEqual(app.detail("hub-started")["hooks"][-1], "server-action")
                 noted = list(app.app.config.Noted.get("calls", []))
-                self.assertLessEqual({json.dumps(json.loads(line)) for line in noted}, {json.dumps(event)})
+                self.assertLessEqual(
+                    {json.dumps(json.loads(line)) for line in noted}, {json.dumps(event)}
+                )
                 return noted
 
         return asyncio.run(run())
@@ -539,9 +544,7 @@ c.JupyterHub.custom_scopes = {"custom:site:read": {"description": "a site's own"
         async def run():
             async with self.app(before, after, configure) as app:
                 self.check_ours(app)
-                return app.services(), {
-                    name: app.scopes_of(name) for name in self.role_names(app)
-                }
+                return app.services(), {name: app.scopes_of(name) for name in self.role_names(app)}
 
         return asyncio.run(run())
 
@@ -630,9 +633,7 @@ c.JupyterHub.custom_scopes.update({"custom:site:read": {"description": "a site's
     def user_scopes(self, before="", after="", configure=CONFIGURE):
         return self.registered(before, after, configure)[1]["user"]
 
-    SITE_USER = (
-        "c.JupyterHub.load_roles = [{'name': 'user', 'scopes': ['self', 'access:services!service=x']}]\n"
-    )
+    SITE_USER = "c.JupyterHub.load_roles = [{'name': 'user', 'scopes': ['self', 'access:services!service=x']}]\n"
 
     def test_the_user_role_keeps_what_the_site_wrote_before(self):
         expected = {"self", "access:services!service=x", ACCESS}
@@ -685,7 +686,9 @@ c.JupyterHub.custom_scopes.update({"custom:site:read": {"description": "a site's
             async with self.app(self.SITE, configure=missing) as app:
                 self.assertEqual(set(app.services()), {"cull"})
                 self.assertIsNone(app.hub.connection)
-                self.assertIn("/nonexistent/jupyterhub-insights was not found", "".join(app.messages))
+                self.assertIn(
+                    "/nonexistent/jupyterhub-insights was not found", "".join(app.messages)
+                )
                 await app.run_server()
 
         self.check(run())
@@ -779,11 +782,13 @@ class AServiceElsewhere(Case):
 @needs_hub
 class OtherHubs(Case):
     def test_a_method_that_is_gone_is_named_and_the_rest_works(self):
-        from jupyterhub.handlers.base import BaseHandler
 
         async def run():
             hooks = insights._hooks()
-            gone = [(owner, name + "_gone" * (name == "clear_login_cookie"), *rest) for owner, name, *rest in hooks]
+            gone = [
+                (owner, name + "_gone" * (name == "clear_login_cookie"), *rest)
+                for owner, name, *rest in hooks
+            ]
             with mock.patch.object(insights, "_hooks", lambda: gone):
                 async with self.app() as app:
                     await app.run_server()
@@ -817,7 +822,10 @@ class OtherHubs(Case):
         path = os.path.join(folder, "config.py")
         values = {"folder": folder, "port": 1, "python": sys.executable}
         with open(path, "w") as file:
-            file.write(BEFORE.format(**values) + f"import sys\nsys.path.insert(0, {os.path.dirname(HERE)!r})\n")
+            file.write(
+                BEFORE.format(**values)
+                + f"import sys\nsys.path.insert(0, {os.path.dirname(HERE)!r})\n"
+            )
             file.write(CONFIGURE.format(**values) + "c.JupyterHub.log_level = 20\n")
         hub = os.path.join(os.path.dirname(sys.executable), "jupyterhub")
         done = subprocess.run(

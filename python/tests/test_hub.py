@@ -237,6 +237,19 @@ class ARunningHub(unittest.TestCase):
                     self.assertEqual(status, 403)
                 self.assertNotIn("cannot be reached", hub.log())
 
+    def test_with_internal_ssl_both_sides_show_their_certificates(self):
+        configure = {
+            "command": [sys.executable, os.path.join(HERE, "managed_sink.py")],
+            "port": free_port(),
+            "environment": {"ITEMS": "items.jsonl"},
+        }
+        with Hub(configure, INTERNAL_SSL="1") as hub:
+            items = os.path.join(hub.folder, "items.jsonl")
+            until("an item", lambda: os.path.exists(items) and os.path.getsize(items))
+            self.assertIn(f"insights at https://127.0.0.1:{configure['port']}", hub.log())
+            self.assertNotIn("cannot be reached", hub.log())
+
+    @unittest.skipIf(HUB_VERSION == 4, "hub 4 goes on by itself")
     def test_a_service_that_ends_at_once_does_not_end_the_hub(self):
         configure = {"command": [sys.executable, "-c", "exit(64)"], "port": free_port()}
         with Hub(configure) as hub:

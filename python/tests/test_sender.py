@@ -1,7 +1,6 @@
 """The queue, the thread that empties it and the spool, without a hub."""
 
 import ast
-import json
 import logging
 import os
 import shutil
@@ -121,9 +120,7 @@ class Sending(Case):
             ],
         )
         gauges = [item for lane, item in sink.items if lane.endswith("gauge")]
-        self.assertEqual(
-            gauges[0], {"resource_type": "licences", "user": "system", "value": 4.5}
-        )
+        self.assertEqual(gauges[0], {"resource_type": "licences", "user": "system", "value": 4.5})
         keys = [request["headers"]["Idempotency-Key"] for request in sink.requests]
         self.assertEqual(len(set(keys)), len(keys))
 
@@ -261,6 +258,27 @@ class TroubleAtTheSink(Case):
         self.assertTrue(connection.flush())
         self.assertEqual(self.numbers(sink), [1])
         self.assertIn("custom:insights:write", self.messages[0])
+
+    def test_metrics_for_a_service_that_has_no_place_for_them_do_not_block_events(self):
+        sink = self.sink()
+        answer = sink._answer
+
+        def without_gauges(handler):
+            sink.mode = 404 if "gauge" in handler.path else 200
+            answer(handler)
+
+        sink._answer = without_gauges
+        with mock.patch.object(insights, "ABSENT_SECONDS", 0.3):
+            connection = self.connection(sink.url)
+            connection.update_custom_gauge("a", 1)
+            time.sleep(0.1)
+            put(connection, 1)
+            connection.update_custom_gauge("a", 2)
+            put(connection, 2)
+            self.assertTrue(connection.flush())
+        self.assertEqual(self.numbers(sink), [1, 2])
+        stats = connection.stats()
+        self.assertEqual((stats["sent"], stats["refused"]), (2, 2))
 
     def test_one_bad_item_costs_only_itself(self):
         sink = self.sink()

@@ -187,12 +187,9 @@ impl Importer {
     /// The same, and what became of it; a keeper of our own moves it into the history first.
     pub async fn finish(mut self) -> Result<Imported, ImportError> {
         self.settle().await?;
-        let Accepted {
-            mut n_new,
-            mut n_known,
-            n_erased,
-            mut n_unsure,
-        } = self.accepted;
+        let accepted = self.accepted;
+        let (mut n_new, mut n_unsure) = (accepted.n_new, accepted.n_unsure);
+        let mut n_known = accepted.n_known + accepted.n_erased;
         if let Some(Keeping {
             keeper,
             stop,
@@ -209,7 +206,6 @@ impl Importer {
                 n_unsure = 0;
             }
         }
-        n_known += n_erased;
         Ok(Imported {
             n_new,
             n_known,

@@ -84,8 +84,7 @@ impl Batch {
         Ok(intake)
     }
 
-    /// What happened, with the position.
-    pub(crate) fn rows(&self) -> Result<Intake, StoreError> {
+    fn rows(&self) -> Result<Intake, StoreError> {
         let mut intake = Intake::default();
         for event in &self.events {
             intake.event(event)?;

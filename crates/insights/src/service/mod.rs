@@ -232,6 +232,11 @@ impl Service {
             hub.url = hub_url,
             "Reading the hub at {hub_url} every {interval_s} s."
         );
+        let config = &self.site.config;
+        let needs_history = !config.events.files.is_empty() || config.archive.path.is_some();
+        if self.store.is_none() && needs_history {
+            warn!("`events.files` and `archive.path` do nothing here: no history is kept.");
+        }
         if self.site.config.metrics.open {
             warn!(
                 "`metrics.open` is set: everybody who reaches the hub can read the names of its \

@@ -21,6 +21,7 @@ mod imports;
 mod internal_ssl;
 mod kills;
 mod prometheus;
+mod python_file;
 mod real_hub;
 mod scripted_day;
 mod sink_kills;
@@ -59,6 +60,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("internal_ssl", internal_ssl::TESTS),
     ("kills", kills::TESTS),
     ("prometheus", prometheus::TESTS),
+    ("python_file", python_file::TESTS),
     ("real_hub", real_hub::TESTS),
     ("scripted_day", scripted_day::TESTS),
     ("sink_kills", sink_kills::TESTS),

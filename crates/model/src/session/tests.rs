@@ -593,7 +593,7 @@ proptest! {
         let runs: BTreeSet<Timestamp> = facts.iter().filter_map(|fact| match fact.what {
             What::Seen { started, .. } | What::Activity { started, .. } => Some(started),
             What::Gone { started, .. } => started,
-            What::Start | What::Stop | What::Died => None,
+            What::Start | What::Stop | What::Died | What::HubStop => None,
         }).collect();
         let polled = sessions(&facts).into_iter()
             .filter(|session| session.origin == Origin::Polled).map(|session| session.started);

@@ -22,10 +22,6 @@ pub(crate) const AT_HAND: SignedDuration = SignedDuration::from_hours(8 * 24);
 /// How a fact is written in an event: the tag is the event's kind, the rest its detail.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-#[expect(
-    clippy::enum_variant_names,
-    reason = "the names are those of kinds of events"
-)]
 enum Told {
     ServerSeen {
         started: Timestamp,

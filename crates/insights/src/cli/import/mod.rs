@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use store::{Counting, ImportError, Importer, KeeperSettings, Position, Store, Takes};
+use store::{Counting, ImportError, Importer, Intake, KeeperSettings, Position, Store, Takes};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -220,7 +220,14 @@ impl Import {
             let handed_in = self.importer.hand_in(letters, Counting::Beside).await;
             handed_in.map_err(of_import)?;
         }
-        let rows = batch.rows().map_err(of_store)?;
+        // Not as the sink takes them: what is past is in no counter of what happens now.
+        let mut rows = Intake::default();
+        for event in &batch.events {
+            rows.event(event)?;
+        }
+        if let Some(position) = batch.position {
+            rows.position(position);
+        }
         let handed_in = self.importer.hand_in(rows, Counting::Counted).await;
         handed_in.map_err(of_import)
     }

@@ -185,3 +185,32 @@ fn tell(notice: &Notice, path: &Path) {
 pub async fn follow_all(sink: &Sink, paths: &[PathBuf]) {
     futures::future::join_all(paths.iter().map(|path| follow(sink, path))).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::{Item, Reader};
+    use crate::metrics::own::Own;
+    use jiff::tz::TimeZone;
+    use store::{Folder, KeeperSettings, Store};
+
+    #[tokio::test]
+    async fn what_was_read_waits_until_it_can_be_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(Folder::prepare(folder.path()).unwrap()).unwrap();
+        let settings = KeeperSettings::new("hub".into(), TimeZone::UTC, now);
+        let keeper = store.try_keep(settings).await.unwrap().unwrap();
+        let sink = Sink::new("hub", Arc::new(Own::new("hub")));
+        let item = Reader::new("hub".into())
+            .read(br#"{"kind": "a", "at": "2026-11-20T10:00:00Z"}"#, now());
+        assert!(matches!(item, Item::Event(_)));
+        let batch = Batch::of("file x", [item]);
+        let opening = async {
+            // After the first refusal.
+            tokio::task::yield_now().await;
+            sink.open(keeper.clone()).await.unwrap();
+        };
+        tokio::join!(take(&sink, &batch), opening);
+        assert_eq!(keeper.n_waiting().await.unwrap(), 1);
+    }
+}

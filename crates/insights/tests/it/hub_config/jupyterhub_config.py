@@ -138,6 +138,7 @@ c.Authenticator.allowed_users = set(people.get("users", [])) | admins | members
 c.JupyterHub.load_groups = groups
 c.JupyterHub.allow_named_servers = True
 
+
 # --- servers ---------------------------------------------------------------
 class OrphanSpawner(SimpleLocalProcessSpawner):
     """Knows that a zombie is dead.
