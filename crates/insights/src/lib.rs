@@ -2,6 +2,8 @@
 //!
 //! The binary is a thin shell around this library, so that tests can run the real service.
 
+pub mod archive;
+pub mod ask;
 pub mod checks;
 pub mod cli;
 pub mod collect;

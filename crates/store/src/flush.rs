@@ -14,6 +14,7 @@ use crate::tables::{TABLES, TableDef, month_of};
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::Schema;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tracing::error;
 
 /// Rows in one commit at most: what bounds the memory of a flush.
@@ -64,6 +65,8 @@ pub(crate) struct Flush<'a> {
     pub(crate) state: &'a State,
     pub(crate) writer: &'a Writer,
     pub(crate) history: &'a History,
+    /// Counts rows that the history turned out to have.
+    pub(crate) n_found: &'a AtomicUsize,
 }
 
 impl Flush<'_> {
@@ -129,8 +132,12 @@ impl Flush<'_> {
             let upto = waiting.last;
             let n_waiting = waiting.rows.len();
             let batch = self.batch(&table, waiting).await?;
+            let n_found = n_waiting.saturating_sub(batch.num_rows());
             match table.append(batch, &self.hub.name, upto).await {
-                Ok(()) => n_rows += n_waiting,
+                Ok(()) => {
+                    n_rows += n_waiting;
+                    self.n_found.fetch_add(n_found, Ordering::Relaxed);
+                }
                 Err(HistoryError::Conflict { .. }) if n_conflicts < ATTEMPTS => {
                     n_conflicts += 1;
                     table.refresh().await?;

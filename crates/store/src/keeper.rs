@@ -4,6 +4,7 @@
 //! process. Reading needs no keeper ([`crate::Store`]).
 
 mod derivation;
+mod inbox;
 mod rounds;
 
 use crate::derive::{self, Adopted, Hub};
@@ -24,7 +25,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use model::fact::KeyedFact;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 use tracing::{error, warn};
@@ -35,6 +36,8 @@ const FULL_SPOOL: u64 = 500_000;
 /// Requests of up to so many rows are taken a little longer, so that whoever sends all they have
 /// does not keep out what happens now.
 const SMALL_INTAKE: usize = 100;
+/// Between two looks whether there is room again.
+const ROOM_PAUSE: Duration = Duration::from_millis(100);
 
 /// How a keeper works.
 #[derive(Clone)]
@@ -105,6 +108,8 @@ struct Inner {
     turn: Mutex<()>,
     /// Rows that wait, or some more: what was taken while they were counted may be in it twice.
     n_waiting: AtomicU64,
+    /// Rows that waited and turned out to be in the history already.
+    n_found: AtomicUsize,
     _lock: Lock,
 }
 
@@ -163,6 +168,7 @@ impl Keeper {
                 history,
                 turn: Mutex::default(),
                 n_waiting: AtomicU64::default(),
+                n_found: AtomicUsize::default(),
                 settings,
                 _lock: lock,
             }),
@@ -209,6 +215,25 @@ impl Keeper {
             .n_waiting
             .fetch_add(accepted.n_new as u64, Ordering::Relaxed);
         Ok(accepted)
+    }
+
+    /// The same, waiting for room.
+    pub(crate) async fn take_patiently(&self, intake: Intake) -> Result<Accepted, StoreError> {
+        while !self.has_room_for(intake.n_rows()) {
+            tokio::time::sleep(ROOM_PAUSE).await;
+        }
+        let (hub, now) = (self.inner.hub.clone(), self.now());
+        let write = move |connection: &rusqlite::Connection| intake.write(connection, &hub, now);
+        let accepted = self.inner.writer.write(write).await?;
+        self.inner
+            .n_waiting
+            .fetch_add(accepted.n_new as u64, Ordering::Relaxed);
+        Ok(accepted)
+    }
+
+    /// Rows that were taken for new ones, and that the history turned out to hold.
+    pub(crate) fn n_found_in_history(&self) -> usize {
+        self.inner.n_found.load(Ordering::Relaxed)
     }
 
     /// Whether so many rows would be taken now: for those who ask before they read them.
@@ -295,6 +320,7 @@ impl Keeper {
             state: &inner.state,
             writer: &inner.writer,
             history: &inner.history,
+            n_found: &inner.n_found,
         }
     }
 
@@ -411,6 +437,7 @@ impl Keeper {
     /// Removes a person's name everywhere; their rows stay under a pseudonym.
     pub async fn erase(&self, user: &str) -> Result<Erased, StoreError> {
         let _turn = self.turn().await;
+        self.empty_inbox().await?;
         self.derive().await?;
         self.flush_rows().await?;
         let inner = &self.inner;

@@ -10,6 +10,7 @@ mod flush;
 mod folder;
 mod history;
 mod hubs;
+mod importer;
 mod keeper;
 mod query;
 mod rebuild;
@@ -30,10 +31,11 @@ pub use flush::FlushError;
 pub use folder::{Folder, FolderError};
 pub use history::HistoryError;
 pub use hubs::KnownHub;
+pub use importer::{Counting, ImportError, Imported, Importer, Takes};
 pub use keeper::{Keeper, KeeperSettings, Phase};
 pub use query::{
-    Engine, EngineSettings, Limits, QueryError, Resource, Rows, Sources, Value, schema_markdown,
-    schema_text,
+    Engine, EngineSettings, Limits, QueryError, Resource, Rows, Sources, Value, Written,
+    schema_markdown, schema_text,
 };
 pub use rebuild::Rebuilt;
 pub use state::StateError;

@@ -7,10 +7,11 @@ use crate::folder::{Folder, FolderError};
 use crate::history::{History, HistoryError};
 use crate::hubs::{self, KnownHub};
 use crate::keeper::{Keeper, KeeperSettings};
-use crate::query::{Engine, Limits, QueryError, Rows};
+use crate::query::{Engine, Limits, QueryError, Rows, Value};
 use crate::sources::Reader;
 use crate::state::jobs::{self, Job};
 use crate::state::present::Present;
+use crate::state::spool;
 use crate::state::{Journal, State, StateError, Writer};
 use crate::table::Table;
 use crate::verify::{self, Checked, Finding};
@@ -206,7 +207,22 @@ impl Store {
         Ok(missing.iter().map(ToString::to_string).collect())
     }
 
-    fn writer(&self) -> Result<Writer, StoreError> {
+    /// How far a source of a hub was read.
+    pub async fn position(&self, hub: &str, source: &str) -> Result<Option<String>, StoreError> {
+        let (hub, source) = (hub.to_owned(), source.to_owned());
+        let read =
+            move |connection: &rusqlite::Connection| spool::position(connection, &hub, &source);
+        Ok(self.read_state(read).await?)
+    }
+
+    pub(crate) async fn read_state<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&rusqlite::Connection) -> Result<T, StateError> + Send + 'static,
+    ) -> Result<T, StateError> {
+        self.reader.state().read(work).await
+    }
+
+    pub(crate) fn writer(&self) -> Result<Writer, StoreError> {
         let connection = State::prepare(&self.folder.state_db())?;
         let writer = Writer::start(connection, Arc::default(), None);
         writer.map_err(|source| {
@@ -227,16 +243,17 @@ impl Store {
         Ok(engine.run(sql, sources, limits, &[]).await?)
     }
 
-    /// The same, as the rows come.
+    /// The same, as the rows come; `params` are the values of `$name` in the query.
     pub async fn stream(
         &self,
         engine: &Engine,
         sql: &str,
+        params: &[(&str, Value)],
         limits: Limits,
         now: Timestamp,
     ) -> Result<Rows, AskError> {
         let sources = self.reader.sources(now).await?;
-        Ok(engine.stream(sql, sources, limits, &[]).await?)
+        Ok(engine.stream(sql, sources, limits, params).await?)
     }
 
     /// Who was in which group of a hub at a moment.

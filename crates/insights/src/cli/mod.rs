@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod docs;
+mod import;
 mod print;
 mod serve;
 mod sql;
@@ -34,6 +35,7 @@ Examples:
   jupyterhub-insights serve                         as a hub's service, from the hub's environment
   jupyterhub-insights serve --config insights.toml
   jupyterhub-insights sql 'select count(*) from sessions'
+  jupyterhub-insights import events archive/        what was recorded before
   jupyterhub-insights config check                  does the hub answer, what may the token read
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 64 bad configuration, 70 a bug.";
@@ -54,6 +56,9 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Ask the history in SQL; `--help` lists tables and columns.
     Sql(sql::SqlArgs),
+    /// Take what was recorded before, or elsewhere, into the history.
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Look after the history.
     #[command(subcommand)]
     Store(store::StoreCommand),
@@ -149,6 +154,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(args) => serve::run(&args, &environment),
         Command::Demo(args) => demo::run(&args),
         Command::Sql(args) => sql::run(&args, &environment),
+        Command::Import(command) => import::run(&command, &environment),
         Command::Store(command) => store::run(&command, &environment),
         Command::Config(ConfigCommand::Print(args)) => print::run(&args, &environment),
         Command::Config(ConfigCommand::Check(args)) => check::run(&args, &environment),

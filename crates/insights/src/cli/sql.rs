@@ -113,7 +113,7 @@ impl Answer<'_> {
         let engine = Engine::new(EngineSettings::new(self.store.folder().temporary()));
         let rows = self
             .store
-            .stream(&engine, self.sql, self.limits, now())
+            .stream(&engine, self.sql, &[], self.limits, now())
             .await;
         let rows = rows.map_err(|error| match error {
             AskError::Query(error) => anyhow::Error::from(error),

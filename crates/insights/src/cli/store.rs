@@ -132,7 +132,10 @@ async fn perform(Opened { effective, store }: &Opened, job: Job) -> anyhow::Resu
 
 /// How the hub is kept: as the service does, which the history knows, where nothing is set. Days
 /// that are cut in another zone, or rows that are past another time, would be rewritten.
-fn settings(effective: &Effective, known: &[KnownHub]) -> anyhow::Result<KeeperSettings> {
+pub(super) fn settings(
+    effective: &Effective,
+    known: &[KnownHub],
+) -> anyhow::Result<KeeperSettings> {
     let set = keeper_settings(&effective.config);
     let is_set = |key: &str| effective.origins.contains_key(key);
     let Some(hub) = which(known, is_set("hub.name").then_some(&*set.hub))? else {

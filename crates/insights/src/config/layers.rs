@@ -554,6 +554,46 @@ mod tests {
     }
 
     #[test]
+    fn files_that_are_read_and_written_are_checked() {
+        for (text, expected) in [
+            (
+                "[events]\nfiles = [\"events.jsonl\"]",
+                "`events.files` (file `insights.toml`): `events.jsonl` is not absolute; give the \
+                 whole path, for instance `/var/log/jupyterhub/events.jsonl`",
+            ),
+            (
+                "[events]\nfiles = [\"/\"]",
+                "`events.files` (file `insights.toml`): `/` is no file",
+            ),
+            (
+                "[events]\nfiles = [\"/a\", \"/b\", \"/a\"]",
+                "`events.files` (file `insights.toml`): `/a` stands there twice",
+            ),
+            (
+                "[archive]\npath = \"archive\"\nkinds = [\"x\"]",
+                "`archive.path` (file `insights.toml`): `archive` is not absolute; give the whole \
+                 path, for instance `/srv/archive`",
+            ),
+            (
+                "[archive]\npath = \"/srv/archive\"",
+                "`archive.kinds`: `archive.path` needs at least one kind of events here",
+            ),
+            (
+                "[archive]\npath = \"/srv/archive\"\nkinds = [\"x\"]\nkeys = [\"ref\", \"UserName\"]",
+                "`archive.keys` (file `insights.toml`): `UserName` would name somebody or \
+                 something; it cannot be in an archive",
+            ),
+            (
+                "[archive]\npath = \"/srv/archive\"\nkinds = [\"x\"]\nkeys = [\"kind\"]",
+                "`archive.keys` (file `insights.toml`): `kind` is the archive's own and need not \
+                 be allowed",
+            ),
+        ] {
+            assert_eq!(message(load_file(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn a_file_that_is_not_toml_is_named_with_the_line_and_without_its_text() {
         let message = message(load_file("[hub]\ntoken = s3cret"));
         assert!(

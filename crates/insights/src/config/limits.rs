@@ -14,6 +14,8 @@ pub(super) fn check(
         .or_else(|| retention(config))
         .or_else(|| timezone(config))
         .or_else(|| store(config))
+        .or_else(|| event_files(config))
+        .or_else(|| archive(config))
         .or_else(|| hub(config))
         .or_else(|| addresses(config))
         .or_else(|| web(config))
@@ -119,6 +121,73 @@ fn store(config: &Config) -> Option<Problem> {
         path.display()
     );
     Some(Problem::new("store.path", text))
+}
+
+fn event_files(config: &Config) -> Option<Problem> {
+    const KEY: &str = "events.files";
+    const MOST: usize = 100;
+    let files = &config.events.files;
+    if files.len() > MOST {
+        let text = format!("{} files are more than {MOST}", files.len());
+        return Some(Problem::new(KEY, text));
+    }
+    let problem = files.iter().enumerate().find_map(|(index, path)| {
+        let shown = path.display();
+        if !path.is_absolute() {
+            Some(format!(
+                "`{shown}` is not absolute; give the whole path, for instance \
+                 `/var/log/jupyterhub/events.jsonl`"
+            ))
+        } else if path.file_name().is_none() {
+            Some(format!("`{shown}` is no file"))
+        } else if files[..index].contains(path) {
+            Some(format!("`{shown}` stands there twice"))
+        } else {
+            None
+        }
+    });
+    problem.map(|text| Problem::new(KEY, text))
+}
+
+/// An archive for everybody must not come into being by leaving something out.
+fn archive(config: &Config) -> Option<Problem> {
+    /// Always there, as the archive writes them.
+    const OWN_KEYS: [&str; 4] = ["timestamp", "schema", "version", "kind"];
+    /// What people and machines are called by.
+    const NAMES: [&str; 9] = [
+        "user",
+        "username",
+        "user_name",
+        "server",
+        "servername",
+        "server_name",
+        "email",
+        "ip",
+        "id",
+    ];
+    let archive = &config.archive;
+    let path = archive.path.as_ref()?;
+    if !path.is_absolute() {
+        let text = format!(
+            "`{}` is not absolute; give the whole path, for instance `/srv/archive`",
+            path.display()
+        );
+        return Some(Problem::new("archive.path", text));
+    }
+    if archive.kinds.is_empty() {
+        let text = "`archive.path` needs at least one kind of events here";
+        return Some(Problem::new("archive.kinds", text));
+    }
+    archive.keys.iter().find_map(|key| {
+        let text = if OWN_KEYS.contains(&key.as_str()) {
+            format!("`{key}` is the archive's own and need not be allowed")
+        } else if NAMES.contains(&key.to_lowercase().as_str()) {
+            format!("`{key}` would name somebody or something; it cannot be in an archive")
+        } else {
+            return None;
+        };
+        Some(Problem::new("archive.keys", text))
+    })
 }
 
 fn hub(config: &Config) -> Option<Problem> {

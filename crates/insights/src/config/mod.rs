@@ -44,6 +44,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// How long the history is kept.
     pub retention: RetentionConfig,
+    /// What everybody may know of the events: one file a day, without names.
+    pub archive: ArchiveConfig,
     /// What is written to standard error.
     pub log: LogConfig,
 }
@@ -249,6 +251,11 @@ pub struct EventsConfig {
     pub token: Option<Secret>,
     /// File that holds the token; read at start.
     pub token_file: Option<PathBuf>,
+    /// Files to which a hub or somebody else appends events, one JSON object per line: absolute
+    /// paths, at most 100. They are followed over rotations (renamed or copied and truncated) and
+    /// restarts; one that is not there yet is waited for. The service's user must be allowed to read
+    /// them and to look into their folders.
+    pub files: Vec<PathBuf>,
 }
 
 /// The history: what was, beside what is.
@@ -325,6 +332,25 @@ impl Default for RetentionConfig {
             observations_minutes_days: 60,
         }
     }
+}
+
+/// What everybody may know of the events: one file a day, without names. After each day, by UTC, its events become `events-YYYY-MM-DD.jsonl`, an object per line with
+/// `timestamp` to the minute, `schema`, `version`, `kind` and the keys that `keys` allows; and
+/// `index.jsonl` names the files, with their dates and counts. Users, servers, ids, senders and
+/// seconds are never in it. Events that come late are added for eight days.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ArchiveConfig {
+    /// Folder of the archive, an absolute path; made if it is not there. Not set: none is written.
+    /// It needs `kinds`, and a history.
+    pub path: Option<PathBuf>,
+    /// Kinds of events that are in the archive, by name or with `*` for any text, for instance
+    /// `["binder-launch"]`. Whoever may send events chooses their kinds, so name those that you know.
+    pub kinds: Vec<String>,
+    /// Keys of an event's `detail` that are in the archive, for instance
+    /// `["provider", "spec", "ref", "status", "origin"]`. Their values are written as they are if
+    /// they are text, numbers, true or false, and left out otherwise: allow what names nobody.
+    pub keys: Vec<String>,
 }
 
 /// What is written to standard error.

@@ -5,11 +5,17 @@
 //! gives the same row on every road. Who may send is the business of `web`.
 
 mod dialects;
+mod lines;
 mod reader;
 mod sink;
 mod sources;
+mod tail;
 mod time;
 
+pub(crate) use dialects::kind_of_schema;
+pub use lines::{Chunk, Items, Numbered, Then};
 pub use reader::{ITEM_MAX_BYTES, Item, Reader, Rejected};
 pub use sink::{Batch, Sink, SinkError, Taken};
 pub use sources::{Liveness, Source, SourceState, Sources};
+pub use tail::follow_all;
+pub(crate) use tail::place::Head;

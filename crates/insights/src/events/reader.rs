@@ -10,6 +10,8 @@ use store::tables::{DeadLetter, Event, RowId};
 
 /// Longer items are refused unread.
 pub const ITEM_MAX_BYTES: usize = 1024 * 1024;
+/// What is said of them.
+pub(super) const TOO_LONG: &str = "longer than 1 MiB";
 /// What is kept of an item that cannot be read.
 const KEPT_BYTES: usize = 64 * 1024;
 /// Different lines of one file whose repetitions are counted; a day of mybinder.org has 30,000.
@@ -85,9 +87,14 @@ impl Reader {
         }
     }
 
+    /// Whether it has met lines that may repeat.
+    pub(super) fn counts_repeats(&self) -> bool {
+        !self.repeats.is_empty()
+    }
+
     fn try_read(&mut self, item: &[u8], now: Timestamp) -> Result<Event, String> {
         if item.len() > ITEM_MAX_BYTES {
-            return Err("longer than 1 MiB".to_owned());
+            return Err(TOO_LONG.to_owned());
         }
         let text = str::from_utf8(item).map_err(|error| {
             let at = error.valid_up_to();

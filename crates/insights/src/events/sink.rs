@@ -24,7 +24,7 @@ pub struct Sink {
 }
 
 /// Items that are taken together, with how far their source was read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// What happened.
     pub events: Vec<Event>,
@@ -75,7 +75,8 @@ impl Batch {
         batch
     }
 
-    fn letters(&self, hub: &Arc<str>, now: Timestamp) -> Result<Intake, StoreError> {
+    /// What could not be read, as rows.
+    pub(crate) fn letters(&self, hub: &Arc<str>, now: Timestamp) -> Result<Intake, StoreError> {
         let mut intake = Intake::default();
         for rejected in &self.rejected {
             intake.row(&rejected.letter(hub, &self.road, now), None)?;

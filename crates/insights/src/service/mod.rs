@@ -1,12 +1,15 @@
 //! Puts the parts together: ports first, then one set of supervised tasks, until somebody says
 //! stop.
 
+mod archive;
+mod files;
 mod history;
 pub mod listener;
 mod parent;
 pub mod port;
 pub mod tasks;
 
+use crate::ask::Asker;
 use crate::config::Config;
 use crate::events::Sink;
 use crate::hub::{self, HubClient, TlsFileError};
@@ -115,6 +118,7 @@ impl Service {
             tokens: Arc::default(),
             access: Access::Proxied,
             sink: Arc::new(sink),
+            asker: None,
             room: web::Room::default(),
         };
         Ok(Self {
@@ -129,8 +133,10 @@ impl Service {
     /// The same, keeping a history.
     #[must_use]
     pub fn with_history(self, store: Store) -> Self {
+        let asker = Some(Arc::new(Asker::new(store.clone())));
         Self {
             store: Some(store),
+            site: Site { asker, ..self.site },
             ..self
         }
     }
@@ -173,6 +179,10 @@ impl Service {
             let (sender, receiver) = mpsc::channel(history::TURNS);
             tasks.push(history::task(&site, store, receiver, &stopping));
             turns = Some(sender);
+            if !site.config.events.files.is_empty() {
+                tasks.push(files::task(&site));
+            }
+            tasks.extend(archive::task(&site));
         }
         tasks.push(poll_task(&site, turns));
         if let Starter::Hub(parent) = starter {
@@ -222,6 +232,11 @@ impl Service {
             hub.url = hub_url,
             "Reading the hub at {hub_url} every {interval_s} s."
         );
+        let config = &self.site.config;
+        let needs_history = !config.events.files.is_empty() || config.archive.path.is_some();
+        if self.store.is_none() && needs_history {
+            warn!("`events.files` and `archive.path` do nothing here: no history is kept.");
+        }
         if self.site.config.metrics.open {
             warn!(
                 "`metrics.open` is set: everybody who reaches the hub can read the names of its \

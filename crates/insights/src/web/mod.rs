@@ -14,6 +14,7 @@ pub(crate) use api::Room;
 #[cfg(test)]
 pub(crate) use api::body_items;
 
+use crate::ask::Asker;
 use crate::config::Config;
 use crate::events::Sink;
 use crate::hub::HubClient;
@@ -44,6 +45,8 @@ pub struct Site {
     pub access: Access,
     /// Takes what others send.
     pub sink: Arc<Sink>,
+    /// Asks the history, if one is kept.
+    pub asker: Option<Arc<Asker>>,
     /// Memory for what they send.
     pub(crate) room: api::Room,
 }

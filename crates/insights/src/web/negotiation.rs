@@ -62,7 +62,7 @@ pub(super) fn encoding(headers: &HeaderMap) -> Encoding {
 }
 
 /// The largest weight of a media type that fits; 0 if none does.
-fn quality(headers: &HeaderMap, fits: impl Fn(&str, &str) -> bool) -> f32 {
+pub(super) fn quality(headers: &HeaderMap, fits: impl Fn(&str, &str) -> bool) -> f32 {
     let accepted = headers
         .get_all(header::ACCEPT)
         .iter()

@@ -10,12 +10,14 @@ mod access;
 mod bad_input;
 mod command_line;
 mod docs;
+mod event_list;
 mod events;
 mod events_day;
 mod exposition;
 mod fixtures;
 mod history_open;
 mod hub_contract;
+mod imports;
 mod internal_ssl;
 mod kills;
 mod prometheus;
@@ -47,12 +49,14 @@ const MODULES: &[(&str, &[Test])] = &[
     ("bad_input", bad_input::TESTS),
     ("command_line", command_line::TESTS),
     ("docs", docs::TESTS),
+    ("event_list", event_list::TESTS),
     ("events", events::TESTS),
     ("events_day", events_day::TESTS),
     ("exposition", exposition::TESTS),
     ("fixtures", fixtures::TESTS),
     ("history_open", history_open::TESTS),
     ("hub_contract", hub_contract::TESTS),
+    ("imports", imports::TESTS),
     ("internal_ssl", internal_ssl::TESTS),
     ("kills", kills::TESTS),
     ("prometheus", prometheus::TESTS),

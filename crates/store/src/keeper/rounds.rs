@@ -23,23 +23,31 @@ impl Keeper {
     ///
     /// Panics if the thread that writes `state.db` has: nothing can be taken any more.
     pub async fn run(&self, stopping: impl Future<Output = ()> + Send) {
-        tokio::pin!(stopping);
-        let mut rounds = Rounds::new(self.now());
-        loop {
-            tokio::select! {
-                () = &mut stopping => break,
-                () = self.inner.writer.gone() => panic!("the writer of `state.db` is gone"),
-                () = tokio::time::sleep(LOOK_INTERVAL) => {}
-            }
-            if let Err(error) = self.round(&mut rounds).await {
-                rounds.failed(&error);
-            }
+        tokio::select! {
+            () = self.go_round(stopping) => {}
+            // Whoever hands in need not wait for a flush.
+            () = self.serve_inbox() => {}
         }
         match self.flush().await {
             Ok(n_rows) => info!(n_rows, "Moved the last {n_rows} rows into the history."),
             Err(error) => {
                 let cause = with_causes(&error);
                 warn!("Some rows stay in the spool until the next start: {cause}");
+            }
+        }
+    }
+
+    async fn go_round(&self, stopping: impl Future<Output = ()> + Send) {
+        tokio::pin!(stopping);
+        let mut rounds = Rounds::new(self.now());
+        loop {
+            tokio::select! {
+                () = &mut stopping => return,
+                () = self.inner.writer.gone() => panic!("the writer of `state.db` is gone"),
+                () = tokio::time::sleep(LOOK_INTERVAL) => {}
+            }
+            if let Err(error) = self.round(&mut rounds).await {
+                rounds.failed(&error);
             }
         }
     }

@@ -255,6 +255,7 @@ impl Engine {
             deadline,
             timed_out,
             memory,
+            threads,
         })
     }
 
@@ -333,12 +334,17 @@ pub struct Rows {
     deadline: Instant,
     timed_out: QueryError,
     memory: Arc<dyn MemoryPool>,
+    threads: Handle,
 }
 
 impl Rows {
-    #[cfg(test)]
     pub(super) fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// Where queries run.
+    pub(super) fn threads(&self) -> Handle {
+        self.threads.clone()
     }
 
     /// The next rows, none at the end.
@@ -368,7 +374,7 @@ impl Rows {
         Ok(n_rows)
     }
 
-    async fn next_batch(&mut self) -> Result<Option<RecordBatch>, QueryError> {
+    pub(super) async fn next_batch(&mut self) -> Result<Option<RecordBatch>, QueryError> {
         loop {
             let next = tokio::time::timeout_at(self.deadline, self.input.recv()).await;
             match next.map_err(|_| self.timed_out.clone()) {

@@ -15,9 +15,11 @@ mod stop;
 #[cfg(test)]
 mod tests;
 mod views;
+mod written;
 
 pub use engine::{Engine, EngineSettings, Limits, Rows, Value};
 pub use error::{QueryError, Resource};
 pub use schema::{schema_markdown, schema_text};
 pub(crate) use views::Part;
 pub use views::Sources;
+pub use written::Written;

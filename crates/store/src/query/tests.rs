@@ -448,6 +448,55 @@ async fn more_rows_than_allowed_are_an_error() {
 }
 
 #[tokio::test]
+async fn a_result_comes_in_pieces_that_make_one_file() {
+    let (engine, _folder) = engine();
+    let sql = "select active_seconds, user from sessions";
+    for format in [Format::Csv, Format::Ndjson, Format::Json, Format::Parquet] {
+        let ask = || engine.stream(sql, many_sessions(20_000), Limits::default(), &[]);
+        let mut whole = Vec::new();
+        ask()
+            .await
+            .unwrap()
+            .write(format, &mut whole)
+            .await
+            .unwrap();
+        let mut pieces = ask().await.unwrap().written(format);
+        let mut joined = Vec::new();
+        while let Some(piece) = pieces.next().await.unwrap() {
+            joined.extend(piece);
+        }
+        assert!(joined == whole, "{format:?}");
+    }
+    let failing = "select cast(user as int) from sessions";
+    let rows = engine.stream(failing, many_sessions(3), Limits::default(), &[]);
+    assert!(
+        rows.await
+            .unwrap()
+            .written(Format::Csv)
+            .next()
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn a_reader_who_goes_away_gives_up_the_place() {
+    let (engine, _folder) = engine();
+    for _ in 0..20 {
+        let sql = "select a.user, b.user from sessions a, sessions b";
+        let rows = engine.stream(sql, many_sessions(5_000), Limits::default(), &[]);
+        let mut pieces = rows.await.unwrap().written(Format::Ndjson);
+        assert!(pieces.next().await.unwrap().is_some());
+    }
+    let limits = Limits {
+        timeout: Duration::from_secs(10),
+        ..Limits::default()
+    };
+    let plain = engine.run("select 1", no_rows(), limits, &[]).await;
+    assert_eq!(plain.unwrap().n_rows(), 1);
+}
+
+#[tokio::test]
 async fn memory_and_disk_are_bounded() {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = EngineSettings::new(folder.path().to_owned());

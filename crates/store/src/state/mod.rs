@@ -6,6 +6,7 @@
 //! belong here.
 
 pub(crate) mod facts;
+pub(crate) mod inbox;
 pub(crate) mod jobs;
 pub(crate) mod present;
 mod schema;

@@ -12,6 +12,7 @@ use crate::tables::{Event, Row, RowId, TableDef};
 use jiff::Timestamp;
 use model::names::UserName;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::{Deserialize, Serialize};
 
 /// What one transaction takes: all of it or nothing.
 #[derive(Debug, Default)]
@@ -22,7 +23,7 @@ pub struct Intake {
 }
 
 /// How far a source was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// The source: a file, a server.
     pub source: String,
@@ -43,7 +44,7 @@ struct Taken {
 }
 
 /// What became of an [`Intake`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
     /// Rows that are new. A row so old that only the history can tell counts as new; if it is
     /// not, nobody sees it twice, and the flush drops it.
@@ -52,6 +53,17 @@ pub struct Accepted {
     pub n_known: usize,
     /// Rows of erased users, which are dropped.
     pub n_erased: usize,
+    /// Of the new rows, those of which only the history can tell.
+    pub n_unsure: usize,
+}
+
+impl std::ops::AddAssign for Accepted {
+    fn add_assign(&mut self, more: Self) {
+        self.n_new += more.n_new;
+        self.n_known += more.n_known;
+        self.n_erased += more.n_erased;
+        self.n_unsure += more.n_unsure;
+    }
 }
 
 impl Intake {
@@ -78,6 +90,16 @@ impl Intake {
     /// How many rows it holds.
     pub fn n_rows(&self) -> usize {
         self.rows.len()
+    }
+
+    pub(crate) fn positions(&self) -> &[Position] {
+        &self.positions
+    }
+
+    /// The rows as they are kept, each with the name of its table.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let rows = self.rows.iter();
+        rows.map(|taken| (taken.table.name, taken.row.as_str()))
     }
 
     /// Nothing to take.
@@ -138,6 +160,7 @@ impl Intake {
                 facts::write(connection, hub, fact, now)?;
             }
             accepted.n_new += 1;
+            accepted.n_unsure += usize::from(claim == Claim::Unsure);
         }
         numbers.keep()?;
         for position in &self.positions {

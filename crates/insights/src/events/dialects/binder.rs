@@ -5,35 +5,48 @@
 //! many launches.
 
 use super::super::reader::{Repeats, Told};
-use super::{Keys, kind_of_schema};
+use super::{Keys, OUR_OWN, kind_of_schema};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
-const LAUNCH: &str = "binderhub.jupyter.org/launch";
+/// Their schema.
+pub(super) const LAUNCH: &str = "binderhub.jupyter.org/launch";
+/// What they are called here.
+pub(super) const LAUNCH_KIND: &str = "binder-launch";
 
 pub(super) fn read(object: Map<String, Value>, now: Timestamp) -> Result<Told, String> {
     let mut keys = Keys(object);
-    let schema = keys.text("schema")?;
+    let schema = keys.text_if_any("schema")?;
     let schema_version = keys.version("version")?;
     let at = keys.time("timestamp", now)?;
-    let is_launch = schema == LAUNCH;
-    if is_launch {
-        check_launch(&keys.0)?;
-    }
+    let kind = match (keys.text_if_any("kind")?, &schema) {
+        // Our own archive names the kind, and leaves out keys that are not public.
+        (Some(kind), _) if OUR_OWN.contains(&kind.as_str()) => {
+            return Err(super::is_our_own(&kind));
+        }
+        (Some(kind), _) => kind,
+        (None, Some(schema)) => {
+            if schema == LAUNCH {
+                check_launch(&keys.0)?;
+            }
+            kind_of_schema(schema)
+        }
+        (None, None) => return Err("`schema` is missing".to_owned()),
+    };
     Ok(Told {
         id: None,
         at,
-        kind: if is_launch {
-            "binder-launch".to_owned()
-        } else {
-            kind_of_schema(&schema)
-        },
+        kind,
         user: None,
         server: None,
         detail: keys.0,
-        source: "binderhub".to_owned(),
-        schema: Some(schema),
+        source: if schema.is_some() {
+            "binderhub".to_owned()
+        } else {
+            "archive".to_owned()
+        },
+        schema,
         schema_version,
         repeats: if is_whole_minute(at) {
             Repeats::Maybe

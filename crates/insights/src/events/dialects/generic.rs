@@ -12,14 +12,12 @@ pub(super) fn read(object: Map<String, Value>, now: Timestamp) -> Result<Told, S
     let mut keys = Keys(object);
     let kind = keys.text("kind")?;
     if OUR_OWN.contains(&kind.as_str()) {
-        return Err(format!(
-            "the kind `{kind}` is what polling sees; choose another name"
-        ));
+        return Err(super::is_our_own(&kind));
     }
     let told = Told {
         id: keys.maybe_text("id")?.filter(|id| !id.is_empty()),
         at: keys.time("at", now)?,
-        user: keys.user("user")?,
+        user: keys.text_if_any("user")?,
         server: keys.maybe_text("server")?,
         detail: detail(keys.0.shift_remove("detail"))?,
         source: source(&mut keys)?,

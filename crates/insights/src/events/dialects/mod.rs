@@ -4,6 +4,7 @@
 //! |---|---|
 //! | JupyterHub 5.x and 6.x (jupyter_events), 4.x (jupyter_telemetry) | `__schema__` |
 //! | BinderHub's launches and their archives | `schema`, `version` and `timestamp` |
+//! | our own archive | `kind` and `timestamp` |
 //! | generic | `kind` |
 
 mod binder;
@@ -33,17 +34,23 @@ pub(super) fn read(object: Map<String, Value>, now: Timestamp) -> Result<Told, S
     if object.contains_key("__schema__") {
         return hub::read(object, now);
     }
-    if object.contains_key("kind") {
-        return generic::read(object, now);
-    }
-    if object.contains_key("schema") && object.contains_key("timestamp") {
+    let has = |key| object.contains_key(key);
+    if has("timestamp") && !has("at") && (has("schema") || has("kind")) {
         return binder::read(object, now);
+    }
+    if has("kind") {
+        return generic::read(object, now);
     }
     Err(
         "no known form: an event of a hub has `__schema__`, one of a BinderHub `schema` and \
          `timestamp`, any other `kind` and `at`"
             .to_owned(),
     )
+}
+
+/// Why a kind is refused that only polling may tell.
+fn is_our_own(kind: &str) -> String {
+    format!("the kind `{kind}` is what polling sees; choose another name")
 }
 
 /// The keys of an object, taken out one by one; what is left is the detail.
@@ -68,6 +75,14 @@ impl Keys {
         }
     }
 
+    /// A text that may be missing, but not be empty.
+    fn text_if_any(&mut self, key: &str) -> Result<Option<String>, String> {
+        match self.maybe_text(key)? {
+            Some(text) if text.is_empty() => Err(format!("`{key}` is empty")),
+            text => Ok(text),
+        }
+    }
+
     /// A version, which some write as a number.
     fn version(&mut self, key: &str) -> Result<Option<String>, String> {
         match self.0.shift_remove(key) {
@@ -82,14 +97,6 @@ impl Keys {
         let value = self.0.shift_remove(key);
         let value = value.ok_or_else(|| format!("`{key}` is missing"))?;
         super::time::read(key, &value, now)
-    }
-
-    /// The name of a user, if there is one.
-    fn user(&mut self, key: &str) -> Result<Option<String>, String> {
-        match self.maybe_text(key)? {
-            Some(name) if name.is_empty() => Err(format!("`{key}` is empty")),
-            name => Ok(name),
-        }
     }
 }
 
@@ -106,7 +113,10 @@ fn checked(key: &str, text: String) -> Result<String, String> {
 
 /// The kind of an event whose schema we do not know: the last part of the schema's name, unless
 /// that means something here.
-fn kind_of_schema(schema: &str) -> String {
+pub(crate) fn kind_of_schema(schema: &str) -> String {
+    if schema == binder::LAUNCH {
+        return binder::LAUNCH_KIND.to_owned();
+    }
     let name = schema.trim_end_matches('/').rsplit('/').next();
     let name = name.filter(|name| !name.is_empty()).unwrap_or(schema);
     let is_taken = OUR_OWN.contains(&name) || ABOUT_SERVERS.contains(&name);

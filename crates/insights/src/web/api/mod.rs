@@ -5,6 +5,7 @@
 mod body;
 mod error;
 mod events;
+mod list;
 mod split;
 
 pub(crate) use body::Room;
@@ -13,10 +14,10 @@ pub(crate) use split::items as body_items;
 
 use super::Site;
 use axum::Router;
-use axum::routing::post;
+use axum::routing::get;
 
 /// Routes below the service prefix.
 pub(super) fn routes(prefix: &str) -> Router<Site> {
     let below = |path: &str| format!("{prefix}api/v1/{path}");
-    Router::new().route(&below("events"), post(events::take))
+    Router::new().route(&below("events"), get(list::list).post(events::take))
 }

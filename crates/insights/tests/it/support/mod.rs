@@ -5,6 +5,7 @@ mod browser;
 mod history;
 mod hub;
 mod other_readers;
+mod other_tools;
 mod process;
 mod prometheus;
 mod python;
@@ -18,6 +19,7 @@ pub(crate) use hub::{
     READER_TOKEN, RealHub, WRITER_TOKEN, newest_hub, stop_shared_servers, tools,
 };
 pub(crate) use other_readers::OtherReaders;
+pub(crate) use other_tools::duckdb;
 pub(crate) use process::{Process, free_port};
 pub(crate) use prometheus::{Prometheus, ScrapeJob, StaticExporter};
 pub(crate) use python::python;

@@ -1,0 +1,74 @@
+//! What of an event everybody may know: an allow list of kinds and keys, and the minute. Nothing
+//! else has a way out.
+
+use crate::config::ArchiveConfig;
+use crate::events::kind_of_schema;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use model::filter::Wildcard;
+use serde_json::{Map, Value};
+
+/// What is public.
+pub(super) struct Public {
+    kinds: Vec<Wildcard>,
+    keys: Vec<String>,
+}
+
+/// An event as everybody may see it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) minute: String,
+    pub(super) text: String,
+}
+
+impl Public {
+    pub(super) fn new(config: &ArchiveConfig) -> Self {
+        let kinds = config.kinds.iter().map(|kind| Wildcard::new(kind));
+        Self {
+            kinds: kinds.collect(),
+            keys: config.keys.clone(),
+        }
+    }
+
+    pub(super) fn is_public(&self, kind: &str) -> bool {
+        self.kinds.iter().any(|pattern| pattern.matches(kind))
+    }
+
+    /// A row of the history in public; `None` if nobody may know of it.
+    pub(super) fn line(&self, row: &Value) -> Option<Line> {
+        let text = |name: &str| row[name].as_str();
+        let kind = text("kind").filter(|kind| self.is_public(kind))?;
+        let at: Timestamp = text("at")?.parse().ok()?;
+        let minute = at
+            .to_zoned(TimeZone::UTC)
+            .strftime("%Y-%m-%dT%H:%M:00+00:00")
+            .to_string();
+        let mut line = Map::new();
+        let mut set = |key: &str, value: Value| line.insert(key.to_owned(), value);
+        set("timestamp", minute.as_str().into());
+        // A schema from which the kind does not follow is whatever its sender liked to say.
+        if let Some(schema) = text("schema").filter(|schema| kind_of_schema(schema) == kind) {
+            set("schema", schema.into());
+            if let Some(version) = text("schema_version") {
+                let number: Option<u32> = version.parse().ok();
+                set("version", number.map_or(version.into(), Value::from));
+            }
+        }
+        set("kind", kind.into());
+        let detail: Option<Map<String, Value>> =
+            text("detail").and_then(|detail| serde_json::from_str(detail).ok());
+        let detail = detail.unwrap_or_default();
+        for key in &self.keys {
+            // What is inside of lists and objects nobody has allowed.
+            if let Some(value @ (Value::String(_) | Value::Number(_) | Value::Bool(_))) =
+                detail.get(key)
+            {
+                set(key, value.clone());
+            }
+        }
+        Some(Line {
+            minute,
+            text: Value::Object(line).to_string(),
+        })
+    }
+}
