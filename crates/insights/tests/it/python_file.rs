@@ -6,7 +6,7 @@ use std::process::Command;
 
 pub(crate) const TESTS: &[crate::Test] = &[
     ("its_tests_pass_in_the_python_of_hub_6", || {
-        passes("hub-6.1")
+        passes("hub-6.1");
     }),
     ("its_tests_pass_in_the_python_of_hub_5", || passes("hub-5")),
     ("its_tests_pass_in_the_python_of_hub_4", || passes("hub-4")),
