@@ -39,7 +39,7 @@ pub use query::{
 };
 pub use rebuild::Rebuilt;
 pub use state::StateError;
-pub use state::facts::{event_of, of_event as fact_of};
+pub use state::facts::{KINDS_OF_OTHERS, event_of, of_event as fact_of};
 pub use state::jobs::Job;
 pub use state::present::{Change as PresentChange, Present};
 pub use state::spool::{Accepted, Intake, Position};

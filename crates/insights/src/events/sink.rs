@@ -52,7 +52,9 @@ pub enum SinkError {
     #[error("no history is kept here: see `store.path`, or the log of this service")]
     Closed,
     /// More waits than can be written.
-    #[error("too much is waiting to be written")]
+    #[error(
+        "too much is waiting to be written: send it again; if this lasts, the log of this service says why"
+    )]
     Full,
     /// The store.
     #[error("the store refused")]
@@ -127,9 +129,17 @@ impl Sink {
         Ok(())
     }
 
-    /// Takes nothing any more.
-    pub fn close(&self) {
-        *self.keeper.write().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Takes nothing any more, and keeps who sent what.
+    pub async fn close(&self) {
+        let keeper = self
+            .keeper
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(keeper) = keeper {
+            // What is lost is known again with the next word of each source.
+            let _ = self.keep_sources(&keeper, now()).await;
+        }
     }
 
     /// The keeper, while items are taken.
@@ -164,10 +174,11 @@ impl Sink {
     pub async fn take(&self, batch: Batch) -> Result<Taken, SinkError> {
         let keeper = self.keeper().ok_or(SinkError::Closed)?;
         let now = now();
-        if self.sources.heard(batch.events.iter(), now) == Heard::NewKind {
-            *self.sources_kept() = None;
-        }
         let taken = self.write(&keeper, &batch, now).await?;
+        if self.sources.heard(batch.events.iter(), now) == Heard::NewKind {
+            // It is worth a write of its own: after a crash, who fell silent has to be known.
+            self.keep_sources(&keeper, now).await?;
+        }
         self.own.record_items(taken, batch.rejected.len());
         Ok(taken)
     }
@@ -186,10 +197,7 @@ impl Sink {
         }
         let mut rows = batch.rows()?;
         if self.is_time_to_keep_sources(now) {
-            rows.position(Position {
-                source: SOURCES.to_owned(),
-                value: self.sources.kept(),
-            });
+            rows.position(self.kept_sources());
         }
         if rows.is_empty() {
             return Ok(Taken::default());
@@ -199,6 +207,21 @@ impl Sink {
             n_new: accepted.n_new,
             n_known: accepted.n_known + accepted.n_erased,
         })
+    }
+
+    fn kept_sources(&self) -> Position {
+        Position {
+            source: SOURCES.to_owned(),
+            value: self.sources.kept(),
+        }
+    }
+
+    async fn keep_sources(&self, keeper: &Keeper, now: Timestamp) -> Result<(), SinkError> {
+        *self.sources_kept() = Some(now);
+        let mut intake = Intake::default();
+        intake.position(self.kept_sources());
+        keeper.take(intake).await?;
+        Ok(())
     }
 
     fn sources_kept(&self) -> MutexGuard<'_, Option<Timestamp>> {

@@ -78,7 +78,7 @@ pub(super) fn task(
                 () = keeper.run(stopping.cancelled_owned()) => {}
                 () = collecting => {}
             }
-            site.sink.close();
+            site.sink.close().await;
             Ok(Wish::Nothing)
         }
     })

@@ -92,6 +92,11 @@ impl Intake {
         self.rows.len()
     }
 
+    /// How many bytes its rows have.
+    pub(crate) fn n_bytes(&self) -> u64 {
+        self.rows.iter().map(|taken| taken.row.len() as u64).sum()
+    }
+
     pub(crate) fn positions(&self) -> &[Position] {
         &self.positions
     }
@@ -352,32 +357,62 @@ pub(crate) struct WaitingRow {
     pub(crate) line: String,
 }
 
-/// The first `limit` rows of the table after number `after`.
+/// How much is read at once.
+#[derive(Clone, Copy)]
+pub(crate) struct Portion {
+    pub(crate) n_rows: usize,
+    pub(crate) n_bytes: usize,
+}
+
+impl Portion {
+    /// What bounds the memory of a flush; also, one column of a batch holds 2 GiB at most.
+    pub(crate) const ONE_COMMIT: Self = Self {
+        n_rows: 100_000,
+        n_bytes: 64 << 20,
+    };
+    /// Is there any?
+    pub(crate) const ONE_ROW: Self = Self {
+        n_rows: 1,
+        n_bytes: usize::MAX,
+    };
+    const EVERYTHING: Self = Self {
+        n_rows: usize::MAX,
+        n_bytes: usize::MAX,
+    };
+}
+
+/// The first rows of the table after number `after`.
 pub(crate) fn waiting(
     connection: &Connection,
     table: &TableDef,
     hub: &str,
     after: i64,
-    limit: usize,
+    portion: Portion,
 ) -> Result<Waiting, StateError> {
     let mut select = connection.prepare_cached(
         "select seq, at, unsure, row from spool
          where tbl = ?1 and hub = ?2 and seq > ?3 order by seq limit ?4",
     )?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let limit = i64::try_from(portion.n_rows).unwrap_or(i64::MAX);
     let mut rows = select.query(params![table.name, hub, after, limit])?;
     let mut waiting = Waiting {
         last: after,
         ..Waiting::default()
     };
+    let mut n_bytes = 0;
     while let Some(row) = rows.next()? {
         waiting.last = row.get(0)?;
+        let line: String = row.get(3)?;
+        n_bytes += line.len();
         waiting.rows.push(WaitingRow {
             number: waiting.last,
             at: super::time(row.get(1)?)?,
             is_unsure: row.get(2)?,
-            line: row.get(3)?,
+            line,
         });
+        if n_bytes >= portion.n_bytes {
+            break;
+        }
     }
     Ok(waiting)
 }
@@ -394,6 +429,14 @@ pub(crate) fn n_waiting(connection: &Connection, hub: &str) -> Result<u64, State
     let mut count = connection.prepare_cached("select count(*) from spool where hub = ?1")?;
     let n_rows: i64 = count.query_row([hub], |row| row.get(0))?;
     Ok(n_rows.unsigned_abs())
+}
+
+/// How many bytes the rows have that wait in all tables of the hub.
+pub(crate) fn n_waiting_bytes(connection: &Connection, hub: &str) -> Result<u64, StateError> {
+    let mut sum = connection
+        .prepare_cached("select coalesce(sum(octet_length(row)), 0) from spool where hub = ?1")?;
+    let n_bytes: i64 = sum.query_row([hub], |row| row.get(0))?;
+    Ok(n_bytes.unsigned_abs())
 }
 
 /// Deletes some rows up to this number, which are surely in the history; gives how many.
@@ -476,7 +519,7 @@ pub(crate) fn catch_up(
         return Ok(());
     }
     // What waits under numbers that the history used for other rows gets new numbers.
-    let kept = waiting(connection, table, hub, numbers.flushed, usize::MAX)?;
+    let kept = waiting(connection, table, hub, numbers.flushed, Portion::EVERYTHING)?;
     forget(connection, table, hub, in_history)?;
     for (row, value) in kept.rows.iter().zip(in_history + 1..) {
         let number = Number {
