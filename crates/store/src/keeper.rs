@@ -17,8 +17,9 @@ use crate::recent;
 use crate::state::facts;
 use crate::state::present::Present;
 use crate::state::spool::{self, Accepted, Intake};
-use crate::state::{Journal, State, StateError, Writer};
+use crate::state::{Journal, Memory, State, StateError, Writer, tallies};
 use crate::tables::{Row, batch_of};
+use crate::tallies::{Tallied, Tallies};
 use crate::upkeep::{self, Age, Retention, Thoroughness, Upkeep};
 use crate::{Erased, Rebuilt, StoreError, erase, hubs, rebuild};
 use jiff::Timestamp;
@@ -54,6 +55,8 @@ pub struct KeeperSettings {
     pub flush_interval: Duration,
     /// Commits of a table after which a checkpoint is written: what a reader has to replay at most.
     pub commits_per_checkpoint: u64,
+    /// Label sets that a family of [`crate::Tally`] has at most; the rest is counted as `other`.
+    pub series: usize,
     /// Tells the time.
     pub clock: fn() -> Timestamp,
     /// Hears what the keeper does, for tests that interrupt it. The last phase that it heard of is
@@ -70,6 +73,7 @@ impl KeeperSettings {
             retention: Retention::default(),
             flush_interval: Duration::from_mins(1),
             commits_per_checkpoint: 50,
+            series: 1000,
             clock,
             observer: None,
         }
@@ -153,18 +157,25 @@ impl Keeper {
         let state = State::open(&folder.state_db())?;
         let now = (settings.clock)();
         let recent = recent::load(&settings.hub, &state, &history, now).await?;
-        let writer = Writer::start(connection, Arc::clone(&recent), journal).map_err(|source| {
-            FolderError::Unusable {
+        let hub = Arc::clone(&settings.hub);
+        let known = state.read(move |connection| tallies::load(connection, &hub));
+        let tallies = Arc::new(Tallies::new(settings.series, known.await?));
+        let memory = Memory {
+            recent: Arc::clone(&recent),
+            tallies: Arc::clone(&tallies),
+        };
+        let writer =
+            Writer::start(connection, memory, journal).map_err(|source| FolderError::Unusable {
                 path: folder.root().to_owned(),
                 source,
-            }
-        })?;
+            })?;
         let keeper = Self {
             inner: Arc::new(Inner {
                 hub: Hub {
                     name: Arc::clone(&settings.hub),
                     zone: settings.zone.clone(),
                     recent,
+                    tallies,
                 },
                 folder: folder.clone(),
                 state,
@@ -217,6 +228,11 @@ impl Keeper {
             .await?;
         self.note_waiting(accepted, n_bytes);
         Ok(accepted)
+    }
+
+    /// What was counted so far, as it is on the disk. Reads no file and waits for nobody.
+    pub fn tallies(&self) -> Tallied {
+        self.inner.hub.tallies.committed()
     }
 
     /// The same, waiting for room.

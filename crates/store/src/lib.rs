@@ -20,6 +20,7 @@ mod state;
 mod store;
 mod table;
 pub mod tables;
+mod tallies;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -45,5 +46,9 @@ pub use state::present::{Change as PresentChange, Present};
 pub use state::spool::{Accepted, Intake, Position};
 pub use store::{AskError, JobError, Store, StoreError};
 pub use table::{Column, Format, Table, TableError};
+pub use tallies::{
+    ANONYMOUS, Histogram, LABEL_MAX_BYTES, Labels, OTHER, Tallied, Tally, TallyDef, TallyKind,
+    TallyValue,
+};
 pub use upkeep::{Retention, Upkeep};
 pub use verify::{Checked, Damage, Finding, Severity, verify};

@@ -3,6 +3,7 @@
 use super::reader::{Item, Rejected};
 use super::sources::{Heard, Sources};
 use crate::metrics::own::Own;
+use crate::metrics::{Arrival, Counting, Naming};
 use crate::poll::clock::now;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -20,6 +21,7 @@ pub struct Sink {
     keeper: RwLock<Option<Keeper>>,
     sources: Arc<Sources>,
     own: Arc<Own>,
+    counting: Arc<Counting>,
     sources_kept: Mutex<Option<Timestamp>>,
 }
 
@@ -34,6 +36,8 @@ pub struct Batch {
     pub road: String,
     /// Kept in the same transaction.
     pub position: Option<Position>,
+    /// Whether metrics may count what happened.
+    pub arrival: Arrival,
 }
 
 /// What became of a batch.
@@ -86,10 +90,10 @@ impl Batch {
         Ok(intake)
     }
 
-    fn rows(&self) -> Result<Intake, StoreError> {
+    fn rows(&self, counting: &Counting, now: Timestamp) -> Result<Intake, StoreError> {
         let mut intake = Intake::default();
         for event in &self.events {
-            intake.event(event)?;
+            counting.add_event(&mut intake, event, self.arrival, now)?;
         }
         if let Some(position) = &self.position {
             intake.position(position.clone());
@@ -116,8 +120,15 @@ impl Sink {
             keeper: RwLock::default(),
             sources: own.sources(),
             own,
+            counting: Arc::new(Counting::new(Naming::Anonymous)),
             sources_kept: Mutex::default(),
         }
+    }
+
+    /// The same, deciding together with whoever reads the hub what metrics count.
+    #[must_use]
+    pub fn counting_with(self, counting: Arc<Counting>) -> Self {
+        Self { counting, ..self }
     }
 
     /// Takes items from now on.
@@ -183,6 +194,13 @@ impl Sink {
         Ok(taken)
     }
 
+    /// Takes what is counted and no event; when this answers, it is on the disk.
+    pub async fn count(&self, intake: Intake) -> Result<(), SinkError> {
+        let keeper = self.keeper().ok_or(SinkError::Closed)?;
+        keeper.take(intake).await?;
+        Ok(())
+    }
+
     async fn write(
         &self,
         keeper: &Keeper,
@@ -195,7 +213,7 @@ impl Sink {
         if !letters.is_empty() {
             keeper.take(letters).await?;
         }
-        let mut rows = batch.rows()?;
+        let mut rows = batch.rows(&self.counting, now)?;
         if self.is_time_to_keep_sources(now) {
             rows.position(self.kept_sources());
         }

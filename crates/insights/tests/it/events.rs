@@ -28,7 +28,7 @@ pub(crate) const TESTS: &[crate::Test] = &[
 pub(crate) const SOAK: &[crate::Test] = &[("a_million_kinds_are_rows_like_others", many_kinds)];
 
 /// A token that only our configuration knows.
-const OWN_TOKEN: &str = "own-token-000000000000000000000";
+pub(crate) const OWN_TOKEN: &str = "own-token-000000000000000000000";
 
 /// A service with a history, which the newest hub knows nothing of.
 pub(crate) struct Receiver {
@@ -47,10 +47,15 @@ pub(crate) struct Reply {
 
 impl Receiver {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with further words of its command line.
+    pub(crate) fn start_with(further: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("sink-").tempdir().unwrap();
         let hub = RealHub::shared("newest", newest_hub);
         Self {
-            service: Self::serve(&hub, &folder, &[]),
+            service: Self::serve(&hub, &folder, further),
             folder,
             hub,
         }
@@ -76,6 +81,21 @@ impl Receiver {
         })
         .unwrap_or_else(|| panic!("{}", service.process.output()));
         service
+    }
+
+    /// Another service on the same folder, after this one was killed.
+    pub(crate) fn again(self) -> Self {
+        let Self {
+            service,
+            folder,
+            hub,
+        } = self;
+        drop(service);
+        Self {
+            service: Self::serve(&hub, &folder, &[]),
+            folder,
+            hub,
+        }
     }
 
     fn url(&self) -> String {

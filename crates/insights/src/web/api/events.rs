@@ -4,6 +4,7 @@ use super::body::{self, SMALL_BYTES};
 use super::error::ApiError;
 use super::split;
 use crate::events::{Batch, Reader};
+use crate::metrics::Arrival;
 use crate::poll::clock::now;
 use crate::web::{Site, access};
 use axum::Json;
@@ -99,5 +100,9 @@ fn batch_of(body: &[u8], hub: Arc<str>) -> Result<(Batch, Vec<RejectedReply>), A
             crate::events::Item::Event(_) => None,
         });
     let rejected = rejected.take(MAX_REASONS).collect();
-    Ok((Batch::of(ROAD, read), rejected))
+    let batch = Batch {
+        arrival: Arrival::Live,
+        ..Batch::of(ROAD, read)
+    };
+    Ok((batch, rejected))
 }
