@@ -370,15 +370,16 @@ impl Default for RetentionConfig {
     }
 }
 
-/// What everybody may know of the events: one file a day, without names. After each day, by UTC, its events become `events-YYYY-MM-DD.jsonl`, an object per line with
-/// `timestamp` to the minute, `schema`, `version`, `kind` and the keys that `keys` allows; and
-/// `index.jsonl` names the files, with their dates and counts. Users, servers, ids, senders and
-/// seconds are never in it. Events that come late are added for eight days.
+/// What everybody may know of the events: one file a day, without names.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ArchiveConfig {
     /// Folder of the archive, an absolute path; made if it is not there. Not set: none is written.
-    /// It needs `kinds`, and a history.
+    /// It needs `kinds`, and a history. After each day, by UTC, its events become
+    /// `events-YYYY-MM-DD.jsonl`, an object per line with `timestamp` to the minute, `schema`,
+    /// `version`, `kind` and the `keys` below; `index.jsonl` names the files with their dates and
+    /// counts. Users, servers, ids, senders and seconds are never in it. Events that come late are
+    /// added for eight days.
     pub path: Option<PathBuf>,
     /// Kinds of events that are in the archive, by name or with `*` for any text, for instance
     /// `["binder-launch"]`. Whoever may send events chooses their kinds, so name those that you know.
