@@ -599,8 +599,9 @@ class Connection:
                 if answer.is_final:
                     rest = self._apply(answer, batch)
                     self._sending[:1] = rest
-            if answer.is_final:
+            if answer.is_accepted:
                 self._say_working()
+            if answer.is_final:
                 continue
             self._say_failing(answer.problem)
             if self._is_closing or not self._pause(self._backoff(answer.retry_after)):
@@ -621,10 +622,9 @@ class Connection:
             if n_rejected:
                 self._refuse(f"was refused by the service: {answer.problem}", n_rejected)
             return []
-        if n_lines == 1:
-            self._refuse(f"was refused by the service: {answer.problem}")
+        if n_lines == 1 or not answer.is_too_large:
+            self._refuse(f"was refused by the service: {answer.problem}", n_lines)
             return []
-        # One bad or large line must not take the others with it.
         middle = n_lines // 2
         return [
             _Batch(batch.lane, batch.lines[:middle], batch.key + "0"),
@@ -693,7 +693,7 @@ class Connection:
             return _Answer(problem=f"{type(error).__name__}: {error}")
         if status not in (404, 405, 501):
             self._absent_since.pop(batch.lane, None)
-            return _Answer.of(status, headers, body)
+            return _Answer.of(batch.lane, status, headers, body)
         since = self._absent_since.setdefault(batch.lane, time.monotonic())
         return _Answer(
             f"it answered {status}: the url is wrong, or the service is older than this file",
@@ -762,22 +762,31 @@ class _Answer:
     """What the service said to a batch."""
 
     def __init__(
-        self, problem="", is_final=False, is_accepted=False, n_rejected=0, retry_after=None
+        self,
+        problem="",
+        is_final=False,
+        is_accepted=False,
+        is_too_large=False,
+        n_rejected=0,
+        retry_after=None,
     ):
         self.problem = problem
         self.is_final = is_final
         self.is_accepted = is_accepted
+        self.is_too_large = is_too_large
         self.n_rejected = n_rejected
         self.retry_after = retry_after
 
     @classmethod
-    def of(cls, status, headers, body):
+    def of(cls, lane, status, headers, body):
         if 200 <= status < 300:
             n_rejected, reason = _rejections(body)
             return cls(reason, is_final=True, is_accepted=True, n_rejected=n_rejected)
         problem = f"it answered {status}"
-        if status in (400, 411, 413, 414, 415, 422, 431):
-            return cls(problem, is_final=True)
+        # The service answers 200 to bad lines, and says which. All but these is somebody's between
+        # us and it, or will pass: to take a proxy's 400 for the last word would lose everything.
+        if status == 413 or (status == 422 and lane != "events"):
+            return cls(problem, is_final=True, is_too_large=status == 413)
         if status in (401, 403):
             # Also while the service or the hub starts: roles are not loaded at once.
             problem += f", the token needs the scope {WRITE_SCOPE}"

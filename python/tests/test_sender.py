@@ -280,14 +280,41 @@ class TroubleAtTheSink(Case):
         stats = connection.stats()
         self.assertEqual((stats["sent"], stats["refused"]), (2, 2))
 
-    def test_one_bad_item_costs_only_itself(self):
+    def test_what_a_proxy_answers_in_between_loses_nothing(self):
+        for status in (400, 411, 414, 415, 422, 431):
+            sink = self.sink()
+            sink.mode = status
+            connection = self.connection(sink.url)
+            put(connection, 1, 2)
+            until("some tries", lambda: len(sink.requests) > 2)
+            sink.mode = 200
+            self.assertTrue(connection.flush())
+            self.assertEqual(self.numbers(sink), [1, 2])
+            self.assertEqual(connection.stats()["refused"], 0)
+            self.assertTrue(all(len(request["lines"]) == 2 for request in sink.requests))
+            self.messages.clear()
+
+    def test_a_metric_that_cannot_be_processed_is_refused(self):
         sink = self.sink()
-        sink.refuse_lines = ['"detail":13']
+        sink.mode = 422
         connection = self.connection(sink.url)
-        put(connection, *range(40))
+        connection.record_custom_event("a")
+        connection.record_custom_event("b")
         self.assertTrue(connection.flush())
-        self.assertEqual(sorted(self.numbers(sink)), [n for n in range(40) if n != 13])
+        self.assertEqual(len(sink.requests), 1)
+        self.assertEqual(connection.stats()["refused"], 2)
+
+    def test_a_single_line_that_is_too_large_is_refused_and_the_back_off_stays(self):
+        sink = self.sink()
+        connection = self.connection(sink.url)
+        sink.mode = 500
+        put(connection, 1)
+        until("some tries", lambda: len(sink.requests) > 2)
+        sink.mode = 413
+        self.assertTrue(connection.flush())
         self.assertEqual(connection.stats()["refused"], 1)
+        self.assertEqual([m for m in self.messages if "reached again" in m], [])
+        self.assertGreater(connection._failures, 0)
 
     def test_a_body_that_is_too_large_is_split(self):
         sink = self.sink()
