@@ -345,8 +345,10 @@ class Connection:
 
     # What can be recorded.
 
-    def record_event(self, kind, user=None, server=None, detail=None, source="script"):
-        item = {"id": secrets.token_hex(16), "at": _now(), "kind": str(kind)}
+    def record_event(
+        self, kind, user=None, server=None, detail=None, source="script", at=None
+    ):
+        item = {"id": secrets.token_hex(16), "at": _time(at or _now()), "kind": str(kind)}
         if user is not None:
             item["user"] = str(user)
         if server is not None:
@@ -825,7 +827,7 @@ def _n_lines(batches):
 def _lost(count):
     item = {
         "id": secrets.token_hex(16),
-        "at": _now(),
+        "at": _time(_now()),
         "kind": "events-lost",
         "source": "hooks",
         "detail": {"count": count},
@@ -834,8 +836,11 @@ def _lost(count):
 
 
 def _now():
-    now = datetime.datetime.now(datetime.timezone.utc)
-    return now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def _time(when):
+    return when.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _is_loopback(host):
@@ -1273,9 +1278,9 @@ class _Hub:
             self._context = context
         return self._context
 
-    def record(self, kind, user=None, server=None, detail=None):
+    def record(self, kind, user=None, server=None, detail=None, at=None):
         if self.connection is not None:
-            self.connection.record_event(kind, user, server, detail, source="hooks")
+            self.connection.record_event(kind, user, server, detail, "hooks", at)
 
 
 _hub = _Hub()
@@ -1699,18 +1704,21 @@ def _on_stop(hub, user, server_name):
     is_asked = spawner._stop_pending or hub.is_ending
     is_blocked = user.name in hub.app.authenticator.blocked_users
     is_dead = not is_asked and (_noticed.get() or (is_check and not is_blocked))
-    last_activity = spawner.orm_spawner.last_activity
+    began = _aware(began)
+    ended = None
+    if is_dead and is_check:
+        # It died while the hub was down: its last sign of life is all that is known.
+        ended = max(began, _aware(spawner.orm_spawner.last_activity or began))
     ending = {
         "key": key,
         "spawner": type(spawner).__name__,
         "began": began,
-        # It died while the hub was down: its last sign of life is all that is known.
-        "ended": last_activity if is_dead and is_check else None,
+        "ended": ended,
         "reason": _reason(hub, spawner, is_dead),
     }
     hub.endings.add(key)
     if is_dead:
-        hub.record("server-died", user.name, server_name, {"spawner": ending["spawner"]})
+        hub.record("server-died", *key, {"spawner": ending["spawner"]}, ended)
     return ending
 
 
@@ -1725,14 +1733,14 @@ def _reason(hub, spawner, is_dead):
 
 def _on_stopped(hub, ending):
     hub.endings.discard(ending["key"])
-    ended = ending["ended"] or datetime.datetime.now(datetime.timezone.utc)
-    seconds = max(0.0, (_aware(ended) - _aware(ending["began"])).total_seconds())
+    ended = ending["ended"] or _now()
+    seconds = max(0.0, (ended - ending["began"]).total_seconds())
     detail = {
         "spawner": ending["spawner"],
         "seconds": round(seconds, 6),
         "reason": ending["reason"],
     }
-    hub.record("session-end", *ending["key"], detail)
+    hub.record("session-end", *ending["key"], detail, ended)
 
 
 def _aware(when):
