@@ -45,6 +45,7 @@ import re
 import secrets
 import shutil
 import ssl
+import stat
 import sys
 import threading
 import time
@@ -990,7 +991,10 @@ class _Spool:
         tail = tail[: tail.rfind(b"\n", 0, room) + 1] if len(tail) > room else tail
         # A half-written file must not be found by the next process.
         new = self.path + ".new"
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+        with open(os.open(new, flags, 0o600), "wb") as file:
             self._clear()
             file.write(self._header() + front + tail)
         os.replace(new, self.path)
@@ -1054,6 +1058,12 @@ class _Spool:
             header = json.loads(os.pread(fd, self.HEADER_BYTES, 0).decode())
             nonce, begin, middle = header[self.MAGIC]
             assert self.HEADER_BYTES <= begin <= middle
+            facts = os.fstat(fd)
+            # The hub is often root, and its folder not always root's alone.
+            is_ours = stat.S_ISREG(facts.st_mode) and facts.st_uid == os.geteuid()
+            if not is_ours or facts.st_nlink != 1:
+                raise OSError("it is not a file of this user alone")
+            os.fchmod(fd, 0o600)
         except Exception:
             raise OSError("it is there, but was not written by jupyterhub_insights") from None
         data = os.pread(fd, size - begin, begin)

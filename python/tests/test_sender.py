@@ -496,6 +496,54 @@ class TheSpool(Case):
         connection.close(0.2)
         self.assertFalse(os.path.exists(target))
 
+    def test_a_link_in_place_of_the_new_file_is_not_followed(self):
+        target = os.path.join(self.folder, "target")
+        with open(target, "w") as file:
+            file.write("precious\n")
+        os.symlink(target, self.spool + ".new")
+        connection = self.connection(self.away())
+        put(connection, 1, 2, 3)
+        connection.close(0.2)
+        with open(target) as file:
+            self.assertEqual(file.read(), "precious\n")
+        self.assertFalse(os.path.islink(self.spool))
+        self.assertEqual(self.messages[1:], [])
+
+    def test_a_file_that_others_can_read_is_closed_to_them(self):
+        connection = self.connection(self.away())
+        put(connection, 1)
+        connection.close(0.2)
+        os.chmod(self.spool, 0o666)
+        connection = self.connection(self.away())
+        connection.close(0.2)
+        self.assertEqual(stat.S_IMODE(os.stat(self.spool).st_mode), 0o600)
+
+    def test_what_is_no_file_of_our_own_alone_is_not_used(self):
+        other = os.path.join(self.folder, "other")
+
+        def link():
+            with open(other, "w"):
+                os.link(other, self.spool)
+
+        for make in (lambda: os.mkfifo(self.spool), link):
+            make()
+            connection = self.connection(self.away())
+            put(connection, 1)
+            connection.close(0.2)
+            self.assertIn("not a file of this user alone", "".join(self.messages))
+            self.assertEqual(connection.stats()["dropped"], 1)
+            os.unlink(self.spool)
+            self.messages.clear()
+
+    def test_another_users_file_is_not_used(self):
+        with open(self.spool, "w"):
+            pass
+        with mock.patch.object(os, "geteuid", return_value=os.geteuid() + 1):
+            connection = self.connection(self.away())
+            put(connection, 1)
+            connection.close(0.2)
+        self.assertIn("not a file of this user alone", "".join(self.messages))
+
     def test_two_processes_do_not_share_it(self):
         first = self.connection(self.away(), queue_size=1)
         put(first, 1, 2, 3)
