@@ -173,8 +173,8 @@ def connect(url=None, token=None, *, spool=False, queue_size=10000):
             "connect needs a url and a token, as arguments or as JUPYTERHUB_INSIGHTS_URL and"
             " JUPYTERHUB_INSIGHTS_TOKEN"
         )
-    base = _checked_url(url)
-    _connection = Connection(lambda: Target(base, token, None), spool, queue_size)
+    target = Target(_checked_url(url), _checked_token(token), None)
+    _connection = Connection(lambda: target, spool, queue_size)
     return _connection
 
 
@@ -693,7 +693,11 @@ class Connection:
             status, headers, body = self._request(target, batch)
         except Exception as error:
             self._disconnect()
-            return _Answer(problem=f"{type(error).__name__}: {error}")
+            problem = type(error).__name__
+            # Others, as http.client's ValueErrors, may show what was sent: the token.
+            if isinstance(error, (OSError, http.client.HTTPException)):
+                problem += f": {error}"
+            return _Answer(problem=problem)
         if status not in (404, 405, 501):
             self._absent_since.pop(batch.lane, None)
             return _Answer.of(batch.lane, status, headers, body)
@@ -852,12 +856,29 @@ def _is_loopback(host):
 
 
 def _checked_url(url):
-    parts = urllib.parse.urlsplit(str(url))
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"the url of the service is {url!r}, but must be http:// or https://")
-    if parts.query or parts.fragment or parts.username:
-        raise ValueError(f"the url of the service, {url!r}, must end with its path")
-    return str(url).rstrip("/") + "/"
+    url = str(url).strip()
+    # What stands before an @ may be a password, which must not be shown.
+    shown = repr("…@" + url.rpartition("@")[2] if "@" in url else url)
+    try:
+        parts = urllib.parse.urlsplit(url)
+        is_good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good or re.search(r"[\x00-\x20\x7f]", url):
+        raise ValueError(f"the url of the service is {shown}, but must be http:// or https://")
+    if "@" in parts.netloc:
+        raise ValueError(f"the url of the service, {shown}, must have no user and no password")
+    if parts.query or parts.fragment:
+        raise ValueError(f"the url of the service, {shown}, must end with its path")
+    return url.rstrip("/") + "/"
+
+
+def _checked_token(token):
+    """Without the line end that files of secrets have; it must not be shown."""
+    token = str(token).strip()
+    if not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise ValueError("the token must be of visible ASCII characters, without spaces")
+    return token
 
 
 class _Spool:
@@ -1037,6 +1058,12 @@ class _Spool:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         fd = os.open(self.path, flags, 0o600)
         try:
+            facts = os.fstat(fd)
+            # The hub is often root, and its folder not always root's alone.
+            is_ours = stat.S_ISREG(facts.st_mode) and facts.st_uid == os.geteuid()
+            if not is_ours or facts.st_nlink != 1:
+                raise OSError("it is not a file of this user alone")
+            os.fchmod(fd, 0o600)
             if fcntl is not None:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             size = os.fstat(fd).st_size
@@ -1058,12 +1085,6 @@ class _Spool:
             header = json.loads(os.pread(fd, self.HEADER_BYTES, 0).decode())
             nonce, begin, middle = header[self.MAGIC]
             assert self.HEADER_BYTES <= begin <= middle
-            facts = os.fstat(fd)
-            # The hub is often root, and its folder not always root's alone.
-            is_ours = stat.S_ISREG(facts.st_mode) and facts.st_uid == os.geteuid()
-            if not is_ours or facts.st_nlink != 1:
-                raise OSError("it is not a file of this user alone")
-            os.fchmod(fd, 0o600)
         except Exception:
             raise OSError("it is there, but was not written by jupyterhub_insights") from None
         data = os.pread(fd, size - begin, begin)
@@ -1138,7 +1159,7 @@ class _Settings:
         self.name = str(name)
         self.sender_name = f"{self.name}-sender"
         self.url = _checked_url(url) if url else None
-        self.token = token if url else None
+        self.token = _checked_token(token) if url else None
         self.command = [command] if isinstance(command, str) else command and list(command)
         self.port = int(port or DEFAULT_PORT)
         self.environment = dict(environment or {})

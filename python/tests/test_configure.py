@@ -679,6 +679,10 @@ c.JupyterHub.custom_scopes.update({"custom:site:read": {"description": "a site's
 
         self.check(run())
 
+    def test_the_line_end_of_a_file_of_secrets_is_no_part_of_a_token(self):
+        settings = self.settings(url="http://a/", token="secret-token\n")
+        self.assertEqual(settings.service()["api_token"], "secret-token")
+
     def test_a_missing_program_does_not_keep_the_hub_from_starting(self):
         missing = CONFIGURE.replace("{python}", "/nonexistent/jupyterhub-insights")
 
@@ -731,6 +735,8 @@ c.JupyterHub.custom_scopes.update({"custom:site:read": {"description": "a site's
             ({"url": "http://a/services/insights/"}, "token"),
             ({"url": "ftp://a", "token": "t"}, "http"),
             ({"url": "http://a", "token": "t", "port": 5}, "without url"),
+            ({"url": "http://a", "token": "a b"}, "visible"),
+            ({"url": "http://:hidden@a", "token": "t"}, "no password"),
         ]:
             with mock.patch.dict(os.environ, {"JUPYTERHUB_INSIGHTS_TOKEN": ""}):
                 with self.assertRaisesRegex(ValueError, words):

@@ -721,6 +721,39 @@ class Processes(Case):
         with self.assertRaisesRegex(ValueError, "http"):
             insights.connect("hub.example.org", "token")
 
+    def test_no_password_of_an_address_is_shown(self):
+        for url in (
+            "http://user:hidden@host/",
+            "http://:hidden@host/",
+            "http://hidden@host/?a",
+            "user:hidden@host",
+            "http://user:hid/hidden@host",
+            "http://user:hidden@[host",
+            "http://user:hidden@host:port/",
+            "http://user:hidden@ho st/",
+        ):
+            with self.assertRaises(ValueError) as raised:
+                insights.connect(url, "token")
+            self.assertNotIn("hid", str(raised.exception))
+            self.assertIsNone(raised.exception.__cause__)
+
+    def test_a_token_is_stripped_and_never_shown(self):
+        sink = self.sink()
+        connection = insights.connect(sink.url, TOKEN + "\n")
+        self.addCleanup(setattr, insights, "_connection", None)
+        self.addCleanup(connection.close, 0)
+        insights.record_event("n")
+        self.assertTrue(insights.flush())
+        for token in ("hidden\nx", "hidden x", "hiddenü", " "):
+            with self.assertRaisesRegex(ValueError, "visible") as raised:
+                insights.connect(sink.url, token)
+            self.assertNotIn("hidden", str(raised.exception))
+        connection = self.connection(sink.url, token="hidden\nx")
+        put(connection, 1)
+        until("a message", lambda: self.messages)
+        self.assertIn("ValueError", self.messages[0])
+        self.assertNotIn("hidden", "".join(self.messages))
+
 
 if __name__ == "__main__":
     unittest.main()
