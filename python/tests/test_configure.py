@@ -108,7 +108,7 @@ class App:
                 JupyterHubHTTPClient.clear_instance()
 
     def events(self):
-        return [json.loads(line.text) for line in self.hub.connection._memory]
+        return [json.loads(line) for line in self.hub.connection.lanes["events"]._memory]
 
     def kinds(self):
         return [event.get("kind", event.get("action")) for event in self.events()]

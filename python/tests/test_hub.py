@@ -136,7 +136,7 @@ class ARunningHub(unittest.TestCase):
 
     def test_whatever_the_sink_does_the_hub_answers_and_nothing_is_lost(self):
         with Sink() as sink:
-            configure = {"url": sink.url, "token": TOKEN, "queue_size": 3}
+            configure = {"url": sink.url, "token": TOKEN, "queue_size": 20}
             with Hub(configure, extra_config=SPAWNER) as hub:
                 sink.wait_for("hub-started")
                 usual = statistics.median(hub.health_seconds() for _ in range(20))
