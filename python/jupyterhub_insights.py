@@ -850,7 +850,8 @@ class _Lane:
         # A service that is older than this file has no place for some metrics.
         self._absent_since = self._absent_since or time.monotonic()
         return _Answer(
-            f"it answered {status}: the url is wrong, or the service is older than this file",
+            f"it answered {status}{_message(body)}: the url is wrong, or the service is older than"
+            " this file",
             is_final=is_metric and time.monotonic() - self._absent_since > GIVE_UP_SECONDS,
         )
 
@@ -936,7 +937,7 @@ class _Answer:
         if 200 <= status < 300:
             n_rejected, reason = _rejections(body)
             return cls(reason, is_final=True, is_accepted=True, n_rejected=n_rejected)
-        problem = f"it answered {status}"
+        problem = f"it answered {status}{_message(body)}"
         # The service answers 200 to bad lines, and says which. All but these is somebody's between
         # us and it, or will pass: to take a proxy's 400 for the last word would lose everything.
         if status == 413 or (status == 422 and is_metric):
@@ -993,6 +994,14 @@ def _time(when):
 def _clean(text):
     """The beginning of what somebody else wrote, fit for a log."""
     return "".join(c if c.isprintable() else " " for c in str(text)[:200])
+
+def _message(body):
+    """What the service says about an error, to follow its status."""
+    try:
+        return f" ({_clean(json.loads(body.decode())['message'])})"
+    except Exception:
+        return ""
+
 
 
 def _is_loopback(host):

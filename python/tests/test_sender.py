@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import json
 import logging
 import os
 import shutil
@@ -360,6 +361,33 @@ class TroubleAtTheSink(Case):
         self.assertTrue(connection.flush())
         self.assertEqual(self.numbers(sink), list(range(60)))
         self.assertEqual(connection.stats()["refused"], 0)
+
+    def test_what_the_service_says_is_logged_on_one_line(self):
+        sink = self.sink()
+        answer = sink._answer
+
+        def says(handler, status=503, body=None):
+            handler.rfile.read(int(handler.headers["Content-Length"]))
+            message = "no history\n\x1b[31mis kept\u2028here" + "x" * 300
+            body = body or json.dumps({"status": status, "message": message}).encode()
+            handler._reply(status, body)
+
+        for status in (503, 404):
+            sink._answer = lambda handler, status=status: says(handler, status)
+            connection = self.connection(sink.url)
+            put(connection, 1)
+            until("a message", lambda: self.messages)
+            self.assertIn(f"answered {status} (no history  [31mis kept here", self.messages[0])
+            self.assertNotIn("x" * 200, self.messages[0])
+            self.messages.clear()
+            connection.discard()
+        rejects = json.dumps({"rejected": [{"index": 0, "reason": "bad\n\x1b[31mline"}]}).encode()
+        sink._answer = lambda handler: says(handler, 200, rejects)
+        connection = self.connection(sink.url)
+        put(connection, 1)
+        self.assertTrue(connection.flush())
+        self.assertIn("refused by the service: bad  [31mline.", self.messages[0])
+        sink._answer = answer
 
     def test_a_redirect_does_not_get_the_token(self):
         thief = self.sink()
