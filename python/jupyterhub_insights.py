@@ -35,6 +35,7 @@ import gzip
 import hashlib
 import hmac
 import http.client
+import importlib
 import inspect
 import ipaddress
 import json
@@ -148,7 +149,7 @@ def configure(
         queue_size=queue_size,
     )
     _hub.settings = settings
-    _install(_hub, c)
+    _quietly(_install, _hub, c)
 
 
 # --- for hub code, scripts and services --------------------------------------------------------
@@ -1718,12 +1719,12 @@ def _on_login_failed(hub, handler, data):
 
 def _known_name(handler, data):
     """The name that was typed, if the hub has such a user: people type passwords there too."""
-    from jupyterhub import orm
-
     try:
         name = data["username"]
         if not isinstance(name, str) or not 0 < len(name) <= 255:
             return None
+        from jupyterhub import orm
+
         name = handler.authenticator.normalize_username(name)
         user = orm.User.find(handler.db, name=name)
         return user.name if user is not None else None
@@ -2021,11 +2022,10 @@ def _on_cleanup(hub, app):
 
 def _hooks():
     """Class, method, wrapper, and the kinds of events that are lost without it."""
-    from jupyterhub.app import JupyterHub
-    from jupyterhub.handlers.base import BaseHandler
-    from jupyterhub.spawner import Spawner
-    from jupyterhub.user import User
-
+    JupyterHub = "jupyterhub.app.JupyterHub"
+    BaseHandler = "jupyterhub.handlers.base.BaseHandler"
+    Spawner = "jupyterhub.spawner.Spawner"
+    User = "jupyterhub.user.User"
     return [
         (BaseHandler, "login_user", _wrap_login, ["login", "login-failed"]),
         (BaseHandler, "set_hub_cookie", _wrap_login_cookie, []),
@@ -2048,10 +2048,12 @@ def _install(hub, c):
     """Wrap the methods, once per process."""
     missing = []
     installed = []
-    for owner, name, wrap, kinds in _hooks():
+    for place, name, wrap, kinds in _hooks():
+        owner = _find_class(place)
         original = getattr(owner, name, None)
         if original is None:
-            missing += [f"{kind} ({owner.__name__}.{name} is gone)" for kind in kinds]
+            class_name = place.rpartition(".")[2]
+            missing += [f"{kind} ({class_name}.{name} is gone)" for kind in kinds]
             if name in ("init_services", "init_role_creation"):
                 _register_in_config(hub, c, name)
             continue
@@ -2071,6 +2073,15 @@ def _register_in_config(hub, c, name):
     if name == "init_services":
         for spec in settings.services([], hub.sender_token):
             c.JupyterHub.services.append(spec)
+def _find_class(place):
+    """None in a hub that has it elsewhere."""
+    module, _, name = place.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except Exception:
+        return None
+
+
             hub.service = spec if spec["name"] == settings.name else hub.service
     else:
         c.JupyterHub.custom_scopes.update(CUSTOM_SCOPES)
