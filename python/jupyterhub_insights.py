@@ -159,7 +159,8 @@ def connect(url=None, token=None, *, spool=False, queue_size=10000):
     """Send to the service at `url` from a script or a service.
 
     Without arguments the environment decides: JUPYTERHUB_INSIGHTS_URL and
-    JUPYTERHUB_INSIGHTS_TOKEN. The functions of this module use the latest connection.
+    JUPYTERHUB_INSIGHTS_TOKEN. The functions of this module use the latest connection; an earlier
+    one is closed, which takes up to 2 seconds if its service is away.
     """
     global _connection
     url = url or os.environ.get("JUPYTERHUB_INSIGHTS_URL")
@@ -170,6 +171,8 @@ def connect(url=None, token=None, *, spool=False, queue_size=10000):
             " JUPYTERHUB_INSIGHTS_TOKEN"
         )
     target = Target(_checked_url(url), _checked_token(token), None)
+    if _connection is not None and _connection is not _hub.connection:
+        _connection.close()
     _connection = Connection(lambda: target, spool, queue_size)
     return _connection
 
@@ -992,10 +995,6 @@ def _time(when):
     return when.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _clean(text):
-    """The beginning of what somebody else wrote, fit for a log."""
-    return "".join(c if c.isprintable() else " " for c in str(text)[:200])
-
 def _message(body):
     """What the service says about an error, to follow its status."""
     try:
@@ -1003,6 +1002,10 @@ def _message(body):
     except Exception:
         return ""
 
+
+def _clean(text):
+    """The beginning of what somebody else wrote, fit for a log."""
+    return "".join(c if c.isprintable() else " " for c in str(text)[:200])
 
 
 def _is_loopback(host):
@@ -1720,13 +1723,15 @@ def _on_login_failed(hub, handler, data):
 def _known_name(handler, data):
     """The name that was typed, if the hub has such a user: people type passwords there too."""
     try:
+        from jupyterhub import orm
+
         name = data["username"]
         if not isinstance(name, str) or not 0 < len(name) <= 255:
             return None
-        from jupyterhub import orm
-
         name = handler.authenticator.normalize_username(name)
-        user = orm.User.find(handler.db, name=name)
+        # What the hub has not written yet is not ours to write.
+        with handler.db.no_autoflush:
+            user = orm.User.find(handler.db, name=name)
         return user.name if user is not None else None
     except Exception:
         return None
@@ -2055,7 +2060,9 @@ def _install(hub, c):
             class_name = place.rpartition(".")[2]
             missing += [f"{kind} ({class_name}.{name} is gone)" for kind in kinds]
             if name in ("init_services", "init_role_creation"):
-                _register_in_config(hub, c, name)
+                _quietly(_register_in_config, hub, c, name)
+            if "anything" in kinds:
+                _log.warning("jupyterhub_insights records nothing: %s", missing[-1])
             continue
         installed += kinds
         if not hasattr(original, "_insights_original"):
@@ -2066,13 +2073,6 @@ def _install(hub, c):
     hub.installed = [kind for kind in installed if kind != "anything"]
 
 
-def _register_in_config(hub, c, name):
-    """A hub without the methods that we know: better early than not at all."""
-    settings = hub.settings
-    hub.sender_token = settings.token or secrets.token_hex(32)
-    if name == "init_services":
-        for spec in settings.services([], hub.sender_token):
-            c.JupyterHub.services.append(spec)
 def _find_class(place):
     """None in a hub that has it elsewhere."""
     module, _, name = place.rpartition(".")
@@ -2082,6 +2082,13 @@ def _find_class(place):
         return None
 
 
+def _register_in_config(hub, c, name):
+    """A hub without the methods that we know: better early than not at all."""
+    settings = hub.settings
+    hub.sender_token = settings.token or secrets.token_hex(32)
+    if name == "init_services":
+        for spec in settings.services([], hub.sender_token):
+            c.JupyterHub.services.append(spec)
             hub.service = spec if spec["name"] == settings.name else hub.service
     else:
         c.JupyterHub.custom_scopes.update(CUSTOM_SCOPES)
