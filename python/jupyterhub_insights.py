@@ -14,8 +14,8 @@ spawns that fail, servers that die. It may stand before or after any other line.
 
 One file, no dependencies, Python 3.8 and later, JupyterHub 4 to 6. The laws it keeps:
 
-* The hub is precious: nothing here waits for the network on the hub's thread, and no error of
-  ours reaches the hub.
+* The hub is precious: nothing here waits for the network or a disk on the hub's thread, but for
+  the end of the process, and no error of ours reaches the hub.
 * No configuration slot of the site is used. Methods of the hub are wrapped, and what we add to
   lists (services, roles, event handlers) is added when the hub reads them, so no line of the
   site can displace ours, nor ours the site's.
@@ -35,6 +35,7 @@ import gzip
 import hashlib
 import hmac
 import http.client
+import importlib
 import inspect
 import ipaddress
 import json
@@ -45,6 +46,7 @@ import re
 import secrets
 import shutil
 import ssl
+import stat
 import sys
 import threading
 import time
@@ -95,14 +97,9 @@ TIMEOUT_SECONDS = 10
 BACKOFF_SECONDS = (0.5, 30)
 EXIT_SECONDS = 2
 
-# A service that is older than this file has no place for some lane. After this long its items are
-# refused at once, so that events do not wait behind metrics for ever.
-ABSENT_SECONDS = 300
-
-# A put that took longer than this found a disk in trouble: the hub's thread leaves the spool
-# alone for SPOOL_REST_SECONDS, and what does not fit into memory is dropped and counted.
-SPOOL_SLOW_SECONDS = 0.25
-SPOOL_REST_SECONDS = 60
+# After this long a metric for which the service has no place is refused, and a spool that cannot
+# be read is given up.
+GIVE_UP_SECONDS = 60
 
 # Kind of item -> where it is posted, below the service's prefix.
 LANES = {
@@ -152,7 +149,7 @@ def configure(
         queue_size=queue_size,
     )
     _hub.settings = settings
-    _install(_hub, c)
+    _quietly(_install, _hub, c)
 
 
 # --- for hub code, scripts and services --------------------------------------------------------
@@ -162,7 +159,8 @@ def connect(url=None, token=None, *, spool=False, queue_size=10000):
     """Send to the service at `url` from a script or a service.
 
     Without arguments the environment decides: JUPYTERHUB_INSIGHTS_URL and
-    JUPYTERHUB_INSIGHTS_TOKEN. The functions of this module use the latest connection.
+    JUPYTERHUB_INSIGHTS_TOKEN. The functions of this module use the latest connection; an earlier
+    one is closed, which takes up to 2 seconds if its service is away.
     """
     global _connection
     url = url or os.environ.get("JUPYTERHUB_INSIGHTS_URL")
@@ -172,8 +170,10 @@ def connect(url=None, token=None, *, spool=False, queue_size=10000):
             "connect needs a url and a token, as arguments or as JUPYTERHUB_INSIGHTS_URL and"
             " JUPYTERHUB_INSIGHTS_TOKEN"
         )
-    base = _checked_url(url)
-    _connection = Connection(lambda: Target(base, token, None), spool, queue_size)
+    target = Target(_checked_url(url), _checked_token(token), None)
+    if _connection is not None and _connection is not _hub.connection:
+        _connection.close()
+    _connection = Connection(lambda: target, spool, queue_size)
     return _connection
 
 
@@ -286,67 +286,40 @@ class _Timer:
 Target = collections.namedtuple("Target", "url token ssl_context")
 Target.__doc__ = "Where to send: the service's address with its prefix, the token, TLS or None."
 
-# One line of one lane. `key` is given to lines that were tried before and must be sent together.
-_Line = collections.namedtuple("_Line", "lane text key")
+# One line of JSON. `key` is given to lines that were tried before and must be sent together.
+_Line = collections.namedtuple("_Line", "text key")
 
 # Lines that go into one request. A batch that is sent again keeps its key.
-_Batch = collections.namedtuple("_Batch", "lane lines key")
+_Batch = collections.namedtuple("_Batch", "lines key")
 
 _connections = weakref.WeakSet()
 
 
 class Connection:
-    """A bounded queue and the thread that empties it.
-
-    Order is kept: memory is always older than the spool. Once something is in the spool,
-    everything new goes there too, until the spool is empty again.
-    """
+    """What can be recorded, and a lane for each kind of it, so that none waits for another."""
 
     def __init__(self, find_target, spool, queue_size, log=_log, is_held=False):
-        self._find_target = find_target
-        self._queue_size = max(1, int(queue_size))
         self._log = log
-        self._is_held = is_held
-        self._spool = _Spool(spool, log) if spool else None
-        self._spool_rests_until = 0.0
-        self._counts = {"sent": 0, "dropped": 0, "refused": 0}
         self._dropped_told = 0
-        self._is_refusal_said = False
-        self._reset()
-        if self._spool:
-            self._spool.find_leftovers()
+        self._telling = threading.Lock()
+        self.lanes = {
+            name: _Lane(self, name, find_target, spool, queue_size, log, is_held) for name in LANES
+        }
+        for lane in self.lanes.values():
+            lane.look_for_leftovers()
         _connections.add(self)
         atexit.register(self.close)
 
-    def _reset(self):
-        # Re-entrant: a signal or a finaliser may record something while this thread puts.
-        self._changed = threading.Condition(threading.RLock())
-        self._memory = collections.deque()
-        self._oldest = 0.0
-        self._sending = []
-        self._sending_from_spool = False
-        self._thread = None
-        self._http = None
-        self._is_hurried = False
-        self._is_closing = False
-        self._is_closed = False
-        self._failures = 0
-        self._retry_at = None
-        self._absent_since = {}
-
     def _after_fork(self):
-        """In a child: what waits belongs to the parent, and so does the spool."""
-        self._reset()
-        self._counts = dict.fromkeys(self._counts, 0)
+        self._telling = threading.Lock()
         self._dropped_told = 0
-        if self._spool:
-            self._spool.abandon()
-            self._spool = None
+        for lane in self.lanes.values():
+            lane.after_fork()
 
     # What can be recorded.
 
-    def record_event(self, kind, user=None, server=None, detail=None, source="script"):
-        item = {"id": secrets.token_hex(16), "at": _now(), "kind": str(kind)}
+    def record_event(self, kind, user=None, server=None, detail=None, source="script", at=None):
+        item = {"id": secrets.token_hex(16), "at": _time(at or _now()), "kind": str(kind)}
         if user is not None:
             item["user"] = str(user)
         if server is not None:
@@ -375,114 +348,56 @@ class Connection:
         try:
             text = json.dumps(item, allow_nan=False, separators=(",", ":"))
         except Exception as error:
-            self._refuse(f"cannot be written as JSON: {error}")
+            self.lanes[lane].refuse(f"cannot be written as JSON: {error}")
             return
         self.put(lane, text)
 
     def put(self, lane, text):
-        """Queue one line of JSON. Never waits for the network, never raises."""
+        """Queue one line of JSON. Waits for no network and no disk, never raises."""
         try:
             # JSON has no raw line ends inside a string, so this changes only its layout.
             text = text.replace("\n", " ").replace("\r", " ")
             if len(text) > LINE_BYTES // 4 and len(text.encode("utf-8", "replace")) > LINE_BYTES:
-                self._refuse(f"is larger than {LINE_BYTES} bytes")
+                self.lanes[lane].refuse(f"is larger than {LINE_BYTES} bytes")
                 return
-            with self._changed:
-                self._put_line(_Line(lane, text, None))
-                self._changed.notify_all()
+            self.lanes[lane].put(text)
         except Exception as error:
             with contextlib.suppress(Exception):
                 self._log.debug("jupyterhub_insights could not queue an item: %r", error)
 
-    def _put_line(self, line):
-        if self._is_closed:
-            self._counts["dropped"] += 1
-            return
-        self._start_thread()
-        n_spooled = self._spool.n_lines if self._spool else 0
-        n_in_memory = len(self._memory)
-        n_in_memory += 0 if self._sending_from_spool else _n_lines(self._sending)
-        if not n_spooled and n_in_memory < self._queue_size:
-            if not self._memory:
-                self._oldest = time.monotonic()
-            self._memory.append(line)
-        elif not self._append_to_spool(line):
-            self._counts["dropped"] += 1
-
-    def _append_to_spool(self, line):
-        begin = time.monotonic()
-        if not self._spool or begin < self._spool_rests_until:
-            return False
-        is_spooled = self._spool.append(line)
-        if time.monotonic() - begin > SPOOL_SLOW_SECONDS:
-            self._spool_rests_until = time.monotonic() + SPOOL_REST_SECONDS
-        return is_spooled
-
-    def _refuse(self, reason, count=1):
-        with self._changed:
-            self._counts["refused"] += count
-            is_first = not self._is_refusal_said
-            self._is_refusal_said = True
-        if is_first:
-            self._log.warning(
-                "An item for jupyterhub-insights %s. It is lost; more of them are only counted.",
-                reason,
-            )
-
     # What others may ask.
 
     def stats(self):
-        with self._changed:
-            waiting = len(self._memory)
-            waiting += 0 if self._sending_from_spool else _n_lines(self._sending)
-            spooled = self._spool.n_lines if self._spool else 0
-            return dict(self._counts, waiting=waiting, spooled=spooled)
+        lanes = [lane.stats() for lane in self.lanes.values()]
+        return {name: sum(lane[name] for lane in lanes) for name in lanes[0]}
 
     def release(self):
         """The service can be there now; until this call nothing is tried."""
-        with self._changed:
-            self._is_held = False
-            self._changed.notify_all()
+        for lane in self.lanes.values():
+            lane.release()
 
     def flush(self, timeout=10):
         deadline = time.monotonic() + timeout
-        with self._changed:
-            self._start_thread()
-            self._is_hurried = True
-            self._retry_at = None
-            self._changed.notify_all()
-            while self._memory or self._sending or (self._spool and self._spool.n_lines):
-                left = deadline - time.monotonic()
-                if left <= 0 or self._is_closed:
-                    break
-                self._changed.wait(left)
-            self._is_hurried = False
-            return not (self._memory or self._sending or (self._spool and self._spool.n_lines))
+        for lane in self.lanes.values():
+            lane.hurry()
+        return all([lane.wait_until_empty(deadline) for lane in self.lanes.values()])
 
     def close(self, timeout=EXIT_SECONDS):
         """One last try, then the spool."""
-        with self._changed:
-            if self._is_closed or self._is_closing:
-                return
-            self._is_closing = True
-            thread = self._thread
-            self._changed.notify_all()
-        if thread is not None and thread.is_alive() and not self._is_held:
-            thread.join(timeout)
-        with self._changed:
-            self._is_closed = True
-            self._keep_unsent()
-            self._changed.notify_all()
+        deadline = time.monotonic() + timeout
+        # Events last, which tell what the others lost.
+        lanes = [lane for lane in reversed(list(self.lanes.values())) if lane.begin_end()]
+        for lane in lanes:
+            lane.join(deadline)
+        n_lost = sum(lane.end() for lane in lanes)
+        if n_lost:
+            self._log.warning("%d items for jupyterhub-insights could not be sent.", n_lost)
         atexit.unregister(self.close)
 
     def discard(self):
         """There is no service: forget everything."""
-        with self._changed:
-            self._is_closing = self._is_closed = True
-            self._memory.clear()
-            if self._spool:
-                self._spool.close()
-            self._changed.notify_all()
+        for lane in self.lanes.values():
+            lane.discard()
         atexit.unregister(self.close)
 
     def __enter__(self):
@@ -491,155 +406,384 @@ class Connection:
     def __exit__(self, *error):
         self.close()
 
-    def _keep_unsent(self):
-        lines = []
-        if not self._sending_from_spool:
-            for batch in self._sending:
-                # An event is known by its id, a line of a metric only by its batch.
-                key = None if batch.lane == "events" else batch.key
-                lines += [_Line(batch.lane, text, key) for text in batch.lines]
-        lines += self._memory
-        self._memory.clear()
-        self._sending = []
-        n_kept = self._spool.put_first(lines) if self._spool and lines else 0
-        n_lost = len(lines) - n_kept
-        self._counts["dropped"] += n_lost
-        if self._spool:
-            count = self._counts["dropped"] - self._dropped_told
-            if count and self._spool.append(_lost(count)):
+    def tell_lost(self, put=None):
+        """An event says how much was lost since the last one."""
+        put = put or self.lanes["events"].put_if_room
+        with self._telling:
+            count = sum(lane.n_dropped for lane in self.lanes.values()) - self._dropped_told
+            if count > 0 and put(_lost(count)):
                 self._dropped_told += count
+
+
+class _Lane:
+    """A bounded queue, the thread that empties it, and its spool.
+
+    Who puts takes the lock of `_changed` and no other, and nobody who holds it reads, writes,
+    sends or logs. The spool is the thread's own, and at the end `end`'s: who uses it holds
+    `_files`. The order is: what is being sent, the spool, memory.
+    """
+
+    def __init__(self, connection, name, find_target, spool, queue_size, log, is_held):
+        self.name = name
+        self._tell_lost = connection.tell_lost
+        self._find_target = find_target
+        self._queue_size = max(1, int(queue_size))
+        self._log = log
+        self._is_held = is_held
+        self._is_failing = False
+        self._spool = _Spool(_spool_path(spool, name), name, log) if spool else None
+        self._reset()
+
+    def look_for_leftovers(self):
+        """Lines of an earlier process come first."""
+        if self._spool and os.path.lexists(self._spool.path):
+            with self._changed:
+                self._has_leftovers = True
+                self._start_thread()
+
+    def _reset(self):
+        # Re-entrant: a signal or a finaliser may record something while this thread puts.
+        self._changed = threading.Condition(threading.RLock())
+        self._files = threading.Lock()
+        self._memory = collections.deque()
+        self._oldest = 0.0
+        self._sending = []
+        self._is_from_spool = False
+        self._n_spooled = 0
+        self._has_leftovers = False
+        self._no_spill_before = 0.0
+        self._unreadable_since = None
+        self._n_sent = self._n_refused = self.n_dropped = 0
+        self._is_refusal_said = False
+        self._thread = None
+        self._http = None
+        self._is_hurried = False
+        self._is_closing = False
+        self._is_closed = False
+        self._failures = 0
+        self._retry_at = None
+        self._absent_since = None
+
+    def after_fork(self):
+        """In a child: what waits belongs to the parent, and so does the spool."""
+        self._reset()
+        if self._spool:
             self._spool.close()
-        if n_lost:
-            self._log.warning("%d items for jupyterhub-insights could not be sent.", n_lost)
+            self._spool = None
+
+    def put(self, text):
+        with self._changed:
+            if not self.put_if_room(text):
+                self.n_dropped += 1
+
+    def put_if_room(self, text):
+        with self._changed:
+            self._start_thread()
+            if self._is_closed or len(self._memory) >= self._queue_size:
+                return False
+            if not self._memory:
+                self._oldest = time.monotonic()
+            self._memory.append(text)
+            self._changed.notify_all()
+            return True
+
+    def refuse(self, reason, count=1):
+        with self._changed:
+            self._n_refused += count
+            is_first = not self._is_refusal_said
+            self._is_refusal_said = True
+        if is_first:
+            self._log.warning(
+                "An item for jupyterhub-insights %s. It is lost; more of them are only counted.",
+                reason,
+            )
+
+    def stats(self):
+        with self._changed:
+            return {
+                "sent": self._n_sent,
+                "waiting": len(self._memory) + self._n_in_flight(),
+                "spooled": self._n_spooled,
+                "dropped": self.n_dropped,
+                "refused": self._n_refused,
+            }
+
+    def _n_in_flight(self):
+        """Lines that are being sent and are nowhere else."""
+        return 0 if self._is_from_spool else sum(len(batch.lines) for batch in self._sending)
+
+    def release(self):
+        with self._changed:
+            self._is_held = False
+            self._changed.notify_all()
+
+    def _is_empty(self):
+        return not (self._memory or self._sending or self._n_spooled or self._has_leftovers)
+
+    def hurry(self):
+        with self._changed:
+            if not self._is_empty():
+                self._start_thread()
+                self._is_hurried = True
+                self._retry_at = None
+                self._changed.notify_all()
+
+    def wait_until_empty(self, deadline):
+        with self._changed:
+            while not self._is_empty() and not self._is_closed:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self._changed.wait(left)
+            self._is_hurried = False
+            return self._is_empty()
+
+    # The end.
+
+    def begin_end(self):
+        """False if it began before."""
+        with self._changed:
+            is_first = not self._is_closing
+            self._is_closing = True
+            self._changed.notify_all()
+            return is_first
+
+    def join(self, deadline):
+        if self._thread is not None and not self._is_held:
+            with contextlib.suppress(RuntimeError):  # it was never started
+                self._thread.join(max(0.0, deadline - time.monotonic()))
+
+    def end(self):
+        """What is unsent goes to the spool; how many lines are lost."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        # The thread may be waiting for a disk that hangs.
+        has_files = self._spool is not None and self._files.acquire(timeout=EXIT_SECONDS)
+        try:
+            with self._changed:
+                # An event is known by its id, a line of a metric only by its batch.
+                front = [
+                    _Line(text, None if self.name == "events" else batch.key)
+                    for batch in ([] if self._is_from_spool else self._sending)
+                    for text in batch.lines
+                ]
+                back = [_Line(text, None) for text in self._memory]
+                self._memory.clear()
+                self._sending = []
+            n_lost = len(front) + len(back)
+            if has_files:
+                n_lost = self._spool.keep(front, back)
+            with self._changed:
+                self.n_dropped += n_lost
+                self._n_spooled = self._spool.n_lines if has_files else 0
+                self._changed.notify_all()
+            if has_files:
+                if self.name == "events":
+                    self._tell_lost(lambda text: self._spool.append([_Line(text, None)]))
+                self._spool.close()
+        finally:
+            if has_files:
+                self._files.release()
+        return n_lost
+
+    def discard(self):
+        with self._changed:
+            self._is_closing = self._is_closed = True
+            self._memory.clear()
+            self._changed.notify_all()
 
     # The thread.
 
     def _start_thread(self):
-        if self._thread is not None and self._thread.is_alive():
+        if self._is_closing or (self._thread is not None and self._thread.is_alive()):
             return
-        if self._is_closing:
-            return
-        thread = threading.Thread(target=self._run, name="jupyterhub-insights", daemon=True)
-        self._thread = thread
+        name = f"jupyterhub-insights-{self.name}"
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         with contextlib.suppress(RuntimeError):  # the interpreter is ending
-            thread.start()
+            self._thread.start()
 
     def _run(self):
         while True:
             try:
+                self._find_leftovers()
                 if not self._take() or not self._deliver():
                     break
             except Exception as error:
                 self._log.exception("Error in jupyterhub_insights")
-                self._say_failing(repr(error))
+                self._say_failing(type(error).__name__)
                 if not self._pause(BACKOFF_SECONDS[1]):
                     break
         self._disconnect()
+        if self._is_closed and self._spool:
+            with self._files:
+                self._spool.close()
+
+    def _find_leftovers(self):
+        if self._has_leftovers:
+            with self._files:
+                if not self._is_closed:
+                    self._spool.find_leftovers()
+                self._note_spool(_has_leftovers=False)
+
+    def _note_spool(self, **changes):
+        with self._changed:
+            self._n_spooled = self._spool.n_lines
+            for name, value in changes.items():
+                setattr(self, name, value)
+            self._changed.notify_all()
+
+    def _is_overfull(self):
+        """Memory must go to the spool, for it is not sent now."""
+        return (
+            len(self._memory) >= max(1, self._queue_size // 2)
+            and (self._is_held or self._failures > 0 or self._n_spooled > 0)
+            and self._spool is not None
+            and not self._is_closing
+            and time.monotonic() >= self._no_spill_before
+        )
+
+    def _spill(self):
+        """Move memory into the spool."""
+        with self._files:
+            with self._changed:
+                if not self._is_overfull():
+                    return
+                lines = [_Line(text, None) for text in self._memory]
+            n_kept = self._spool.append(lines)
+            with self._changed:
+                for _ in range(n_kept):
+                    self._memory.popleft()
+                if n_kept < len(lines):
+                    self._no_spill_before = time.monotonic() + BACKOFF_SECONDS[1]
+            self._note_spool()
 
     def _take(self):
         """Make the oldest lines the current request; False at the end."""
-        with self._changed:
-            while True:
-                if self._is_closed or (self._is_closing and self._is_held):
-                    return False
-                if self._sending:
-                    return True  # left over from an error in this thread
-                if self._is_held:
-                    self._changed.wait()
-                elif self._memory:
-                    gather = self._oldest + BATCH_SECONDS - time.monotonic()
-                    is_full = len(self._memory) >= min(BATCH_ITEMS, self._queue_size)
-                    if gather <= 0 or is_full or self._is_hurried or self._is_closing:
-                        self._take_from_memory()
-                        return True
-                    self._changed.wait(gather)
-                elif self._spool and self._spool.n_lines:
-                    break
-                elif self._is_closing:
-                    return False
-                else:
-                    self._changed.wait()
-        # The file is read without the lock: whoever puts must not wait for a disk.
-        lines, range_key = self._spool.read_first()
-        with self._changed:
-            if self._is_closed:
-                return False
-            self._sending = _batches(lines, range_key)
-            self._sending_from_spool = True
-            if not lines:
-                self._finish_take()
-        return True
+        while True:
+            with self._changed:
+                while not self._is_overfull():
+                    seconds = None
+                    if self._is_closed or (self._is_closing and self._is_held):
+                        return False
+                    if self._sending:
+                        return True  # left over from an error in this thread
+                    if self._is_held:
+                        pass
+                    elif self._n_spooled:
+                        break
+                    elif self._memory:
+                        seconds = self._oldest + BATCH_SECONDS - time.monotonic()
+                        is_full = len(self._memory) >= min(BATCH_ITEMS, self._queue_size)
+                        if seconds <= 0 or is_full or self._is_hurried or self._is_closing:
+                            self._take_from_memory()
+                            return True
+                    elif self._is_closing:
+                        return False
+                    self._changed.wait(seconds)
+            self._spill()
+            if self._n_spooled and not self._is_held and not self._sending:
+                try:
+                    self._take_from_spool()
+                except OSError as error:
+                    self._say_unreadable(error)
+                    if self._is_closing or not self._pause(self._backoff(None)):
+                        return False
 
     def _take_from_memory(self):
         lines = []
         n_bytes = 0
         while self._memory and len(lines) < BATCH_ITEMS:
-            n_bytes += len(self._memory[0].text)
+            n_bytes += len(self._memory[0])
             if lines and n_bytes > BATCH_BYTES:
                 break
             lines.append(self._memory.popleft())
         self._oldest = time.monotonic()
-        self._sending = _batches(lines, secrets.token_hex(16))
-        self._sending_from_spool = False
+        self._sending = [_Batch(lines, secrets.token_hex(16))]
+        self._is_from_spool = False
+
+    def _take_from_spool(self):
+        with self._files:
+            if self._is_closed:
+                return
+            lines, key = self._spool.read_first()
+            self._unreadable_since = None
+            with self._changed:
+                self._sending = _batches(lines, key)
+                self._is_from_spool = True
+        if not lines:
+            self._finish_take()
+
+    def _say_unreadable(self, error):
+        """The disk has trouble; after a while its lines are given up, for others wait for them."""
+        now = time.monotonic()
+        if self._unreadable_since is None:
+            self._unreadable_since = now
+            self._log.warning("%s cannot be read or written now: %s.", self._spool.path, error)
+        elif now - self._unreadable_since > GIVE_UP_SECONDS:
+            with self._files:
+                n_lost = self._spool.n_lines
+                self._spool.give_up(f"{error}; {n_lost} lines in it are lost")
+                with self._changed:
+                    self.n_dropped += n_lost
+                self._note_spool()
 
     def _finish_take(self):
-        if self._sending_from_spool:
-            self._counts["dropped"] += self._spool.forget_first()
-        self._sending_from_spool = False
-        self._changed.notify_all()
+        with self._files:
+            if self._is_closed:
+                return
+            if self._is_from_spool:
+                n_bad = self._spool.forget_first()
+                with self._changed:
+                    self.n_dropped += n_bad
+                self._note_spool(_is_from_spool=False, _no_spill_before=0.0)
+            else:
+                with self._changed:
+                    self._changed.notify_all()
 
     def _deliver(self):
         """Send the current request until the service has answered for all of it."""
-        while self._sending:
-            batch = self._sending[0]
-            answer = self._post(batch)
+        while True:
             with self._changed:
                 if self._is_closed:
                     return False
-                if answer.is_final:
-                    rest = self._apply(answer, batch)
-                    self._sending[:1] = rest
+                if not self._sending:
+                    break
+                batch = self._sending[0]
+            answer = self._post(batch)
             if answer.is_final:
-                self._say_working()
+                if not self._apply(answer, batch):
+                    return False
                 continue
             self._say_failing(answer.problem)
             if self._is_closing or not self._pause(self._backoff(answer.retry_after)):
                 return False
-        with self._changed:
-            if self._is_closed:
-                return False
-            self._finish_take()
-            self._tell_lost()
+        self._finish_take()
+        self._tell_lost()
         return True
 
     def _apply(self, answer, batch):
-        """Count a final answer; what is left to send of this batch."""
+        """Count a final answer and go on with what is left of the batch; False at the end."""
         n_lines = len(batch.lines)
+        n_refused = min(answer.n_rejected, n_lines) if answer.is_accepted else n_lines
+        rest = []
+        if answer.is_too_large and n_lines > 1:
+            middle = n_lines // 2
+            rest = [
+                _Batch(batch.lines[:middle], batch.key + "0"),
+                _Batch(batch.lines[middle:], batch.key + "1"),
+            ]
+            n_refused = 0
+        with self._changed:
+            if self._is_closed:
+                return False
+            self._sending[:1] = rest
+            self._n_sent += 0 if rest else n_lines - n_refused
+        if n_refused:
+            self.refuse(f"was refused by the service: {answer.problem}", n_refused)
         if answer.is_accepted:
-            n_rejected = min(answer.n_rejected, n_lines)
-            self._counts["sent"] += n_lines - n_rejected
-            if n_rejected:
-                self._refuse(f"was refused by the service: {answer.problem}", n_rejected)
-            return []
-        if n_lines == 1:
-            self._refuse(f"was refused by the service: {answer.problem}")
-            return []
-        # One bad or large line must not take the others with it.
-        middle = n_lines // 2
-        return [
-            _Batch(batch.lane, batch.lines[:middle], batch.key + "0"),
-            _Batch(batch.lane, batch.lines[middle:], batch.key + "1"),
-        ]
-
-    def _tell_lost(self):
-        count = self._counts["dropped"] - self._dropped_told
-        if count > 0:
-            n_dropped = self._counts["dropped"]
-            self._put_line(_lost(count))
-            if self._counts["dropped"] == n_dropped:
-                self._dropped_told += count
-            else:  # no room for it either; told the next time
-                self._counts["dropped"] = n_dropped
+            self._say_working()
+        return True
 
     def _backoff(self, retry_after):
         shortest, longest = BACKOFF_SECONDS
@@ -651,25 +795,33 @@ class Connection:
         return seconds
 
     def _pause(self, seconds):
+        """Wait before the next try; False at the end."""
         with self._changed:
             self._retry_at = time.monotonic() + seconds
-            while not self._is_closed:
-                if self._retry_at is None or self._is_closing:
-                    return True  # one try now
-                left = self._retry_at - time.monotonic()
-                if left <= 0:
-                    return True
-                self._changed.wait(left)
-            return False
+        while True:
+            with self._changed:
+                while not self._is_overfull():
+                    if self._is_closed:
+                        return False
+                    if self._retry_at is None or self._is_closing:
+                        return True  # one try now
+                    left = self._retry_at - time.monotonic()
+                    if left <= 0:
+                        return True
+                    self._changed.wait(left)
+            self._spill()
 
-    _is_failing = False
+    @property
+    def _purpose(self):
+        return "" if self.name == "events" else f" for {self.name} metrics"
 
     def _say_failing(self, problem):
         if not self._is_failing:
             self._is_failing = True
             self._log.warning(
-                "jupyterhub-insights cannot be reached: %s. What happens meanwhile is kept%s and"
+                "jupyterhub-insights cannot be reached%s: %s. What happens meanwhile is kept%s and"
                 " sent later.",
+                self._purpose,
                 problem,
                 f" (in {self._spool.path} if need be)" if self._spool else "",
             )
@@ -678,7 +830,7 @@ class Connection:
         self._failures = 0
         if self._is_failing:
             self._is_failing = False
-            self._log.info("jupyterhub-insights can be reached again.")
+            self._log.info("jupyterhub-insights can be reached again%s.", self._purpose)
 
     # HTTP.
 
@@ -686,18 +838,25 @@ class Connection:
         try:
             target = self._find_target()
             if target is None:
-                return _Answer(problem="its address is not known")
+                return _Answer("its address is not known")
             status, headers, body = self._request(target, batch)
         except Exception as error:
             self._disconnect()
-            return _Answer(problem=f"{type(error).__name__}: {error}")
+            problem = type(error).__name__
+            # Others, as http.client's ValueErrors, may show what was sent: the token.
+            if isinstance(error, (OSError, http.client.HTTPException)):
+                problem += f": {_clean(error)}"
+            return _Answer(problem)
+        is_metric = self.name != "events"
         if status not in (404, 405, 501):
-            self._absent_since.pop(batch.lane, None)
-            return _Answer.of(status, headers, body)
-        since = self._absent_since.setdefault(batch.lane, time.monotonic())
+            self._absent_since = None
+            return _Answer.of(status, headers, body, is_metric)
+        # A service that is older than this file has no place for some metrics.
+        self._absent_since = self._absent_since or time.monotonic()
         return _Answer(
-            f"it answered {status}: the url is wrong, or the service is older than this file",
-            is_final=batch.lane != "events" and time.monotonic() - since > ABSENT_SECONDS,
+            f"it answered {status}{_message(body)}: the url is wrong, or the service is older than"
+            " this file",
+            is_final=is_metric and time.monotonic() - self._absent_since > GIVE_UP_SECONDS,
         )
 
     def _request(self, target, batch):
@@ -708,12 +867,12 @@ class Connection:
             "Content-Type": "application/x-ndjson",
             "User-Agent": f"jupyterhub_insights.py/{__version__}",
         }
-        if batch.lane != "events":
+        if self.name != "events":
             headers["Idempotency-Key"] = batch.key
         if len(body) > 2048 and not _is_loopback(url.hostname):
             body = gzip.compress(body, 5)
             headers["Content-Encoding"] = "gzip"
-        path = url.path.rstrip("/") + "/" + LANES[batch.lane]
+        path = url.path.rstrip("/") + "/" + LANES[self.name]
         is_reused = self._connect(target, url)
         try:
             return self._exchange(path, body, headers)
@@ -762,22 +921,31 @@ class _Answer:
     """What the service said to a batch."""
 
     def __init__(
-        self, problem="", is_final=False, is_accepted=False, n_rejected=0, retry_after=None
+        self,
+        problem="",
+        is_final=False,
+        is_accepted=False,
+        is_too_large=False,
+        n_rejected=0,
+        retry_after=None,
     ):
         self.problem = problem
         self.is_final = is_final
         self.is_accepted = is_accepted
+        self.is_too_large = is_too_large
         self.n_rejected = n_rejected
         self.retry_after = retry_after
 
     @classmethod
-    def of(cls, status, headers, body):
+    def of(cls, status, headers, body, is_metric):
         if 200 <= status < 300:
             n_rejected, reason = _rejections(body)
             return cls(reason, is_final=True, is_accepted=True, n_rejected=n_rejected)
-        problem = f"it answered {status}"
-        if status in (400, 411, 413, 414, 415, 422, 431):
-            return cls(problem, is_final=True)
+        problem = f"it answered {status}{_message(body)}"
+        # The service answers 200 to bad lines, and says which. All but these is somebody's between
+        # us and it, or will pass: to take a proxy's 400 for the last word would lose everything.
+        if status == 413 or (status == 422 and is_metric):
+            return cls(problem, is_final=True, is_too_large=status == 413)
         if status in (401, 403):
             # Also while the service or the hub starts: roles are not loaded at once.
             problem += f", the token needs the scope {WRITE_SCOPE}"
@@ -788,7 +956,7 @@ def _rejections(body):
     """How many lines of an accepted batch were refused, and why the first one was."""
     try:
         rejected = json.loads(body.decode() or "{}").get("rejected") or []
-        return len(rejected), str(rejected[0].get("reason", ""))[:200] if rejected else ""
+        return len(rejected), _clean(rejected[0].get("reason", "")) if rejected else ""
     except Exception:
         return 0, ""
 
@@ -801,32 +969,43 @@ def _seconds(text):
 
 
 def _batches(lines, key):
-    """One batch for each lane, and one for each key that lines had from before."""
+    """One batch, and one for each key that lines had from before."""
     batches = collections.OrderedDict()
     for line in lines:
-        place = (line.lane, line.key or f"{key}-{line.lane}")
-        batches.setdefault(place, []).append(line.text)
-    return [_Batch(lane, texts, key) for (lane, key), texts in batches.items()]
-
-
-def _n_lines(batches):
-    return sum(len(batch.lines) for batch in batches)
+        batches.setdefault(line.key or key, []).append(line.text)
+    return [_Batch(texts, key) for key, texts in batches.items()]
 
 
 def _lost(count):
     item = {
         "id": secrets.token_hex(16),
-        "at": _now(),
+        "at": _time(_now()),
         "kind": "events-lost",
         "source": "hooks",
         "detail": {"count": count},
     }
-    return _Line("events", json.dumps(item, separators=(",", ":")), None)
+    return json.dumps(item, separators=(",", ":"))
 
 
 def _now():
-    now = datetime.datetime.now(datetime.timezone.utc)
-    return now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def _time(when):
+    return when.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _message(body):
+    """What the service says about an error, to follow its status."""
+    try:
+        return f" ({_clean(json.loads(body.decode())['message'])})"
+    except Exception:
+        return ""
+
+
+def _clean(text):
+    """The beginning of what somebody else wrote, fit for a log."""
+    return "".join(c if c.isprintable() else " " for c in str(text)[:200])
 
 
 def _is_loopback(host):
@@ -837,16 +1016,33 @@ def _is_loopback(host):
 
 
 def _checked_url(url):
-    parts = urllib.parse.urlsplit(str(url))
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"the url of the service is {url!r}, but must be http:// or https://")
-    if parts.query or parts.fragment or parts.username:
-        raise ValueError(f"the url of the service, {url!r}, must end with its path")
-    return str(url).rstrip("/") + "/"
+    url = str(url).strip()
+    # What stands before an @ may be a password, which must not be shown.
+    shown = repr("…@" + url.rpartition("@")[2] if "@" in url else url)
+    try:
+        parts = urllib.parse.urlsplit(url)
+        is_good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good or re.search(r"[\x00-\x20\x7f]", url):
+        raise ValueError(f"the url of the service is {shown}, but must be http:// or https://")
+    if "@" in parts.netloc:
+        raise ValueError(f"the url of the service, {shown}, must have no user and no password")
+    if parts.query or parts.fragment:
+        raise ValueError(f"the url of the service, {shown}, must end with its path")
+    return url.rstrip("/") + "/"
+
+
+def _checked_token(token):
+    """Without the line end that files of secrets have; it must not be shown."""
+    token = str(token).strip()
+    if not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise ValueError("the token must be of visible ASCII characters, without spaces")
+    return token
 
 
 class _Spool:
-    """Lines that did not fit into memory, in a file.
+    """Lines of one lane that did not fit into memory, in a file. For one thread at a time.
 
     The first line of the file says which range was read last. A range that was read is sent
     again with the same keys after a crash, so that the service can tell that it has it.
@@ -855,11 +1051,11 @@ class _Spool:
     HEADER_BYTES = 128
     MAGIC = "jupyterhub-insights-spool"
 
-    def __init__(self, path, log, limit=None):
+    def __init__(self, path, lane, log):
         self.path = os.path.abspath(path)
         self.n_lines = 0
+        self._lane = lane
         self._log = log
-        self._limit = SPOOL_BYTES if limit is None else limit
         self._fd = None
         self._is_given_up = not hasattr(os, "pwrite")
         self._is_limit_said = False
@@ -871,62 +1067,78 @@ class _Spool:
         self._n_read = self._n_bad = 0
 
     def find_leftovers(self):
-        """Lines of an earlier process come first."""
-        if os.path.exists(self.path):
-            self._guard(self._open)
-            if not self.n_lines:
-                self._guard(self._remove)
+        """Open what an earlier process left."""
+        if self._is_open() and not self.n_lines:
+            self._remove()
 
-    def append(self, line):
-        """Add one line at the end; False if there is no room or no file."""
-        data = _spool_line(line)
-        if self._is_given_up or (self._fd is None and not self._guard(self._open)):
-            return False
-        if self._end + len(data) > self._limit:
-            return self._say_full("it has reached its limit")
+    def _is_open(self):
+        if self._fd is None and not self._is_given_up:
+            try:
+                self._open()
+            except Exception as error:
+                self.give_up(error)
+        return self._fd is not None
+
+    def append(self, lines):
+        """Add lines at the end; how many found room."""
+        if not lines or not self._is_open():
+            return 0
+        data, is_all = self._data(lines, SPOOL_BYTES - self._end)
+        problem = None if is_all else "it has reached its limit"
         try:
-            if os.pwrite(self._fd, data, self._end) != len(data):
-                os.ftruncate(self._fd, self._end)
-                raise OSError("the disk is full")
+            n_written = os.pwrite(self._fd, data, self._end) if data else 0
+            if n_written != len(data):
+                data = data[: data.rfind(b"\n", 0, n_written) + 1]
+                problem = "the disk is full"
+                os.ftruncate(self._fd, self._end + len(data))
         except OSError as error:
-            return self._say_full(error)
+            data, problem = b"", error
         self._end += len(data)
-        self.n_lines += 1
-        return True
-
-    def _say_full(self, problem):
-        if not self._is_limit_said:
+        n_kept = data.count(b"\n")
+        self.n_lines += n_kept
+        if problem and not self._is_limit_said:
             self._is_limit_said = True
             self._log.warning(
-                "%s takes no more: %s. What happens from now on is lost, and counted.",
+                "%s takes no more: %s. What does not fit into memory is lost, and counted.",
                 self.path,
                 problem,
             )
-        return False
+        return n_kept
+
+    def _data(self, lines, room):
+        """As many of the lines as there is room for, and whether these are all."""
+        pieces = []
+        for line in lines:
+            piece = _spool_line(self._lane, line)
+            room -= len(piece)
+            if room < 0:
+                return b"".join(pieces), False
+            pieces.append(piece)
+        return b"".join(pieces), True
 
     def read_first(self):
         """The oldest lines, and the key of their range."""
         if self._middle == self._begin:
-            self._middle, lines = self._range()
-            self._guard(self._write_header)
+            middle, lines = self._range()
+            # Not before it says so in the file may the range be sent.
+            os.pwrite(self._fd, self._header(middle), 0)
+            self._middle = middle
         else:
             _, lines = self._range(self._middle)
-        return (
-            lines,
-            hashlib.sha256(f"{self._nonce}:{self._begin}:{self._middle}".encode()).hexdigest()[:32],
-        )
+        identity = f"{self._nonce}:{self._begin}:{self._middle}"
+        return lines, hashlib.sha256(identity.encode()).hexdigest()[:32]
 
     def _range(self, end=None):
         """The lines from the beginning to `end`, or as many as make a request."""
         size = (end or min(self._end, self._begin + BATCH_BYTES + LINE_BYTES)) - self._begin
-        data = os.pread(self._fd, size, self._begin) if self._fd is not None else b""
+        data = os.pread(self._fd, size, self._begin)
         lines = []
         position = self._begin
         self._n_read = self._n_bad = 0
         for raw in data.splitlines(True):
             if not raw.endswith(b"\n"):
                 break
-            line = _parse_spool_line(raw)
+            line = _parse_spool_line(self._lane, raw)
             is_full = len(lines) >= BATCH_ITEMS or position - self._begin > BATCH_BYTES
             # Lines that were in one request before stay in one.
             is_joined = bool(lines and line and line.key and line.key == lines[-1].key)
@@ -950,99 +1162,76 @@ class _Spool:
         self._begin = self._middle
         self._n_read = self._n_bad = 0
         if self._begin >= self._end:
-            self.n_lines = 0
-            self._is_limit_said = False
-            self._guard(self._remove)
+            self._remove()
         return n_bad
 
-    def put_first(self, lines):
-        """Add lines before all others, at the end of the process; how many found room."""
-        if self._is_given_up or (self._fd is None and not self._guard(self._open)):
-            return 0
-        kept = []
-        size = self.HEADER_BYTES
-        for line in lines:
-            data = _spool_line(line)
-            if size + len(data) > self._limit:
-                break
-            size += len(data)
-            kept.append(data)
-        return len(kept) if self._guard(self._replace, b"".join(kept)) else 0
-
-    def _replace(self, front):
-        n_front = front.count(b"\n")
-        tail = os.pread(self._fd, self._end - self._begin, self._begin)
-        room = max(0, self._limit - self.HEADER_BYTES - len(front))
-        tail = tail[: tail.rfind(b"\n", 0, room) + 1] if len(tail) > room else tail
-        # A half-written file must not be found by the next process.
-        new = self.path + ".new"
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            self._clear()
-            file.write(self._header() + front + tail)
-        os.replace(new, self.path)
-        os.close(self._fd)
-        self._fd = None
-        self._end = self.HEADER_BYTES + len(front) + len(tail)
-        self.n_lines = n_front + tail.count(b"\n")
-        self._open()
+    def keep(self, front, back):
+        """At the end: lines before all others, and lines after them; how many were lost."""
+        n_before = self.n_lines
+        if front and self._is_open():
+            try:
+                self._put_first(front)
+            except OSError:
+                back = front + back
+        self.append(back if self._fd is not None else [])
+        return len(front) + len(back) - (self.n_lines - n_before)
 
     def close(self):
-        if self._fd is not None:
-            fd, self._fd = self._fd, None
-            self._is_given_up = True
+        """Leave the file as it is."""
+        self._is_given_up = True
+        fd, self._fd = self._fd, None
+        if fd is not None:
             with contextlib.suppress(OSError):
                 os.close(fd)
 
-    def abandon(self):
+    def give_up(self, problem):
+        """Work without the file from now on."""
+        if not self._is_given_up:
+            self._log.warning(
+                "%s cannot be used: %s. Events for jupyterhub-insights that do not fit into memory"
+                " are lost.",
+                self.path,
+                problem,
+            )
         self.close()
-
-    def _guard(self, action, *arguments):
-        """Do it, or work without the file from now on; said once."""
-        try:
-            action(*arguments)
-            return True
-        except Exception as error:
-            if not self._is_given_up:
-                self._is_given_up = True
-                self._log.warning(
-                    "%s cannot be used: %s. Events for jupyterhub-insights that do not fit into"
-                    " memory are lost.",
-                    self.path,
-                    error,
-                )
-            self.close()
-            self.n_lines = 0
-            self._clear()
-            return False
+        self.n_lines = 0
+        self._clear()
 
     def _open(self):
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        fd = os.open(self.path, flags, 0o600)
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
         try:
-            if fcntl is not None:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            size = os.fstat(fd).st_size
-            if size:
-                self._load(fd, size)
+            facts = os.fstat(fd)
+            # The hub is often root, and its folder not always root's alone.
+            is_ours = stat.S_ISREG(facts.st_mode) and facts.st_uid == os.geteuid()
+            if not is_ours or facts.st_nlink != 1:
+                raise OSError("it is not a file of this user alone")
+            os.fchmod(fd, 0o600)
+            self._lock(fd)
+            if facts.st_size:
+                self._load(fd)
             else:
                 self._clear()
-                os.pwrite(fd, self._header(), 0)
-        except BlockingIOError:
-            os.close(fd)
-            raise OSError("another process uses it") from None
+                os.pwrite(fd, self._header(self._middle), 0)
         except BaseException:
             os.close(fd)
             raise
         self._fd = fd
 
-    def _load(self, fd, size):
+    def _lock(self, fd):
+        try:
+            if fcntl is not None:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OSError("another process uses it") from None
+
+    def _load(self, fd):
         try:
             header = json.loads(os.pread(fd, self.HEADER_BYTES, 0).decode())
             nonce, begin, middle = header[self.MAGIC]
             assert self.HEADER_BYTES <= begin <= middle
         except Exception:
             raise OSError("it is there, but was not written by jupyterhub_insights") from None
-        data = os.pread(fd, size - begin, begin)
+        data = os.pread(fd, os.fstat(fd).st_size - begin, begin)
         # The last line of a process that was killed may be incomplete.
         length = data.rfind(b"\n") + 1
         os.ftruncate(fd, begin + length)
@@ -1052,37 +1241,75 @@ class _Spool:
         self._middle = min(middle, self._end)
         self.n_lines = data.count(b"\n")
 
-    def _header(self):
-        text = json.dumps({self.MAGIC: [self._nonce, self._begin, self._middle]})
+    def _put_first(self, lines):
+        """Put a new file in place of this one: a half-written one must not be found."""
+        front, _ = self._data(lines, SPOOL_BYTES - self.HEADER_BYTES)
+        tail = os.pread(self._fd, self._end - self._begin, self._begin)
+        room = SPOOL_BYTES - self.HEADER_BYTES - len(front)
+        tail = tail[: tail.rfind(b"\n", 0, room) + 1] if len(tail) > room else tail
+        new = self.path + ".new"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+        fd = os.open(new, flags, 0o600)
+        try:
+            self._lock(fd)
+            nonce, self._nonce = self._nonce, secrets.token_hex(8)
+            data = self._header(self.HEADER_BYTES, self.HEADER_BYTES) + front + tail
+            if os.pwrite(fd, data, 0) != len(data):
+                raise OSError("the disk is full")
+            os.replace(new, self.path)
+        except OSError:
+            self._nonce = nonce
+            os.close(fd)
+            with contextlib.suppress(OSError):
+                os.unlink(new)
+            raise
+        os.close(self._fd)
+        self._fd = fd
+        self._begin = self._middle = self.HEADER_BYTES
+        self._end = len(data)
+        self.n_lines = (front + tail).count(b"\n")
+
+    def _header(self, middle, begin=None):
+        text = json.dumps({self.MAGIC: [self._nonce, begin or self._begin, middle]})
         return text.ljust(self.HEADER_BYTES - 1).encode() + b"\n"
 
-    def _write_header(self):
-        os.pwrite(self._fd, self._header(), 0)
-
     def _remove(self):
-        if self._fd is not None:
-            os.unlink(self.path)
-            fd, self._fd = self._fd, None
-            os.close(fd)
+        """It is empty."""
+        fd, self._fd = self._fd, None
+        self.n_lines = 0
+        self._is_limit_said = False
         self._clear()
+        try:
+            os.unlink(self.path)
+        except OSError as error:
+            self.give_up(error)
+        finally:
+            os.close(fd)
 
 
-def _spool_line(line):
+def _spool_path(path, lane):
+    """Each lane has a file of its own."""
+    root, extension = os.path.splitext(path)
+    return path if lane == "events" else f"{root}-{lane}{extension}"
+
+
+def _spool_line(lane, line):
     key = f', "{line.key}"' if line.key else ""
-    return f'["{line.lane}", {line.text}{key}]\n'.encode("utf-8", "replace")
+    return f'["{lane}", {line.text}{key}]\n'.encode("utf-8", "replace")
 
 
-def _parse_spool_line(raw):
+def _parse_spool_line(lane, raw):
     """The line as it was put, the text byte for byte; None if it is damaged."""
     try:
-        values = json.loads(raw.decode())
-        lane, _ = values[:2]
+        text = raw.decode()
+        values = json.loads(text)
         key = values[2] if len(values) > 2 else None
         before = f'["{lane}", '
         after = f', "{key}"]\n' if key else "]\n"
-        text = raw.decode()
-        assert lane in LANES and text.startswith(before) and text.endswith(after)
-        return _Line(lane, text[len(before) : -len(after)], key)
+        assert text.startswith(before) and text.endswith(after)
+        return _Line(text[len(before) : -len(after)], key)
     except Exception:
         return None
 
@@ -1114,7 +1341,7 @@ class _Settings:
         self.name = str(name)
         self.sender_name = f"{self.name}-sender"
         self.url = _checked_url(url) if url else None
-        self.token = token if url else None
+        self.token = _checked_token(token) if url else None
         self.command = [command] if isinstance(command, str) else command and list(command)
         self.port = int(port or DEFAULT_PORT)
         self.environment = dict(environment or {})
@@ -1264,9 +1491,9 @@ class _Hub:
             self._context = context
         return self._context
 
-    def record(self, kind, user=None, server=None, detail=None):
+    def record(self, kind, user=None, server=None, detail=None, at=None):
         if self.connection is not None:
-            self.connection.record_event(kind, user, server, detail, source="hooks")
+            self.connection.record_event(kind, user, server, detail, "hooks", at)
 
 
 _hub = _Hub()
@@ -1495,14 +1722,16 @@ def _on_login_failed(hub, handler, data):
 
 def _known_name(handler, data):
     """The name that was typed, if the hub has such a user: people type passwords there too."""
-    from jupyterhub import orm
-
     try:
+        from jupyterhub import orm
+
         name = data["username"]
         if not isinstance(name, str) or not 0 < len(name) <= 255:
             return None
         name = handler.authenticator.normalize_username(name)
-        user = orm.User.find(handler.db, name=name)
+        # What the hub has not written yet is not ours to write.
+        with handler.db.no_autoflush:
+            user = orm.User.find(handler.db, name=name)
         return user.name if user is not None else None
     except Exception:
         return None
@@ -1690,18 +1919,21 @@ def _on_stop(hub, user, server_name):
     is_asked = spawner._stop_pending or hub.is_ending
     is_blocked = user.name in hub.app.authenticator.blocked_users
     is_dead = not is_asked and (_noticed.get() or (is_check and not is_blocked))
-    last_activity = spawner.orm_spawner.last_activity
+    began = _aware(began)
+    ended = None
+    if is_dead and is_check:
+        # It died while the hub was down: its last sign of life is all that is known.
+        ended = max(began, _aware(spawner.orm_spawner.last_activity or began))
     ending = {
         "key": key,
         "spawner": type(spawner).__name__,
         "began": began,
-        # It died while the hub was down: its last sign of life is all that is known.
-        "ended": last_activity if is_dead and is_check else None,
+        "ended": ended,
         "reason": _reason(hub, spawner, is_dead),
     }
     hub.endings.add(key)
     if is_dead:
-        hub.record("server-died", user.name, server_name, {"spawner": ending["spawner"]})
+        hub.record("server-died", *key, {"spawner": ending["spawner"]}, ended)
     return ending
 
 
@@ -1716,14 +1948,14 @@ def _reason(hub, spawner, is_dead):
 
 def _on_stopped(hub, ending):
     hub.endings.discard(ending["key"])
-    ended = ending["ended"] or datetime.datetime.now(datetime.timezone.utc)
-    seconds = max(0.0, (_aware(ended) - _aware(ending["began"])).total_seconds())
+    ended = ending["ended"] or _now()
+    seconds = max(0.0, (ended - ending["began"]).total_seconds())
     detail = {
         "spawner": ending["spawner"],
         "seconds": round(seconds, 6),
         "reason": ending["reason"],
     }
-    hub.record("session-end", *ending["key"], detail)
+    hub.record("session-end", *ending["key"], detail, ended)
 
 
 def _aware(when):
@@ -1795,11 +2027,10 @@ def _on_cleanup(hub, app):
 
 def _hooks():
     """Class, method, wrapper, and the kinds of events that are lost without it."""
-    from jupyterhub.app import JupyterHub
-    from jupyterhub.handlers.base import BaseHandler
-    from jupyterhub.spawner import Spawner
-    from jupyterhub.user import User
-
+    JupyterHub = "jupyterhub.app.JupyterHub"
+    BaseHandler = "jupyterhub.handlers.base.BaseHandler"
+    Spawner = "jupyterhub.spawner.Spawner"
+    User = "jupyterhub.user.User"
     return [
         (BaseHandler, "login_user", _wrap_login, ["login", "login-failed"]),
         (BaseHandler, "set_hub_cookie", _wrap_login_cookie, []),
@@ -1822,12 +2053,16 @@ def _install(hub, c):
     """Wrap the methods, once per process."""
     missing = []
     installed = []
-    for owner, name, wrap, kinds in _hooks():
+    for place, name, wrap, kinds in _hooks():
+        owner = _find_class(place)
         original = getattr(owner, name, None)
         if original is None:
-            missing += [f"{kind} ({owner.__name__}.{name} is gone)" for kind in kinds]
+            class_name = place.rpartition(".")[2]
+            missing += [f"{kind} ({class_name}.{name} is gone)" for kind in kinds]
             if name in ("init_services", "init_role_creation"):
-                _register_in_config(hub, c, name)
+                _quietly(_register_in_config, hub, c, name)
+            if "anything" in kinds:
+                _log.warning("jupyterhub_insights records nothing: %s", missing[-1])
             continue
         installed += kinds
         if not hasattr(original, "_insights_original"):
@@ -1836,6 +2071,15 @@ def _install(hub, c):
             setattr(owner, name, wrapper)
     hub.missing = missing
     hub.installed = [kind for kind in installed if kind != "anything"]
+
+
+def _find_class(place):
+    """None in a hub that has it elsewhere."""
+    module, _, name = place.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except Exception:
+        return None
 
 
 def _register_in_config(hub, c, name):

@@ -81,7 +81,6 @@ class Sink:
         self.prefix = prefix
         self.mode = 200
         self.retry_after = None
-        self.refuse_lines = ()  # a body that has one of these is answered with 400
         self.largest_body = None
         self.requests = []
         self.items = []  # (lane, item) in order of arrival, each once
@@ -168,8 +167,6 @@ class Sink:
             self._released.wait()
             handler.close_connection = True
             return
-        if mode == 200 and any(text in line for text in self.refuse_lines for line in lines):
-            mode = 400
         if mode == 200 and self.largest_body and len(body) > self.largest_body:
             mode = 413
         if mode != 200:

@@ -108,7 +108,7 @@ class App:
                 JupyterHubHTTPClient.clear_instance()
 
     def events(self):
-        return [json.loads(line.text) for line in self.hub.connection._memory]
+        return [json.loads(line) for line in self.hub.connection.lanes["events"]._memory]
 
     def kinds(self):
         return [event.get("kind", event.get("action")) for event in self.events()]
@@ -679,6 +679,10 @@ c.JupyterHub.custom_scopes.update({"custom:site:read": {"description": "a site's
 
         self.check(run())
 
+    def test_the_line_end_of_a_file_of_secrets_is_no_part_of_a_token(self):
+        settings = self.settings(url="http://a/", token="secret-token\n")
+        self.assertEqual(settings.service()["api_token"], "secret-token")
+
     def test_a_missing_program_does_not_keep_the_hub_from_starting(self):
         missing = CONFIGURE.replace("{python}", "/nonexistent/jupyterhub-insights")
 
@@ -731,6 +735,8 @@ c.JupyterHub.custom_scopes.update({"custom:site:read": {"description": "a site's
             ({"url": "http://a/services/insights/"}, "token"),
             ({"url": "ftp://a", "token": "t"}, "http"),
             ({"url": "http://a", "token": "t", "port": 5}, "without url"),
+            ({"url": "http://a", "token": "a b"}, "visible"),
+            ({"url": "http://:hidden@a", "token": "t"}, "no password"),
         ]:
             with mock.patch.dict(os.environ, {"JUPYTERHUB_INSIGHTS_TOKEN": ""}):
                 with self.assertRaisesRegex(ValueError, words):
@@ -797,6 +803,45 @@ class OtherHubs(Case):
                     self.assertEqual(len(warnings), 1)
                     self.assertIn("logout (BaseHandler.clear_login_cookie_gone", warnings[0])
                     self.assertNotIn("logout", app.detail("hub-started")["hooks"])
+
+        self.check(run())
+
+    def test_a_class_that_is_gone_is_named_and_the_rest_works(self):
+        async def run():
+            hooks = [
+                (place.replace("jupyterhub.handlers.base", "jupyterhub.nowhere"), *rest)
+                for place, *rest in insights._hooks()
+            ]
+            with mock.patch.object(insights, "_hooks", lambda: hooks):
+                async with self.app() as app:
+                    await app.run_server()
+                    self.assertEqual(app.kinds(), SPAWN_EVENTS)
+                    (warning,) = [m for m in app.messages if "Not recorded" in m]
+                    self.assertIn("login (BaseHandler.login_user is gone)", warning)
+
+        self.check(run())
+
+    def test_configure_raises_nothing_whatever_the_hub_is(self):
+        from traitlets.config import Config
+
+        hooks = [("nowhere." + place, *rest) for place, *rest in insights._hooks()]
+        for patched in (lambda: hooks, mock.Mock(side_effect=ImportError)):
+            c = Config()
+            with mock.patch.object(insights, "_hooks", patched):
+                with self.assertLogs("jupyterhub_insights", "WARNING"):
+                    insights.configure(c, spool=False)
+
+    def test_a_failed_login_writes_nothing_to_the_hubs_database(self):
+        async def run():
+            async with self.app() as app:
+                app.app.db.add(orm.User(name="not-written-yet"))
+
+                class Handler:
+                    db = app.app.db
+                    authenticator = app.app.authenticator
+
+                self.assertEqual(insights._known_name(Handler, {"username": "ada"}), "ada")
+                self.assertEqual(len(app.app.db.new), 1)
 
         self.check(run())
 

@@ -1,9 +1,11 @@
 """Real hubs with their real proxy, and a sink in place of the service."""
 
+import datetime
 import json
 import os
 import statistics
 import sys
+import time
 import unittest
 import urllib.parse
 
@@ -134,7 +136,7 @@ class ARunningHub(unittest.TestCase):
 
     def test_whatever_the_sink_does_the_hub_answers_and_nothing_is_lost(self):
         with Sink() as sink:
-            configure = {"url": sink.url, "token": TOKEN, "queue_size": 3}
+            configure = {"url": sink.url, "token": TOKEN, "queue_size": 20}
             with Hub(configure, extra_config=SPAWNER) as hub:
                 sink.wait_for("hub-started")
                 usual = statistics.median(hub.health_seconds() for _ in range(20))
@@ -191,11 +193,18 @@ class ARunningHub(unittest.TestCase):
                 sink.wait_for("spawn-succeeded", 2)
                 hub.kill()
                 hub.kill_server("ada")
+                time.sleep(1)
+                back = datetime.datetime.now(datetime.timezone.utc)
                 hub.start()
                 (died,) = sink.wait_for("server-died")
                 self.assertEqual((died["user"], died["server"]), ("ada", ""))
                 (end,) = sink.wait_for("session-end")
                 self.assertEqual((end["user"], end["detail"]["reason"]), ("ada", "died"))
+                # Not when the hub came back, but at the last sign of life.
+                self.assertEqual(died["at"], end["at"])
+                began = sink.of_kind("spawn-asked")[0]["at"]
+                self.assertLess(began, died["at"])
+                self.assertLess(died["at"], back.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
                 hub.stop_server("boss")
                 end = sink.wait_for("session-end", 2)[1]
                 self.assertEqual((end["user"], end["detail"]["reason"]), ("boss", "stopped"))

@@ -1,6 +1,8 @@
 """The queue, the thread that empties it and the spool, without a hub."""
 
 import ast
+import contextlib
+import json
 import logging
 import os
 import shutil
@@ -62,6 +64,14 @@ class Case(unittest.TestCase):
 def put(connection, *numbers):
     for number in numbers:
         connection.record_event("n", detail=number)
+
+
+def put_spooled(connection, *numbers):
+    """As put, with time for the thread to make room."""
+    lane = connection.lanes["events"]
+    for number in numbers:
+        put(connection, number)
+        until("room", lambda: len(lane._memory) < lane._queue_size)
 
 
 class Sending(Case):
@@ -187,7 +197,8 @@ class Sending(Case):
         self.assertTrue(connection.flush())
         self.assertEqual(self.numbers(sink), [1])
         self.assertEqual(connection.stats()["refused"], 3)
-        self.assertEqual(len([m for m in self.messages if "is lost" in m]), 1)
+        # One of events, one of gauges.
+        self.assertEqual(len([m for m in self.messages if "is lost" in m]), 2)
 
     def test_a_line_stays_a_line(self):
         sink = self.sink()
@@ -200,7 +211,7 @@ class Sending(Case):
 class TroubleAtTheSink(Case):
     def test_down_hanging_and_500_lose_nothing_and_keep_the_order(self):
         sink = self.sink()
-        connection = self.connection(sink.url, queue_size=3)
+        connection = self.connection(sink.url, queue_size=10)
         put(connection, 1)
         self.assertTrue(connection.flush())
         sink.mode = 500
@@ -210,16 +221,16 @@ class TroubleAtTheSink(Case):
         put(connection, 4, 5)
         until("the hang", lambda: sink.requests[-1]["mode"] == "hang")
         sink.stop()
-        put(connection, 6, 7, 8)
+        put_spooled(connection, *range(6, 30))
         stats = connection.stats()
-        self.assertEqual((stats["waiting"] + stats["spooled"], stats["dropped"]), (7, 0))
-        self.assertGreaterEqual(stats["spooled"], 4)
+        self.assertEqual((stats["waiting"] + stats["spooled"], stats["dropped"]), (28, 0))
+        self.assertGreaterEqual(stats["spooled"], 10)
         sink.mode = 200
         sink.start()
         self.assertTrue(connection.flush())
-        put(connection, 9)
+        put(connection, 30)
         self.assertTrue(connection.flush())
-        self.assertEqual(self.numbers(sink), list(range(1, 10)))
+        self.assertEqual(self.numbers(sink), list(range(1, 31)))
         said = [m for m in self.messages if "cannot be reached" in m]
         self.assertEqual(len(said), 1, self.messages)
         self.assertEqual(len([m for m in self.messages if "reached again" in m]), 1)
@@ -228,10 +239,10 @@ class TroubleAtTheSink(Case):
     def test_putting_is_fast_whatever_the_sink_does(self):
         sink = self.sink()
         sink.hang()
-        connection = self.connection(sink.url, queue_size=100)
+        connection = self.connection(sink.url)
         begin = time.perf_counter()
         put(connection, *range(5000))
-        self.assertLess(time.perf_counter() - begin, 5)
+        self.assertLess(time.perf_counter() - begin, 2)
         sink.work()
         self.assertTrue(connection.flush(30))
         self.assertEqual(self.numbers(sink), list(range(5000)))
@@ -259,35 +270,88 @@ class TroubleAtTheSink(Case):
         self.assertEqual(self.numbers(sink), [1])
         self.assertIn("custom:insights:write", self.messages[0])
 
-    def test_metrics_for_a_service_that_has_no_place_for_them_do_not_block_events(self):
-        sink = self.sink()
+    def without_gauges(self, sink, status):
         answer = sink._answer
+        lock = threading.Lock()
 
         def without_gauges(handler):
-            sink.mode = 404 if "gauge" in handler.path else 200
-            answer(handler)
+            with lock:
+                sink.mode = status if "gauge" in handler.path else 200
+                answer(handler)
 
         sink._answer = without_gauges
-        with mock.patch.object(insights, "ABSENT_SECONDS", 0.3):
+        return answer
+
+    def test_metrics_that_are_not_taken_do_not_hold_up_events_or_other_metrics(self):
+        for status in (404, 500, 503, 400):
+            sink = self.sink()
+            answer = self.without_gauges(sink, status)
             connection = self.connection(sink.url)
             connection.update_custom_gauge("a", 1)
-            time.sleep(0.1)
-            put(connection, 1)
-            connection.update_custom_gauge("a", 2)
-            put(connection, 2)
+            until("a try", lambda: sink.requests)
+            for number in range(5):
+                put(connection, number)
+                connection.record_custom_event("c")
+                sink.wait_for("n", number + 1, timeout=2)
+            self.assertEqual(self.numbers(sink), list(range(5)))
+            until("the counters", lambda: connection.stats()["sent"] == 10)
+            self.assertEqual((connection.stats()["waiting"], connection.stats()["refused"]), (1, 0))
+            sink._answer, sink.mode = answer, 200
             self.assertTrue(connection.flush())
-        self.assertEqual(self.numbers(sink), [1, 2])
-        stats = connection.stats()
-        self.assertEqual((stats["sent"], stats["refused"]), (2, 2))
+            self.assertEqual(sink.items[-1][0], "api/v1/metrics/gauge")
 
-    def test_one_bad_item_costs_only_itself(self):
+    def test_metrics_for_a_service_that_has_no_place_for_them_are_given_up(self):
         sink = self.sink()
-        sink.refuse_lines = ['"detail":13']
+        self.without_gauges(sink, 404)
+        with mock.patch.object(insights, "GIVE_UP_SECONDS", 0.3):
+            connection = self.connection(sink.url)
+            connection.update_custom_gauge("a", 1)
+            connection.update_custom_gauge("a", 2)
+            put(connection, 1)
+            self.assertTrue(connection.flush())
+            connection.update_custom_gauge("a", 3)
+            self.assertTrue(connection.flush())
+        self.assertEqual(self.numbers(sink), [1])
+        stats = connection.stats()
+        self.assertEqual((stats["sent"], stats["refused"]), (1, 3))
+        self.assertEqual(len([m for m in self.messages if "is lost" in m]), 1)
+        self.assertIn("gauge metrics", self.messages[0])
+
+    def test_what_a_proxy_answers_in_between_loses_nothing(self):
+        for status in (400, 411, 414, 415, 422, 431):
+            sink = self.sink()
+            sink.mode = status
+            connection = self.connection(sink.url)
+            put(connection, 1, 2)
+            until("some tries", lambda: len(sink.requests) > 2)
+            sink.mode = 200
+            self.assertTrue(connection.flush())
+            self.assertEqual(self.numbers(sink), [1, 2])
+            self.assertEqual(connection.stats()["refused"], 0)
+            self.assertTrue(all(len(request["lines"]) == 2 for request in sink.requests))
+            self.messages.clear()
+
+    def test_a_metric_that_cannot_be_processed_is_refused(self):
+        sink = self.sink()
+        sink.mode = 422
         connection = self.connection(sink.url)
-        put(connection, *range(40))
+        connection.record_custom_event("a")
+        connection.record_custom_event("b")
         self.assertTrue(connection.flush())
-        self.assertEqual(sorted(self.numbers(sink)), [n for n in range(40) if n != 13])
+        self.assertEqual(len(sink.requests), 1)
+        self.assertEqual(connection.stats()["refused"], 2)
+
+    def test_a_single_line_that_is_too_large_is_refused_and_the_back_off_stays(self):
+        sink = self.sink()
+        connection = self.connection(sink.url)
+        sink.mode = 500
+        put(connection, 1)
+        until("some tries", lambda: len(sink.requests) > 2)
+        sink.mode = 413
+        self.assertTrue(connection.flush())
         self.assertEqual(connection.stats()["refused"], 1)
+        self.assertEqual([m for m in self.messages if "reached again" in m], [])
+        self.assertGreater(connection.lanes["events"]._failures, 0)
 
     def test_a_body_that_is_too_large_is_split(self):
         sink = self.sink()
@@ -297,6 +361,33 @@ class TroubleAtTheSink(Case):
         self.assertTrue(connection.flush())
         self.assertEqual(self.numbers(sink), list(range(60)))
         self.assertEqual(connection.stats()["refused"], 0)
+
+    def test_what_the_service_says_is_logged_on_one_line(self):
+        sink = self.sink()
+        answer = sink._answer
+
+        def says(handler, status=503, body=None):
+            handler.rfile.read(int(handler.headers["Content-Length"]))
+            message = "no history\n\x1b[31mis kept\u2028here" + "x" * 300
+            body = body or json.dumps({"status": status, "message": message}).encode()
+            handler._reply(status, body)
+
+        for status in (503, 404):
+            sink._answer = lambda handler, status=status: says(handler, status)
+            connection = self.connection(sink.url)
+            put(connection, 1)
+            until("a message", lambda: self.messages)
+            self.assertIn(f"answered {status} (no history  [31mis kept here", self.messages[0])
+            self.assertNotIn("x" * 200, self.messages[0])
+            self.messages.clear()
+            connection.discard()
+        rejects = json.dumps({"rejected": [{"index": 0, "reason": "bad\n\x1b[31mline"}]}).encode()
+        sink._answer = lambda handler: says(handler, 200, rejects)
+        connection = self.connection(sink.url)
+        put(connection, 1)
+        self.assertTrue(connection.flush())
+        self.assertIn("refused by the service: bad  [31mline.", self.messages[0])
+        sink._answer = answer
 
     def test_a_redirect_does_not_get_the_token(self):
         thief = self.sink()
@@ -330,7 +421,7 @@ class TroubleAtTheSink(Case):
         self.assertTrue(connection.flush())
         sink.stop()
         sink.start()
-        connection._http[1].sock.shutdown(2)
+        connection.lanes["events"]._http[1].sock.shutdown(2)
         put(connection, 2)
         self.assertTrue(connection.flush())
         self.assertEqual(self.numbers(sink), [1, 2])
@@ -349,18 +440,19 @@ class TroubleAtTheSink(Case):
 
 class TheSpool(Case):
     def test_what_is_unsent_at_the_end_is_sent_by_the_next_process_first(self):
-        connection = self.connection(self.away(), queue_size=2)
-        put(connection, 1, 2, 3, 4)
-        connection.close(0.5)
-        self.assertEqual(connection.stats()["waiting"], 0)
-        self.assertEqual(stat.S_IMODE(os.stat(self.spool).st_mode), 0o600)
-        sink = self.sink()
-        connection = self.connection(sink.url)
-        self.assertEqual(connection.stats()["spooled"], 4)
-        put(connection, 5)
-        self.assertTrue(connection.flush())
-        self.assertEqual(self.numbers(sink), [1, 2, 3, 4, 5])
-        self.assertEqual(os.listdir(self.folder), [])
+        for queue_size in (2, 100):
+            connection = self.connection(self.away(), queue_size=queue_size)
+            put_spooled(connection, 1, 2, 3, 4)
+            connection.close(0.5)
+            self.assertEqual(connection.stats()["waiting"], 0)
+            self.assertEqual(connection.stats()["spooled"], 4)
+            self.assertEqual(stat.S_IMODE(os.stat(self.spool).st_mode), 0o600)
+            sink = self.sink()
+            connection = self.connection(sink.url)
+            put(connection, 5)
+            self.assertTrue(connection.flush())
+            self.assertEqual(self.numbers(sink), [1, 2, 3, 4, 5])
+            self.assertEqual(os.listdir(self.folder), [])
 
     def test_metrics_whose_fate_is_unknown_count_once_over_a_restart(self):
         sink = self.sink()
@@ -388,17 +480,19 @@ class TheSpool(Case):
         self.assertEqual(counted, ["a", "b", "c", "d"])
 
     def test_metrics_in_a_range_of_the_spool_count_once_after_a_kill(self):
-        connection = self.connection(self.away(), queue_size=1)
+        connection = self.connection(self.away())
         for name in "abcdef":
             connection.record_custom_event(name)
         connection.close(0.2)
+        path = insights._spool_path(self.spool, "counter")
+        self.assertEqual(os.listdir(self.folder), [os.path.basename(path)])
         # What a process that is killed between the answer and its note of it leaves.
-        spool = insights._Spool(self.spool, self.log)
+        spool = insights._Spool(path, "counter", self.log)
         spool.find_leftovers()
         lines, key = spool.read_first()
-        spool.append(insights._Line("counter", '{"event_type":"g"}', None))
+        spool.append([insights._Line('{"event_type":"g"}', None)])
         spool.close()
-        again = insights._Spool(self.spool, self.log)
+        again = insights._Spool(path, "counter", self.log)
         again.find_leftovers()
         self.assertEqual(again.n_lines, 7)
         self.assertEqual(again.read_first(), (lines, key))
@@ -414,7 +508,11 @@ class TheSpool(Case):
         sink.mode = 500
         with mock.patch.object(insights, "SPOOL_BYTES", 2000):
             connection = self.connection(sink.url, queue_size=5)
-            put(connection, *range(100))
+            numbers = iter(range(100))
+            while not any("takes no more" in message for message in self.messages):
+                put(connection, next(numbers))
+                time.sleep(0.02)
+            put(connection, *numbers)
             stats = connection.stats()
             self.assertGreater(stats["dropped"], 50)
             self.assertEqual(stats["waiting"] + stats["spooled"] + stats["dropped"], 100)
@@ -428,27 +526,30 @@ class TheSpool(Case):
         self.assertEqual(len([m for m in self.messages if "takes no more" in m]), 1)
 
     def test_a_loss_at_the_end_is_told_by_the_next_process(self):
-        with mock.patch.object(insights, "SPOOL_BYTES", 1500):
-            connection = self.connection(self.away(), queue_size=2)
-            put(connection, *range(50))
-            dropped = connection.stats()["dropped"]
-        connection._spool._limit = 10000
+        connection = self.connection(self.away(), queue_size=10)
+        put(connection, *range(50))
+        dropped = connection.stats()["dropped"]
+        self.assertGreater(dropped, 0)
         connection.close(0.2)
         sink = self.sink()
         connection = self.connection(sink.url)
         self.assertTrue(connection.flush())
         self.assertEqual(sink.of_kind("events-lost")[0]["detail"], {"count": dropped})
+        self.assertEqual(len(self.numbers(sink)), 50 - dropped)
 
     def test_without_a_place_to_write_memory_is_all_there_is(self):
         spool = os.path.join(self.folder, "absent", "spool.jsonl")
         sink = self.sink()
         sink.mode = 500
         connection = self.connection(sink.url, spool=spool, queue_size=5)
-        put(connection, *range(8))
+        put(connection, 0, 1, 2)
+        until("a try", lambda: sink.requests)
+        put(connection, *range(3, 10))
+        until("a message", lambda: len(self.messages) > 1)
         sink.mode = 200
         self.assertTrue(connection.flush())
-        self.assertEqual(connection.stats()["dropped"], 3)
-        self.assertEqual(self.numbers(sink), [0, 1, 2, 3, 4])
+        self.assertEqual(connection.stats()["dropped"], 2)
+        self.assertEqual(self.numbers(sink), list(range(8)))
         self.assertEqual(len([m for m in self.messages if "cannot be used" in m]), 1)
 
     def test_a_file_that_is_not_ours_is_left_alone(self):
@@ -469,17 +570,66 @@ class TheSpool(Case):
         connection.close(0.2)
         self.assertFalse(os.path.exists(target))
 
+    def test_a_link_in_place_of_the_new_file_is_not_followed(self):
+        target = os.path.join(self.folder, "target")
+        with open(target, "w") as file:
+            file.write("precious\n")
+        os.symlink(target, self.spool + ".new")
+        connection = self.connection(self.away())
+        put(connection, 1, 2, 3)
+        connection.close(0.2)
+        with open(target) as file:
+            self.assertEqual(file.read(), "precious\n")
+        self.assertFalse(os.path.islink(self.spool))
+        self.assertEqual(self.messages[1:], [])
+
+    def test_a_file_that_others_can_read_is_closed_to_them(self):
+        connection = self.connection(self.away())
+        put(connection, 1)
+        connection.close(0.2)
+        os.chmod(self.spool, 0o666)
+        connection = self.connection(self.away())
+        connection.close(0.2)
+        self.assertEqual(stat.S_IMODE(os.stat(self.spool).st_mode), 0o600)
+
+    def test_what_is_no_file_of_our_own_alone_is_not_used(self):
+        other = os.path.join(self.folder, "other")
+
+        def link():
+            with open(other, "w"):
+                os.link(other, self.spool)
+
+        for make in (lambda: os.mkfifo(self.spool), link):
+            make()
+            connection = self.connection(self.away())
+            put(connection, 1)
+            connection.close(0.2)
+            self.assertIn("not a file of this user alone", "".join(self.messages))
+            self.assertEqual(connection.stats()["dropped"], 1)
+            os.unlink(self.spool)
+            self.messages.clear()
+
+    def test_another_users_file_is_not_used(self):
+        with open(self.spool, "w"):
+            pass
+        with mock.patch.object(os, "geteuid", return_value=os.geteuid() + 1):
+            connection = self.connection(self.away())
+            put(connection, 1)
+            connection.close(0.2)
+        self.assertIn("not a file of this user alone", "".join(self.messages))
+
     def test_two_processes_do_not_share_it(self):
         first = self.connection(self.away(), queue_size=1)
-        put(first, 1, 2, 3)
-        second = self.connection(self.away(), queue_size=1)
-        put(second, 4, 5)
+        put_spooled(first, 1, 2, 3)
         self.assertEqual(first.stats()["spooled"], 2)
+        second = self.connection(self.away(), queue_size=1)
+        put(second, 4)
+        second.close(0.2)
         self.assertEqual((second.stats()["spooled"], second.stats()["dropped"]), (0, 1))
         self.assertIn("another process uses it", "".join(self.messages))
 
     def test_a_torn_or_damaged_line_is_only_that_line(self):
-        connection = self.connection(self.away(), queue_size=1)
+        connection = self.connection(self.away())
         put(connection, 1, 2, 3, 4)
         connection.close(0.2)
         with open(self.spool, "rb") as file:
@@ -495,8 +645,9 @@ class TheSpool(Case):
         self.assertEqual(sink.wait_for("events-lost")[0]["detail"], {"count": 1})
 
     def test_a_large_spool_is_sent_in_order(self):
-        connection = self.connection(self.away(), queue_size=10)
-        put(connection, *range(3000))
+        connection = self.connection(self.away(), queue_size=100)
+        put_spooled(connection, *range(3000))
+        self.assertGreater(connection.stats()["spooled"], 2000)
         connection.close(0.2)
         sink = self.sink()
         connection = self.connection(sink.url)
@@ -505,29 +656,116 @@ class TheSpool(Case):
         self.assertLessEqual(len(sink.requests), 12)
 
     def test_a_full_disk_is_survived(self):
-        connection = self.connection(self.away(), queue_size=1)
-        put(connection, 1, 2)
-        with mock.patch.object(os, "pwrite", side_effect=OSError(28, "No space left")):
-            put(connection, 3, 4)
-        put(connection, 5)
-        stats = connection.stats()
-        self.assertEqual((stats["spooled"], stats["dropped"]), (2, 2))
-        self.assertIn("No space left", "".join(self.messages))
-
-    def test_a_slow_disk_is_left_alone_for_a_while(self):
-        connection = self.connection(self.away(), queue_size=1)
+        sink = self.sink()
+        sink.mode = 500
+        connection = self.connection(sink.url, queue_size=2)
+        put(connection, 1)
+        until("a try", lambda: sink.requests)
+        put_spooled(connection, 2, 3)
+        until("the spool", lambda: connection.stats()["spooled"] == 2)
         write = os.pwrite
+        with mock.patch.object(os, "pwrite", side_effect=OSError(28, "No space left")):
+            put(connection, 4)
+            until("a message", lambda: "No space left" in "".join(self.messages))
+            put(connection, 5, 6, 7)
+        self.assertEqual(connection.stats()["dropped"], 2)
+        # Half of what is written finds room.
+        half = lambda fd, data, at: write(fd, data[: len(data) // 2], at)  # noqa: E731
+        with mock.patch.object(os, "pwrite", half):
+            connection.lanes["events"]._no_spill_before = 0.0
+            until("a line in the spool", lambda: connection.stats()["waiting"] < 3)
+        sink.mode = 200
+        self.assertTrue(connection.flush())
+        self.assertEqual(self.numbers(sink), [1, 2, 3, 4, 5])
 
-        def slow(*arguments):
-            time.sleep(0.05)
-            return write(*arguments)
+    def test_a_put_waits_for_no_disk(self):
+        sink = self.sink()
+        sink.mode = 500
+        is_released = threading.Event()
+        real = {name: getattr(os, name) for name in ("open", "pwrite", "pread", "unlink", "fchmod")}
+        callers = set()
 
-        with mock.patch.object(insights, "SPOOL_SLOW_SECONDS", 0.01):
-            with mock.patch.object(os, "pwrite", slow):
+        def slow(name):
+            def call(*arguments, **keywords):
+                callers.add(threading.current_thread())
+                is_released.wait()
+                return real[name](*arguments, **keywords)
+
+            return mock.patch.object(os, name, call)
+
+        connection = self.connection(sink.url, queue_size=20)
+        with contextlib.ExitStack() as stack:
+            for name in real:
+                stack.enter_context(slow(name))
+            put(connection, 0)
+            until("a try", lambda: sink.requests)
+            begin = time.monotonic()
+            for numbers in (range(1, 15), range(15, 31)):
+                put(connection, *numbers)
+                until("the disk", lambda: callers)
+            connection.stats()
+            self.assertLess(time.monotonic() - begin, 0.5)
+            self.assertEqual(connection.stats()["dropped"], 10)
+            is_released.set()
+            until("the spool", lambda: connection.stats()["spooled"] >= 14)
+            sink.mode = 200
+            self.assertTrue(connection.flush())
+            sink.wait_for("events-lost")
+        self.assertEqual(self.numbers(sink), list(range(21)))
+        self.assertNotIn(threading.current_thread(), callers)
+
+    def test_a_disk_that_hangs_at_the_end_does_not_hold_it_up(self):
+        sink = self.sink()
+        sink.mode = 500
+        connection = self.connection(sink.url, queue_size=2)
+        is_released = threading.Event()
+        self.addCleanup(is_released.set)
+        with mock.patch.object(os, "pwrite", lambda *arguments: is_released.wait()):
+            put(connection, 1)
+            until("a try", lambda: sink.requests)
+            put(connection, 2, 3)
+            until("the disk", connection.lanes["events"]._files.locked)
+            with mock.patch.object(insights, "EXIT_SECONDS", 0.2):
                 begin = time.monotonic()
-                put(connection, *range(100))
-        self.assertLess(time.monotonic() - begin, 2)
-        self.assertGreaterEqual(connection.stats()["dropped"], 95)
+                connection.close(0.2)
+                self.assertLess(time.monotonic() - begin, 1)
+        self.assertEqual(connection.stats()["dropped"], 3)
+        self.assertIn("3 items for jupyterhub-insights could not be sent.", self.messages)
+
+    def spooled(self, sink):
+        connection = self.connection(self.away())
+        put(connection, 1, 2, 3)
+        connection.close(0.2)
+        return self.connection(sink.url, is_held=True)
+
+    def test_a_spool_that_cannot_be_read_for_a_while_loses_nothing(self):
+        for name in ("pread", "pwrite"):
+            sink = self.sink()
+            connection = self.spooled(sink)
+            until("the spool", lambda: connection.stats()["spooled"] == 3)
+            with mock.patch.object(os, name, side_effect=OSError(5, "Input/output error")) as broken:
+                connection.release()
+                until("some tries", lambda: broken.call_count > 3)
+                self.assertFalse(connection.flush(0.1))
+                self.assertEqual(connection.stats()["spooled"], 3)
+            self.assertTrue(connection.flush())
+            self.assertEqual(self.numbers(sink), [1, 2, 3])
+            said = [m for m in self.messages if "cannot be read or written" in m]
+            self.assertEqual(len(said), 1, self.messages)
+            self.messages.clear()
+
+    def test_a_spool_that_stays_unreadable_is_counted_and_given_up(self):
+        sink = self.sink()
+        connection = self.spooled(sink)
+        until("the spool", lambda: connection.stats()["spooled"] == 3)
+        with mock.patch.object(os, "pread", side_effect=OSError(5, "Input/output error")):
+            with mock.patch.object(insights, "GIVE_UP_SECONDS", 0.2):
+                connection.release()
+                put(connection, 4)
+                sink.wait_for("n")
+        self.assertEqual(connection.stats()["dropped"], 3)
+        self.assertEqual(sink.wait_for("events-lost")[0]["detail"], {"count": 3})
+        self.assertIn("3 lines in it are lost", "".join(self.messages))
 
 
 class Processes(Case):
@@ -645,6 +883,62 @@ class Processes(Case):
                 insights.connect()
         with self.assertRaisesRegex(ValueError, "http"):
             insights.connect("hub.example.org", "token")
+
+    def test_connecting_again_closes_the_earlier_connection(self):
+        self.addCleanup(setattr, insights, "_connection", None)
+        sink = self.sink()
+        n_threads = threading.active_count()
+        for number in range(3):
+            connection = insights.connect(sink.url, TOKEN, spool=self.spool)
+            insights.record_event("n", detail=number)
+        self.assertTrue(insights.flush())
+        threads = {t.name for t in threading.enumerate() if t.name.startswith("jupyterhub-ins")}
+        self.assertEqual(len(threads), 1, (threads, n_threads))
+        self.assertEqual(self.numbers(sink), [0, 1, 2])
+        connection.close()
+
+    def test_the_hubs_own_connection_stays_open(self):
+        sink = self.sink()
+        own = self.connection(sink.url)
+        with mock.patch.object(insights._hub, "connection", own):
+            with mock.patch.object(insights, "_connection", own):
+                insights.connect(sink.url, TOKEN).close()
+        put(own, 1)
+        self.assertTrue(own.flush())
+        self.assertEqual(self.numbers(sink), [1])
+
+    def test_no_password_of_an_address_is_shown(self):
+        for url in (
+            "http://user:hidden@host/",
+            "http://:hidden@host/",
+            "http://hidden@host/?a",
+            "user:hidden@host",
+            "http://user:hid/hidden@host",
+            "http://user:hidden@[host",
+            "http://user:hidden@host:port/",
+            "http://user:hidden@ho st/",
+        ):
+            with self.assertRaises(ValueError) as raised:
+                insights.connect(url, "token")
+            self.assertNotIn("hid", str(raised.exception))
+            self.assertIsNone(raised.exception.__cause__)
+
+    def test_a_token_is_stripped_and_never_shown(self):
+        sink = self.sink()
+        connection = insights.connect(sink.url, TOKEN + "\n")
+        self.addCleanup(setattr, insights, "_connection", None)
+        self.addCleanup(connection.close, 0)
+        insights.record_event("n")
+        self.assertTrue(insights.flush())
+        for token in ("hidden\nx", "hidden x", "hiddenü", " "):
+            with self.assertRaisesRegex(ValueError, "visible") as raised:
+                insights.connect(sink.url, token)
+            self.assertNotIn("hidden", str(raised.exception))
+        connection = self.connection(sink.url, token="hidden\nx")
+        put(connection, 1)
+        until("a message", lambda: self.messages)
+        self.assertIn("ValueError", self.messages[0])
+        self.assertNotIn("hidden", "".join(self.messages))
 
 
 if __name__ == "__main__":
