@@ -35,6 +35,7 @@ import gzip
 import hashlib
 import hmac
 import http.client
+import importlib
 import inspect
 import ipaddress
 import json
@@ -148,7 +149,7 @@ def configure(
         queue_size=queue_size,
     )
     _hub.settings = settings
-    _install(_hub, c)
+    _quietly(_install, _hub, c)
 
 
 # --- for hub code, scripts and services --------------------------------------------------------
@@ -991,10 +992,6 @@ def _time(when):
     return when.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _clean(text):
-    """The beginning of what somebody else wrote, fit for a log."""
-    return "".join(c if c.isprintable() else " " for c in str(text)[:200])
-
 def _message(body):
     """What the service says about an error, to follow its status."""
     try:
@@ -1002,6 +999,10 @@ def _message(body):
     except Exception:
         return ""
 
+
+def _clean(text):
+    """The beginning of what somebody else wrote, fit for a log."""
+    return "".join(c if c.isprintable() else " " for c in str(text)[:200])
 
 
 def _is_loopback(host):
@@ -2021,11 +2022,10 @@ def _on_cleanup(hub, app):
 
 def _hooks():
     """Class, method, wrapper, and the kinds of events that are lost without it."""
-    from jupyterhub.app import JupyterHub
-    from jupyterhub.handlers.base import BaseHandler
-    from jupyterhub.spawner import Spawner
-    from jupyterhub.user import User
-
+    JupyterHub = "jupyterhub.app.JupyterHub"
+    BaseHandler = "jupyterhub.handlers.base.BaseHandler"
+    Spawner = "jupyterhub.spawner.Spawner"
+    User = "jupyterhub.user.User"
     return [
         (BaseHandler, "login_user", _wrap_login, ["login", "login-failed"]),
         (BaseHandler, "set_hub_cookie", _wrap_login_cookie, []),
@@ -2048,12 +2048,16 @@ def _install(hub, c):
     """Wrap the methods, once per process."""
     missing = []
     installed = []
-    for owner, name, wrap, kinds in _hooks():
+    for place, name, wrap, kinds in _hooks():
+        owner = _find_class(place)
         original = getattr(owner, name, None)
         if original is None:
-            missing += [f"{kind} ({owner.__name__}.{name} is gone)" for kind in kinds]
+            class_name = place.rpartition(".")[2]
+            missing += [f"{kind} ({class_name}.{name} is gone)" for kind in kinds]
             if name in ("init_services", "init_role_creation"):
-                _register_in_config(hub, c, name)
+                _quietly(_register_in_config, hub, c, name)
+            if "anything" in kinds:
+                _log.warning("jupyterhub_insights records nothing: %s", missing[-1])
             continue
         installed += kinds
         if not hasattr(original, "_insights_original"):
@@ -2062,6 +2066,15 @@ def _install(hub, c):
             setattr(owner, name, wrapper)
     hub.missing = missing
     hub.installed = [kind for kind in installed if kind != "anything"]
+
+
+def _find_class(place):
+    """None in a hub that has it elsewhere."""
+    module, _, name = place.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except Exception:
+        return None
 
 
 def _register_in_config(hub, c, name):

@@ -806,6 +806,45 @@ class OtherHubs(Case):
 
         self.check(run())
 
+    def test_a_class_that_is_gone_is_named_and_the_rest_works(self):
+        async def run():
+            hooks = [
+                (place.replace("jupyterhub.handlers.base", "jupyterhub.nowhere"), *rest)
+                for place, *rest in insights._hooks()
+            ]
+            with mock.patch.object(insights, "_hooks", lambda: hooks):
+                async with self.app() as app:
+                    await app.run_server()
+                    self.assertEqual(app.kinds(), SPAWN_EVENTS)
+                    (warning,) = [m for m in app.messages if "Not recorded" in m]
+                    self.assertIn("login (BaseHandler.login_user is gone)", warning)
+
+        self.check(run())
+
+    def test_configure_raises_nothing_whatever_the_hub_is(self):
+        from traitlets.config import Config
+
+        hooks = [("nowhere." + place, *rest) for place, *rest in insights._hooks()]
+        for patched in (lambda: hooks, mock.Mock(side_effect=ImportError)):
+            c = Config()
+            with mock.patch.object(insights, "_hooks", patched):
+                with self.assertLogs("jupyterhub_insights", "WARNING"):
+                    insights.configure(c, spool=False)
+
+    def test_a_failed_login_writes_nothing_to_the_hubs_database(self):
+        async def run():
+            async with self.app() as app:
+                app.app.db.add(orm.User(name="not-written-yet"))
+
+                class Handler:
+                    db = app.app.db
+                    authenticator = app.app.authenticator
+
+                self.assertEqual(insights._known_name(Handler, {"username": "ada"}), "ada")
+                self.assertEqual(len(app.app.db.new), 1)
+
+        self.check(run())
+
     def test_a_hub_without_the_late_methods_is_configured_early(self):
         from traitlets.config import Config
 
