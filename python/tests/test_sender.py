@@ -884,6 +884,29 @@ class Processes(Case):
         with self.assertRaisesRegex(ValueError, "http"):
             insights.connect("hub.example.org", "token")
 
+    def test_connecting_again_closes_the_earlier_connection(self):
+        self.addCleanup(setattr, insights, "_connection", None)
+        sink = self.sink()
+        n_threads = threading.active_count()
+        for number in range(3):
+            connection = insights.connect(sink.url, TOKEN, spool=self.spool)
+            insights.record_event("n", detail=number)
+        self.assertTrue(insights.flush())
+        threads = {t.name for t in threading.enumerate() if t.name.startswith("jupyterhub-ins")}
+        self.assertEqual(len(threads), 1, (threads, n_threads))
+        self.assertEqual(self.numbers(sink), [0, 1, 2])
+        connection.close()
+
+    def test_the_hubs_own_connection_stays_open(self):
+        sink = self.sink()
+        own = self.connection(sink.url)
+        with mock.patch.object(insights._hub, "connection", own):
+            with mock.patch.object(insights, "_connection", own):
+                insights.connect(sink.url, TOKEN).close()
+        put(own, 1)
+        self.assertTrue(own.flush())
+        self.assertEqual(self.numbers(sink), [1])
+
     def test_no_password_of_an_address_is_shown(self):
         for url in (
             "http://user:hidden@host/",
