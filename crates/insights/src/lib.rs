@@ -11,6 +11,7 @@ pub mod config;
 pub mod events;
 pub mod hub;
 pub mod logging;
+pub mod machine;
 pub mod metrics;
 pub mod poll;
 pub mod service;

@@ -41,11 +41,24 @@ pub struct Server {
     pub last_activity: Option<Timestamp>,
     /// Whether it answers.
     pub ready: bool,
+    /// What it is on the way to, if to anything.
+    pub pending: Option<Pending>,
     /// What the user chose when it was started (profile, image, ...): `user_options` as JSON text,
     /// `None` when that is empty or hidden.
     pub options: Option<Arc<str>>,
     /// Image it runs, where the hub tells.
     pub image: Option<Arc<str>>,
+}
+
+/// What a server is on the way to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pending {
+    /// It is starting.
+    Spawn,
+    /// It is stopping.
+    Stop,
+    /// Something else, as when a hub that was restarted finds out whether it still runs.
+    Other,
 }
 
 /// One complete answer of the hub and when it was complete.

@@ -11,6 +11,7 @@ mod files;
 mod person;
 mod rows;
 mod state;
+mod tallies;
 mod text;
 
 pub(crate) use files::percent_decoded;

@@ -8,7 +8,7 @@ use crate::derive::Hub;
 use crate::history::{History, HistoryError, HistoryTable};
 use crate::keeper::with_causes;
 use crate::recent;
-use crate::state::spool::{self, Numbers, Waiting, WaitingRow};
+use crate::state::spool::{self, Numbers, Portion, Waiting, WaitingRow};
 use crate::state::{State, StateError, Writer, keep_setting, settings};
 use crate::tables::{TABLES, TableDef, month_of};
 use arrow::array::{RecordBatch, StringArray};
@@ -17,8 +17,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tracing::error;
 
-/// Rows in one commit at most: what bounds the memory of a flush.
-pub(crate) const ROWS_AT_ONCE: usize = 100_000;
 /// Rows that one transaction takes out of the spool at most.
 const FORGOTTEN_AT_ONCE: usize = 5_000;
 /// How often a commit is tried again because another process was faster.
@@ -112,7 +110,12 @@ impl Flush<'_> {
     }
 
     async fn table(&self, def: &'static TableDef) -> Result<usize, FlushError> {
-        if self.waiting(def, 0, 1).await?.rows.is_empty() {
+        if self
+            .waiting(def, 0, Portion::ONE_ROW)
+            .await?
+            .rows
+            .is_empty()
+        {
             return Ok(0);
         }
         let mut table = self.history.table_to_write(def).await?;
@@ -125,7 +128,7 @@ impl Flush<'_> {
                 Some(until) => until,
                 None => *until.insert(self.numbers(def).await?.given),
             };
-            let waiting = self.waiting(def, last, ROWS_AT_ONCE).await?;
+            let waiting = self.waiting(def, last, Portion::ONE_COMMIT).await?;
             if waiting.rows.is_empty() {
                 return Ok(n_rows);
             }
@@ -187,11 +190,11 @@ impl Flush<'_> {
         &self,
         def: &'static TableDef,
         after: i64,
-        limit: usize,
+        portion: Portion,
     ) -> Result<Waiting, FlushError> {
         let hub = Arc::clone(&self.hub.name);
         let read = move |connection: &rusqlite::Connection| {
-            spool::waiting(connection, def, &hub, after, limit)
+            spool::waiting(connection, def, &hub, after, portion)
         };
         Ok(self.state.read(read).await?)
     }

@@ -17,8 +17,9 @@ use crate::recent;
 use crate::state::facts;
 use crate::state::present::Present;
 use crate::state::spool::{self, Accepted, Intake};
-use crate::state::{Journal, State, StateError, Writer};
+use crate::state::{Journal, Memory, State, StateError, Writer, tallies};
 use crate::tables::{Row, batch_of};
+use crate::tallies::{Tallied, Tallies};
 use crate::upkeep::{self, Age, Retention, Thoroughness, Upkeep};
 use crate::{Erased, Rebuilt, StoreError, erase, hubs, rebuild};
 use jiff::Timestamp;
@@ -33,6 +34,8 @@ use tracing::{error, warn};
 /// Rows in the spool at which no more are taken: the disk is slower than whoever sends, or the
 /// history cannot be written. A query holds them all in memory.
 const FULL_SPOOL: u64 = 500_000;
+/// The same in bytes: single rows may have a MiB.
+const FULL_SPOOL_BYTES: u64 = 256 << 20;
 /// Requests of up to so many rows are taken a little longer, so that whoever sends all they have
 /// does not keep out what happens now.
 const SMALL_INTAKE: usize = 100;
@@ -52,6 +55,8 @@ pub struct KeeperSettings {
     pub flush_interval: Duration,
     /// Commits of a table after which a checkpoint is written: what a reader has to replay at most.
     pub commits_per_checkpoint: u64,
+    /// Label sets that a family of [`crate::Tally`] has at most; the rest is counted as `other`.
+    pub series: usize,
     /// Tells the time.
     pub clock: fn() -> Timestamp,
     /// Hears what the keeper does, for tests that interrupt it. The last phase that it heard of is
@@ -68,6 +73,7 @@ impl KeeperSettings {
             retention: Retention::default(),
             flush_interval: Duration::from_mins(1),
             commits_per_checkpoint: 50,
+            series: 1000,
             clock,
             observer: None,
         }
@@ -108,6 +114,8 @@ struct Inner {
     turn: Mutex<()>,
     /// Rows that wait, or some more: what was taken while they were counted may be in it twice.
     n_waiting: AtomicU64,
+    /// Their bytes.
+    n_waiting_bytes: AtomicU64,
     /// Rows that waited and turned out to be in the history already.
     n_found: AtomicUsize,
     _lock: Lock,
@@ -149,18 +157,25 @@ impl Keeper {
         let state = State::open(&folder.state_db())?;
         let now = (settings.clock)();
         let recent = recent::load(&settings.hub, &state, &history, now).await?;
-        let writer = Writer::start(connection, Arc::clone(&recent), journal).map_err(|source| {
-            FolderError::Unusable {
+        let hub = Arc::clone(&settings.hub);
+        let known = state.read(move |connection| tallies::load(connection, &hub));
+        let tallies = Arc::new(Tallies::new(settings.series, known.await?));
+        let memory = Memory {
+            recent: Arc::clone(&recent),
+            tallies: Arc::clone(&tallies),
+        };
+        let writer =
+            Writer::start(connection, memory, journal).map_err(|source| FolderError::Unusable {
                 path: folder.root().to_owned(),
                 source,
-            }
-        })?;
+            })?;
         let keeper = Self {
             inner: Arc::new(Inner {
                 hub: Hub {
                     name: Arc::clone(&settings.hub),
                     zone: settings.zone.clone(),
                     recent,
+                    tallies,
                 },
                 folder: folder.clone(),
                 state,
@@ -168,14 +183,14 @@ impl Keeper {
                 history,
                 turn: Mutex::default(),
                 n_waiting: AtomicU64::default(),
+                n_waiting_bytes: AtomicU64::default(),
                 n_found: AtomicUsize::default(),
                 settings,
                 _lock: lock,
             }),
         };
         keeper.keep_settings().await?;
-        let n_waiting = keeper.n_waiting().await?;
-        keeper.inner.n_waiting.store(n_waiting, Ordering::Relaxed);
+        keeper.count_waiting().await?;
         for discord in keeper.flusher().settle_all().await? {
             error!("The history and `state.db` do not agree: {discord}.");
         }
@@ -205,16 +220,19 @@ impl Keeper {
         if !self.has_room_for(intake.n_rows()) {
             return Err(StateError::Busy.into());
         }
-        let (hub, now) = (self.inner.hub.clone(), self.now());
+        let (hub, now, n_bytes) = (self.inner.hub.clone(), self.now(), intake.n_bytes());
         let accepted = self
             .inner
             .writer
             .try_write(move |connection| intake.write(connection, &hub, now))
             .await?;
-        self.inner
-            .n_waiting
-            .fetch_add(accepted.n_new as u64, Ordering::Relaxed);
+        self.note_waiting(accepted, n_bytes);
         Ok(accepted)
+    }
+
+    /// What was counted so far, as it is on the disk. Reads no file and waits for nobody.
+    pub fn tallies(&self) -> Tallied {
+        self.inner.hub.tallies.committed()
     }
 
     /// The same, waiting for room.
@@ -222,12 +240,10 @@ impl Keeper {
         while !self.has_room_for(intake.n_rows()) {
             tokio::time::sleep(ROOM_PAUSE).await;
         }
-        let (hub, now) = (self.inner.hub.clone(), self.now());
+        let (hub, now, n_bytes) = (self.inner.hub.clone(), self.now(), intake.n_bytes());
         let write = move |connection: &rusqlite::Connection| intake.write(connection, &hub, now);
         let accepted = self.inner.writer.write(write).await?;
-        self.inner
-            .n_waiting
-            .fetch_add(accepted.n_new as u64, Ordering::Relaxed);
+        self.note_waiting(accepted, n_bytes);
         Ok(accepted)
     }
 
@@ -242,7 +258,31 @@ impl Keeper {
             0..=SMALL_INTAKE => FULL_SPOOL / 4 * 5,
             _ => FULL_SPOOL,
         };
-        self.inner.n_waiting.load(Ordering::Relaxed) < full
+        let n_bytes = self.inner.n_waiting_bytes.load(Ordering::Relaxed);
+        self.inner.n_waiting.load(Ordering::Relaxed) < full && n_bytes < FULL_SPOOL_BYTES
+    }
+
+    /// What was taken waits from now on.
+    fn note_waiting(&self, accepted: Accepted, n_bytes: u64) {
+        let inner = &self.inner;
+        let n_rows = accepted.n_new as u64;
+        inner.n_waiting.fetch_add(n_rows, Ordering::Relaxed);
+        if n_rows > 0 {
+            inner.n_waiting_bytes.fetch_add(n_bytes, Ordering::Relaxed);
+        }
+    }
+
+    async fn count_waiting(&self) -> Result<(), StoreError> {
+        let hub = Arc::clone(&self.inner.hub.name);
+        let n_bytes =
+            move |connection: &rusqlite::Connection| spool::n_waiting_bytes(connection, &hub);
+        let (n_rows, n_bytes) = (
+            self.n_waiting().await?,
+            self.inner.state.read(n_bytes).await?,
+        );
+        self.inner.n_waiting.store(n_rows, Ordering::Relaxed);
+        self.inner.n_waiting_bytes.store(n_bytes, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The present as it was last kept.
@@ -308,8 +348,7 @@ impl Keeper {
         self.phase(Phase::Flush);
         let _lock = self.inner.folder.share_tables().await?;
         let n_rows = self.flusher().run().await?;
-        let n_waiting = self.n_waiting().await?;
-        self.inner.n_waiting.store(n_waiting, Ordering::Relaxed);
+        self.count_waiting().await?;
         Ok(n_rows)
     }
 

@@ -20,6 +20,7 @@ mod state;
 mod store;
 mod table;
 pub mod tables;
+mod tallies;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -39,11 +40,15 @@ pub use query::{
 };
 pub use rebuild::Rebuilt;
 pub use state::StateError;
-pub use state::facts::{event_of, of_event as fact_of};
+pub use state::facts::{KINDS_OF_OTHERS, event_of, of_event as fact_of};
 pub use state::jobs::Job;
 pub use state::present::{Change as PresentChange, Present};
 pub use state::spool::{Accepted, Intake, Position};
 pub use store::{AskError, JobError, Store, StoreError};
 pub use table::{Column, Format, Table, TableError};
+pub use tallies::{
+    ANONYMOUS, Histogram, LABEL_MAX_BYTES, Labels, OTHER, Tallied, Tally, TallyDef, TallyKind,
+    TallyValue,
+};
 pub use upkeep::{Retention, Upkeep};
 pub use verify::{Checked, Damage, Finding, Severity, verify};

@@ -6,10 +6,10 @@
 //! up in the history when it is asked for or flushed.
 
 use crate::StoreError;
-use crate::flush::{ROWS_AT_ONCE, batch_of_lines, blocking};
+use crate::flush::{batch_of_lines, blocking};
 use crate::history::{DataFile, History, HistoryError, HistoryTable, Partition, Times};
 use crate::state::State;
-use crate::state::spool::{self, WaitingRow};
+use crate::state::spool::{self, Portion, WaitingRow};
 use crate::tables::{ColumnKind, RowKind, TABLES, TableDef, month_of};
 use arrow::array::{AsArray as _, BooleanArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::{cast, filter_record_batch};
@@ -260,8 +260,9 @@ async fn of_spool(
         let mut after = 0;
         loop {
             let hub = Arc::clone(hub);
-            let waiting = state
-                .read(move |connection| spool::waiting(connection, def, &hub, after, ROWS_AT_ONCE));
+            let waiting = state.read(move |connection| {
+                spool::waiting(connection, def, &hub, after, Portion::ONE_COMMIT)
+            });
             let waiting = waiting.await?;
             if waiting.rows.is_empty() {
                 break;

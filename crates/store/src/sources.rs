@@ -8,7 +8,7 @@ use crate::flush::{Discord, batch_of_lines};
 use crate::history::{History, HistoryError, HistoryTable};
 use crate::query::{Part, Sources};
 use crate::recent::{Lookup, Recent};
-use crate::state::spool::{self, Waiting};
+use crate::state::spool::{self, Portion, Waiting};
 use crate::state::{State, StateError, facts, present, settings_named};
 use crate::tables::{TABLES, TableDef};
 use arrow::array::{
@@ -186,9 +186,15 @@ impl Moment {
         let mut waiting = Vec::new();
         for def in TABLES {
             for hub in spool::hubs(connection, def)? {
-                let rows = spool::waiting(connection, def, &hub, 0, usize::MAX)?;
-                if !rows.rows.is_empty() {
-                    waiting.push((*def, hub, rows));
+                let mut after = 0;
+                loop {
+                    let portion = Portion::ONE_COMMIT;
+                    let rows = spool::waiting(connection, def, &hub, after, portion)?;
+                    if rows.rows.is_empty() {
+                        break;
+                    }
+                    after = rows.last;
+                    waiting.push((*def, hub.clone(), rows));
                 }
             }
         }

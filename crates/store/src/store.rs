@@ -12,7 +12,7 @@ use crate::sources::Reader;
 use crate::state::jobs::{self, Job};
 use crate::state::present::Present;
 use crate::state::spool;
-use crate::state::{Journal, State, StateError, Writer};
+use crate::state::{Journal, Memory, State, StateError, Writer};
 use crate::table::Table;
 use crate::verify::{self, Checked, Finding};
 use jiff::Timestamp;
@@ -224,7 +224,7 @@ impl Store {
 
     pub(crate) fn writer(&self) -> Result<Writer, StoreError> {
         let connection = State::prepare(&self.folder.state_db())?;
-        let writer = Writer::start(connection, Arc::default(), None);
+        let writer = Writer::start(connection, Memory::default(), None);
         writer.map_err(|source| {
             let path = self.folder.root().to_owned();
             FolderError::Unusable { path, source }.into()
@@ -243,7 +243,20 @@ impl Store {
         Ok(engine.run(sql, sources, limits, &[]).await?)
     }
 
-    /// The same, as the rows come; `params` are the values of `$name` in the query.
+    /// The same, with values for each `$name`.
+    pub async fn query_with(
+        &self,
+        engine: &Engine,
+        sql: &str,
+        params: &[(&str, Value)],
+        limits: Limits,
+        now: Timestamp,
+    ) -> Result<Table, AskError> {
+        let sources = self.reader.sources(now).await?;
+        Ok(engine.run(sql, sources, limits, params).await?)
+    }
+
+    /// The rows as they come; `params` are the values of `$name` in the query.
     pub async fn stream(
         &self,
         engine: &Engine,

@@ -8,6 +8,9 @@ use crate::metrics::own::{Data, Own};
 use jiff::Timestamp;
 use serde::Serialize;
 
+/// Items of a batch that has to find room.
+const ORDINARY_BATCH: usize = 1000;
+
 /// What a check came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -65,7 +68,7 @@ fn read(own: &Own, data: Data) -> Check {
 }
 
 fn history(sink: &Sink) -> Check {
-    let (status, reason) = match sink.check_room(1) {
+    let (status, reason) = match sink.check_room(ORDINARY_BATCH) {
         Ok(()) => (Status::Ok, "rows are taken".to_owned()),
         Err(error) => (Status::Warn, error.to_string()),
     };

@@ -12,6 +12,7 @@ pub use folder::{HistoryError, existing, open, to_verify};
 
 use crate::config::Config;
 use crate::hub::{Number, api_numbers};
+use crate::metrics::{self, Counting, HubCounts};
 use crate::poll::{Start, Starts, Turn};
 use jiff::{SignedDuration, Timestamp};
 use model::attribution::Attribution;
@@ -59,6 +60,9 @@ pub struct Collector {
     taken: Starts,
     /// The reads of which the numbers are kept.
     numbers_kept: Starts,
+    counting: Arc<Counting>,
+    /// What was counted of the hub's own counts.
+    hub_counts: HubCounts,
     is_failing: bool,
 }
 
@@ -67,6 +71,7 @@ struct News {
     intake: Intake,
     present: Present,
     numbers_kept: Starts,
+    hub_counts: HubCounts,
     has_groups: bool,
 }
 
@@ -91,9 +96,17 @@ impl Collector {
             since,
             taken: Starts::default(),
             numbers_kept: Starts::default(),
+            counting: Arc::new(Counting::new(config.metrics.naming())),
+            hub_counts: Counting::hub_counts(&keeper).await?,
             is_failing: false,
             keeper,
         })
+    }
+
+    /// The same, deciding together with whoever takes events what counts.
+    #[must_use]
+    pub fn counting_with(self, counting: Arc<Counting>) -> Self {
+        Self { counting, ..self }
     }
 
     /// Writes down what a turn of the poller brought. If that fails, the next turn brings it.
@@ -137,6 +150,7 @@ impl Collector {
         }
         self.kept = news.present;
         self.numbers_kept = news.numbers_kept;
+        self.hub_counts = news.hub_counts;
         self.is_same_filter |= news.has_groups;
         self.taken = turn.began;
         Ok(())
@@ -149,10 +163,12 @@ impl Collector {
         self.users(turn, &mut present, &mut intake)?;
         self.servers(turn, &mut present, &mut intake)?;
         let numbers_kept = self.numbers(turn, &mut intake)?;
+        let hub_counts = self.count(turn, &mut intake)?;
         Ok(News {
             intake,
             present,
             numbers_kept,
+            hub_counts,
             has_groups,
         })
     }
@@ -373,6 +389,25 @@ impl Collector {
             self.observe(&numbers.value.observations, Some(numbers.at), intake)?;
         }
         Ok(kept)
+    }
+
+    /// Gives what is counted of the hub's own counts, this turn included.
+    fn count(&self, turn: &Turn, intake: &mut Intake) -> Result<HubCounts, StoreError> {
+        let mut hub_counts = self.hub_counts.clone();
+        let is_ours = turn
+            .began
+            .numbers
+            .is_some_and(|began| began.instant >= self.since);
+        if let Some(numbers) = turn.numbers.as_ref().filter(|_| is_ours) {
+            let look = metrics::Look {
+                at: whole_micros(numbers.at),
+                started: hub_started(turn),
+                counts: &numbers.value.counts,
+                info: turn.info.as_deref(),
+            };
+            self.counting.add_look(intake, &mut hub_counts, &look)?;
+        }
+        Ok(hub_counts)
     }
 
     /// Whether the numbers of a read are to be kept; then they are the last ones.

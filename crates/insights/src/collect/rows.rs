@@ -82,6 +82,7 @@ pub(super) fn server_of(running: &Running) -> Server {
         started: Some(running.started),
         last_activity: running.tally.last_activity,
         ready: true,
+        pending: None,
         options: running.options.clone(),
         image: running.image.clone(),
     }

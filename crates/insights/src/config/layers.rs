@@ -492,6 +492,15 @@ mod tests {
                  letters, digits and `_` only",
             ),
             (
+                "[metrics]\nseries = 9",
+                "`metrics.series` (file `insights.toml`): 9 is not between 10 and 100000",
+            ),
+            (
+                "[metrics]\ncustom_allowed = [\"export\", \"\"]",
+                "`metrics.custom_allowed` (file `insights.toml`): holds an empty name; `*` stands \
+                 for any text",
+            ),
+            (
                 "[web]\nlisten = \"10101\"",
                 "`web.listen` (file `insights.toml`): `10101` is not HOST:PORT, for instance \
                  `127.0.0.1:10101`",

@@ -254,6 +254,14 @@ fn metrics(config: &Config) -> Option<Problem> {
             format!("`{prefix}` cannot begin a metric's name: letters, digits and `_` only"),
         ));
     }
+    if !(10..=100_000).contains(&config.metrics.series) {
+        let text = format!("{} is not between 10 and 100000", config.metrics.series);
+        return Some(Problem::new("metrics.series", text));
+    }
+    if config.metrics.custom_allowed.iter().any(String::is_empty) {
+        let text = "holds an empty name; `*` stands for any text";
+        return Some(Problem::new("metrics.custom_allowed", text));
+    }
     let adds_rows = matches!(
         config.groups.multiple,
         MultipleConfig::InEach | MultipleConfig::Bucket

@@ -16,9 +16,10 @@ pub mod store;
 pub use layers::{ConfigError, Effective, Layer, Origin, load};
 pub use secret::Secret;
 
+use crate::metrics::Naming;
 use jiff::tz::TimeZone;
 use model::attribution::{Attribution, ExtraMultipleRow, MultiGroupRule};
-use model::filter::{GroupFilter, GroupPattern};
+use model::filter::{GroupFilter, GroupPattern, Wildcard};
 use model::names::GroupName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -197,6 +198,16 @@ pub struct MetricsConfig {
     /// made for the Python exporter. With `groups.multiple = "in-each"`; with `"bucket"` the row is
     /// there anyway.
     pub compat: bool,
+    /// Name people in what is counted of logins and spawns. Without it the labels `user` and
+    /// `username` of these are `anonymous`; users that a custom metric names are shown either way.
+    pub users: bool,
+    /// Combinations of labels that a counted metric has at most, 10 to 100000. Beyond that, values
+    /// are called `other`; what is known keeps counting. Each takes about 200 bytes of memory, a
+    /// histogram 500.
+    pub series: u64,
+    /// Event types, resource types and operations that custom metrics may have, by name or with `*`
+    /// for any text. Others are rejected.
+    pub custom_allowed: Vec<String>,
 }
 
 impl Default for MetricsConfig {
@@ -209,7 +220,32 @@ impl Default for MetricsConfig {
             scrape_token: None,
             scrape_token_file: None,
             compat: false,
+            users: false,
+            series: 1000,
+            custom_allowed: vec!["*".to_owned()],
         }
+    }
+}
+
+impl MetricsConfig {
+    /// Whether counted metrics name people.
+    pub fn naming(&self) -> Naming {
+        if self.users {
+            Naming::Named
+        } else {
+            Naming::Anonymous
+        }
+    }
+
+    /// Combinations of labels at most.
+    pub fn series(&self) -> usize {
+        usize::try_from(self.series).unwrap_or(usize::MAX)
+    }
+
+    /// What custom metrics may be called.
+    pub fn custom_names(&self) -> Vec<Wildcard> {
+        let patterns = self.custom_allowed.iter();
+        patterns.map(|pattern| Wildcard::new(pattern)).collect()
     }
 }
 
@@ -334,15 +370,16 @@ impl Default for RetentionConfig {
     }
 }
 
-/// What everybody may know of the events: one file a day, without names. After each day, by UTC, its events become `events-YYYY-MM-DD.jsonl`, an object per line with
-/// `timestamp` to the minute, `schema`, `version`, `kind` and the keys that `keys` allows; and
-/// `index.jsonl` names the files, with their dates and counts. Users, servers, ids, senders and
-/// seconds are never in it. Events that come late are added for eight days.
+/// What everybody may know of the events: one file a day, without names.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ArchiveConfig {
     /// Folder of the archive, an absolute path; made if it is not there. Not set: none is written.
-    /// It needs `kinds`, and a history.
+    /// It needs `kinds`, and a history. After each day, by UTC, its events become
+    /// `events-YYYY-MM-DD.jsonl`, an object per line with `timestamp` to the minute, `schema`,
+    /// `version`, `kind` and the `keys` below; `index.jsonl` names the files with their dates and
+    /// counts. Users, servers, ids, senders and seconds are never in it. Events that come late are
+    /// added for eight days.
     pub path: Option<PathBuf>,
     /// Kinds of events that are in the archive, by name or with `*` for any text, for instance
     /// `["binder-launch"]`. Whoever may send events chooses their kinds, so name those that you know.

@@ -33,6 +33,8 @@ pub struct Rejected {
     pub reason: String,
     /// The item, cut at 64 KiB; what is not UTF-8 in it is replaced.
     pub text: String,
+    /// Of the whole item, so that two that differ behind the cut are two.
+    digest: [u8; 32],
 }
 
 impl Rejected {
@@ -44,14 +46,23 @@ impl Rejected {
         Self {
             reason: reason.into(),
             text,
+            digest: Sha256::digest(item).into(),
         }
     }
 
     /// As it is kept: the same rubbish, sent again the same day by the same sender, is one row.
     pub fn letter(&self, hub: &Arc<str>, source: &str, now: Timestamp) -> DeadLetter {
         let day = now.strftime("%F").to_string();
+        let item = RowId::of_bytes(&self.digest);
         DeadLetter {
-            id: RowId::of(&["dead-letter", hub, source, &day, &self.reason, &self.text]),
+            id: RowId::of(&[
+                "dead-letter",
+                hub,
+                source,
+                &day,
+                &self.reason,
+                item.as_str(),
+            ]),
             hub: Arc::clone(hub),
             at: now,
             source: source.into(),
@@ -115,7 +126,7 @@ impl Reader {
             Repeats::Maybe => self.n_equal_before(&content),
         };
         let id = match &told.id {
-            Some(id) => RowId::of(&["event", &self.hub, "sent", id]),
+            Some(id) => RowId::of(&["event", &self.hub, "sent", &told.source, id]),
             None => RowId::of(&["event", &self.hub, "told", &content, &n_before.to_string()]),
         };
         Ok(told.event(id, &self.hub, detail))
@@ -164,7 +175,15 @@ impl Told {
     /// The same text for the same event, whoever wrote its keys in which order.
     fn content(&self, detail: &str) -> String {
         let at = self.at.as_microsecond();
-        let parts = serde_json::json!([at, self.kind, self.user, self.server, self.schema]);
+        let parts = serde_json::json!([
+            at,
+            self.kind,
+            self.user,
+            self.server,
+            self.source,
+            self.schema,
+            self.schema_version
+        ]);
         format!("{parts} {detail}")
     }
 

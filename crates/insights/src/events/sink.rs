@@ -3,6 +3,7 @@
 use super::reader::{Item, Rejected};
 use super::sources::{Heard, Sources};
 use crate::metrics::own::Own;
+use crate::metrics::{Arrival, Counting, Naming};
 use crate::poll::clock::now;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -20,6 +21,7 @@ pub struct Sink {
     keeper: RwLock<Option<Keeper>>,
     sources: Arc<Sources>,
     own: Arc<Own>,
+    counting: Arc<Counting>,
     sources_kept: Mutex<Option<Timestamp>>,
 }
 
@@ -34,6 +36,8 @@ pub struct Batch {
     pub road: String,
     /// Kept in the same transaction.
     pub position: Option<Position>,
+    /// Whether metrics may count what happened.
+    pub arrival: Arrival,
 }
 
 /// What became of a batch.
@@ -52,7 +56,9 @@ pub enum SinkError {
     #[error("no history is kept here: see `store.path`, or the log of this service")]
     Closed,
     /// More waits than can be written.
-    #[error("too much is waiting to be written")]
+    #[error(
+        "too much is waiting to be written: send it again; if this lasts, the log of this service says why"
+    )]
     Full,
     /// The store.
     #[error("the store refused")]
@@ -84,10 +90,10 @@ impl Batch {
         Ok(intake)
     }
 
-    fn rows(&self) -> Result<Intake, StoreError> {
+    fn rows(&self, counting: &Counting, now: Timestamp) -> Result<Intake, StoreError> {
         let mut intake = Intake::default();
         for event in &self.events {
-            intake.event(event)?;
+            counting.add_event(&mut intake, event, self.arrival, now)?;
         }
         if let Some(position) = &self.position {
             intake.position(position.clone());
@@ -114,8 +120,15 @@ impl Sink {
             keeper: RwLock::default(),
             sources: own.sources(),
             own,
+            counting: Arc::new(Counting::new(Naming::Anonymous)),
             sources_kept: Mutex::default(),
         }
+    }
+
+    /// The same, deciding together with whoever reads the hub what metrics count.
+    #[must_use]
+    pub fn counting_with(self, counting: Arc<Counting>) -> Self {
+        Self { counting, ..self }
     }
 
     /// Takes items from now on.
@@ -127,9 +140,17 @@ impl Sink {
         Ok(())
     }
 
-    /// Takes nothing any more.
-    pub fn close(&self) {
-        *self.keeper.write().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Takes nothing any more, and keeps who sent what.
+    pub async fn close(&self) {
+        let keeper = self
+            .keeper
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(keeper) = keeper {
+            // What is lost is known again with the next word of each source.
+            let _ = self.keep_sources(&keeper, now()).await;
+        }
     }
 
     /// The keeper, while items are taken.
@@ -164,12 +185,20 @@ impl Sink {
     pub async fn take(&self, batch: Batch) -> Result<Taken, SinkError> {
         let keeper = self.keeper().ok_or(SinkError::Closed)?;
         let now = now();
-        if self.sources.heard(batch.events.iter(), now) == Heard::NewKind {
-            *self.sources_kept() = None;
-        }
         let taken = self.write(&keeper, &batch, now).await?;
+        if self.sources.heard(batch.events.iter(), now) == Heard::NewKind {
+            // It is worth a write of its own: after a crash, who fell silent has to be known.
+            self.keep_sources(&keeper, now).await?;
+        }
         self.own.record_items(taken, batch.rejected.len());
         Ok(taken)
+    }
+
+    /// Takes what is counted and no event; when this answers, it is on the disk.
+    pub async fn count(&self, intake: Intake) -> Result<(), SinkError> {
+        let keeper = self.keeper().ok_or(SinkError::Closed)?;
+        keeper.take(intake).await?;
+        Ok(())
     }
 
     async fn write(
@@ -184,12 +213,9 @@ impl Sink {
         if !letters.is_empty() {
             keeper.take(letters).await?;
         }
-        let mut rows = batch.rows()?;
+        let mut rows = batch.rows(&self.counting, now)?;
         if self.is_time_to_keep_sources(now) {
-            rows.position(Position {
-                source: SOURCES.to_owned(),
-                value: self.sources.kept(),
-            });
+            rows.position(self.kept_sources());
         }
         if rows.is_empty() {
             return Ok(Taken::default());
@@ -199,6 +225,21 @@ impl Sink {
             n_new: accepted.n_new,
             n_known: accepted.n_known + accepted.n_erased,
         })
+    }
+
+    fn kept_sources(&self) -> Position {
+        Position {
+            source: SOURCES.to_owned(),
+            value: self.sources.kept(),
+        }
+    }
+
+    async fn keep_sources(&self, keeper: &Keeper, now: Timestamp) -> Result<(), SinkError> {
+        *self.sources_kept() = Some(now);
+        let mut intake = Intake::default();
+        intake.position(self.kept_sources());
+        keeper.take(intake).await?;
+        Ok(())
     }
 
     fn sources_kept(&self) -> MutexGuard<'_, Option<Timestamp>> {

@@ -13,6 +13,12 @@ const OTHER: &str = "other";
 const MAX_KINDS: usize = 50;
 /// Events may be this much later than the poll that saw the server.
 const GRACE: SignedDuration = SignedDuration::from_mins(5);
+/// What was heard shortly before a crash may not have been kept.
+const KEPT_SLACK: SignedDuration = SignedDuration::from_secs(45);
+/// Events that are older when they arrive are told late, and say nothing about who is live.
+const LATE: SignedDuration = SignedDuration::from_hours(1);
+/// Longest name of a source or kind that is shown.
+const NAME_MAX_BYTES: usize = 64;
 /// Kinds that come with every start of a server.
 const STARTS: [&str; 3] = ["server-start", "spawn-asked", "spawn-succeeded"];
 
@@ -38,8 +44,8 @@ pub struct SourceState {
     pub n_items: u64,
     /// When something of a kind last arrived: what is really live.
     pub kinds: BTreeMap<String, Timestamp>,
-    /// Whether it has ever told of a server's start, so that it should of the next one.
-    pub tells_starts: bool,
+    /// When it last told of a server's start as it happened; it should of the next one.
+    pub start_told: Option<Timestamp>,
 }
 
 /// A source, and whether it does what it did.
@@ -77,19 +83,24 @@ impl Sources {
         let mut state = self.state();
         let mut heard = Heard::TheUsual;
         for event in events {
-            let name = state.name_of(&event.source);
+            let name = state.name_of(shown(&event.source));
             let known = state.by_name.entry(name).or_insert(SourceState {
                 last_arrived: now,
                 n_items: 0,
                 kinds: BTreeMap::new(),
-                tells_starts: false,
+                start_told: None,
             });
             known.last_arrived = now;
             known.n_items += 1;
-            if known.heard_kind(&event.kind, now) == Heard::NewKind {
+            if now.duration_since(event.at) > LATE {
+                continue;
+            }
+            if known.heard_kind(shown(&event.kind), now) == Heard::NewKind {
                 heard = Heard::NewKind;
             }
-            known.tells_starts |= STARTS.contains(&&*event.kind);
+            if STARTS.contains(&&*event.kind) {
+                known.start_told = Some(now);
+            }
         }
         heard
     }
@@ -154,17 +165,27 @@ impl SourceState {
         Heard::NewKind
     }
 
-    /// Silent, if a server started after its last word and it has had time to tell.
+    /// Silent, if it used to tell of starts, a server started after the last one that it told of,
+    /// and it has had time to tell.
     fn liveness(&self, last_start: Option<Timestamp>, now: Timestamp) -> Liveness {
-        let Some(start) = last_start.filter(|_| self.tells_starts) else {
-            return Liveness::Live;
-        };
-        let is_missed = start > self.last_arrived && now.duration_since(start) > GRACE;
-        if is_missed {
-            Liveness::Silent
-        } else {
-            Liveness::Live
+        match (last_start, self.start_told) {
+            (Some(start), Some(told))
+                if start.duration_since(told) > KEPT_SLACK && now.duration_since(start) > GRACE =>
+            {
+                Liveness::Silent
+            }
+            _ => Liveness::Live,
         }
+    }
+}
+
+/// A name as it is shown: senders choose their own, and whoever reads metrics reads it.
+fn shown(name: &str) -> &str {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/ ".contains(&byte);
+    if name.len() <= NAME_MAX_BYTES && name.bytes().all(is_plain) {
+        name
+    } else {
+        OTHER
     }
 }
 
@@ -178,10 +199,14 @@ mod tests {
     }
 
     fn event(source: &str, kind: &str) -> Event {
+        event_at(0, source, kind)
+    }
+
+    fn event_at(minute: i64, source: &str, kind: &str) -> Event {
         Event {
             id: RowId::random(),
             hub: "hub".into(),
-            at: at(0),
+            at: at(minute),
             not_before: None,
             kind: kind.into(),
             user: None,
@@ -208,8 +233,32 @@ mod tests {
         sources.started(Some(at(601)));
         check(606, &[live, live]);
         check(607, &[live, Liveness::Silent]);
+        // Whoever tells of stops only has lost the starts.
         sources.heard([event("hub", "server-stop")].iter(), at(608));
+        check(900, &[live, Liveness::Silent]);
+        sources.heard([event_at(609, "hub", "server-start")].iter(), at(609));
         check(900, &[live, live]);
+    }
+
+    #[test]
+    fn what_is_told_late_says_nothing_about_who_is_live() {
+        let sources = Sources::default();
+        sources.heard([event("file", "server-start")].iter(), at(6000));
+        sources.started(Some(at(6001)));
+        let all = sources.all(at(7000));
+        assert_eq!(
+            (all[0].liveness, all[0].state.kinds.len()),
+            (Liveness::Live, 0)
+        );
+    }
+
+    #[test]
+    fn names_that_are_not_plain_are_not_shown() {
+        let sources = Sources::default();
+        sources.heard([event("ada@example.org\n", &"x".repeat(65))].iter(), at(0));
+        let all = sources.all(at(0));
+        assert_eq!(all[0].name, OTHER);
+        assert_eq!(all[0].state.kinds.keys().collect::<Vec<_>>(), [OTHER]);
     }
 
     #[test]

@@ -17,7 +17,9 @@ mod walk;
 
 pub use client::{HubClient, RequestLog};
 pub use error::{ErrorKind, HubError};
-pub use numbers::{HubNumbers, Number, api_numbers};
+pub use numbers::{
+    Bucket, Distribution, HubNumbers, Logins, Number, ProcessCounts, RequestKey, api_numbers,
+};
 pub(crate) use options::UserOptions;
 pub use pages::{GroupPages, PageSize};
 pub use replies::{ClassInfo, HubInfo, Identity};

@@ -432,6 +432,7 @@ mod tests {
                     started: None,
                     last_activity: None,
                     ready: true,
+                    pending: None,
                     options: None,
                     image: None,
                 })

@@ -7,7 +7,7 @@ use super::error::HubError;
 use super::options::UserOptions;
 use jiff::Timestamp;
 use model::names::{NamePool, UserName};
-use model::snapshot::{Group, Server};
+use model::snapshot::{Group, Pending, Server};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -174,6 +174,7 @@ pub(super) fn active_user(reply: &UserReply<'_>) -> Result<ActiveUser, HubError>
             started: server.started.filter(|_| !server.is_being_checked()),
             last_activity: server.last_activity,
             ready: server.ready,
+            pending: server.pending(),
             options: text,
             image,
         }
@@ -185,6 +186,14 @@ pub(super) fn active_user(reply: &UserReply<'_>) -> Result<ActiveUser, HubError>
 }
 
 impl ServerReply<'_> {
+    fn pending(&self) -> Option<Pending> {
+        Some(match self.pending.as_deref()? {
+            "spawn" => Pending::Spawn,
+            "stop" => Pending::Stop,
+            _ => Pending::Other,
+        })
+    }
+
     fn is_being_checked(&self) -> bool {
         self.pending.as_deref() == Some("check")
     }

@@ -1,7 +1,10 @@
 //! `docs/metrics.md`, made from the two tables of families.
 
+use super::active_users;
+use super::counted::COUNTED;
 use super::exposition::Kind;
 use super::families::FAMILIES;
+use super::live::LIVE;
 use super::own::OWN_FAMILIES;
 use std::fmt::Write as _;
 
@@ -17,6 +20,50 @@ The prefix `jupyterhub` is `metrics.prefix`. Groups that `groups.allowed` and `g
 out appear in none of these, nor does a user who is in no allowed group.
 ";
 
+const ACTIVE_USERS_HEAD: &str = "
+### The query of `insights_active_users`
+
+For `jupyterhub-insights sql`, too: `started` counts users whose server ran at any moment of the
+period, `active` those of whom the hub recorded any activity in it.
+
+";
+
+const COUNTED_HEAD: &str = "
+## Counted over restarts
+
+These go on counting when the hub or this service is restarted, never go down, and are kept in the
+history's folder; without a history there are none. None of them has a name that the hub exports, so
+that scraping both counts nothing twice.
+
+Logins and spawns have exactly one source for each run of the hub's process: the hooks, if that
+process said that it has them, else the hub's own histograms, once it was seen for two minutes without
+saying so. What happened before this service first saw a hub is not counted, nor what is imported.
+
+Each has at most `metrics.series` combinations of labels. Beyond that, values are called `other`; what
+is known keeps counting. Values longer than 100 bytes are called `other`, too. Users are `anonymous`
+unless `metrics.users` is set; names that a custom metric brings are shown as they were sent.
+Erasing a person gives what was counted to `anonymous`.
+";
+
+const CUSTOM_HEAD: &str = "
+### Custom metrics
+
+Whoever may send events may count: an event, the value of a resource, the duration of an operation, as
+one JSON object, an array, or one object per line, with or without gzip.
+
+```sh
+send() { curl -fsS -H \"Authorization: Bearer $TOKEN\" --data-binary \"$2\" $INSIGHTS/api/v1/metrics/$1; }
+send counter '{\"event_type\": \"export\", \"user\": \"ada\", \"amount\": 2}'
+send gauge   '{\"resource_type\": \"licences\", \"value\": 12}'
+send timing  '{\"operation\": \"backup\", \"status\": \"error\", \"seconds\": 31.5}'
+```
+
+`user` is `anonymous` for events and `system` for resources where it is left out, `amount` 1, `status`
+`success`. The answer `{\"accepted\": 1, \"rejected\": []}` comes when it is on the disk; each rejected item
+has its `index` and a `reason`. A request with a header `Idempotency-Key` that is sent again within a
+day counts once. `metrics.custom_allowed` says which names are taken.
+";
+
 const OWN_HEAD: &str = "
 ## About ourselves
 
@@ -26,29 +73,70 @@ These name nobody. `hub` is `hub.name`.
 /// The page, as Markdown.
 pub fn markdown() -> String {
     let mut page = HEAD.to_owned();
-    for family in FAMILIES {
-        let name = format!("jupyterhub_{}", family.name);
-        write_family(&mut page, &name, family.kind, family.labels, family.help);
-    }
-    page.push_str(OWN_HEAD);
-    for family in OWN_FAMILIES {
+    let hub = |name: &str| format!("jupyterhub_{name}");
+    for it in FAMILIES {
         write_family(
             &mut page,
-            family.name,
-            family.kind,
-            family.labels,
-            family.help,
+            &hub(it.name),
+            it.kind,
+            it.labels,
+            it.help,
+            it.from,
         );
+    }
+    for it in LIVE {
+        write_family(
+            &mut page,
+            &hub(it.name),
+            it.kind,
+            it.labels,
+            it.help,
+            it.from,
+        );
+    }
+    let _ = writeln!(page, "{ACTIVE_USERS_HEAD}```sql\n{}```", active_users::SQL);
+    page.push_str(COUNTED_HEAD);
+    for it in COUNTED {
+        let def = &it.def;
+        write_family(
+            &mut page,
+            &hub(def.name),
+            it.kind(),
+            def.labels,
+            it.help,
+            it.from,
+        );
+        let bounds: Vec<String> = def.bounds().iter().map(ToString::to_string).collect();
+        if !bounds.is_empty() {
+            let _ = writeln!(page, "\nBuckets: {} s.", bounds.join(", "));
+        }
+    }
+    page.push_str(CUSTOM_HEAD);
+    page.push_str(OWN_HEAD);
+    for it in OWN_FAMILIES {
+        write_family(&mut page, it.name, it.kind, it.labels, it.help, it.from);
     }
     page
 }
 
-fn write_family(page: &mut String, name: &str, kind: Kind, labels: &[&str], help: &str) {
+fn write_family(
+    page: &mut String,
+    name: &str,
+    kind: Kind,
+    labels: &[&str],
+    help: &str,
+    from: &str,
+) {
     let kind = match kind {
         Kind::Gauge => "gauge",
         Kind::Counter => "counter",
         Kind::Info => "info (gauge in the text format)",
+        Kind::Histogram => "histogram",
     };
     let _ = writeln!(page, "\n### `{name}`\n\n{help}\n");
-    let _ = writeln!(page, "{kind} · labels `{}`", labels.join("`, `"));
+    let labels = match labels {
+        [] => "no labels".to_owned(),
+        labels => format!("labels `{}`", labels.join("`, `")),
+    };
+    let _ = writeln!(page, "{kind} · {labels} · from: {from}");
 }

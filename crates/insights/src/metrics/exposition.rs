@@ -11,6 +11,7 @@ pub use super::piece::Wanted;
 use super::piece::{Piece, SQUEEZED_AT_ONCE_BYTES, Squeezed, gzip_chunks};
 use bytes::Bytes;
 use std::io::Write as _;
+use store::Histogram;
 
 /// A text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub enum Kind {
     Counter,
     /// Facts in labels, value 1; the name ends in `_info`.
     Info,
+    /// A distribution: how many were at most as large as each bound, their number and sum.
+    Histogram,
 }
 
 /// Name, help, type and label names of a family.
@@ -95,28 +98,52 @@ impl Samples {
             "{}",
             self.head.name
         );
-        let lines = &mut self.lines;
-        lines.extend_from_slice(self.head.name.as_bytes());
-        for (index, (name, value)) in self.head.labels.iter().zip(label_values).enumerate() {
-            lines.push(if index == 0 { b'{' } else { b',' });
-            lines.extend_from_slice(name.as_bytes());
-            lines.extend_from_slice(b"=\"");
-            push_escaped(lines, value);
-            lines.push(b'"');
-        }
-        if !self.head.labels.is_empty() {
-            lines.push(b'}');
-        }
-        lines.push(b' ');
-        push_value(lines, value);
-        lines.push(b'\n');
-        self.n_lines += 1;
+        self.push_line("", label_values, None, value);
         if let Some(squeezed) = &mut self.squeezed
             && self.lines.len() >= SQUEEZED_AT_ONCE_BYTES
         {
             squeezed.add(&self.lines);
             self.lines.clear();
         }
+    }
+
+    /// Adds a distribution; `bounds` are those of its buckets.
+    pub fn push_histogram(&mut self, label_values: &[&str], bounds: &[f64], values: &Histogram) {
+        let mut n_so_far = 0_u64;
+        // Another version may have kept fewer buckets, or more, which are behind the last bound.
+        for (bound, count) in bounds.iter().zip(&values.counts) {
+            n_so_far = n_so_far.saturating_add(*count);
+            // As OpenMetrics wants bounds written, and as the hub's own library does: `1.0`.
+            let bound = format!("{bound:?}");
+            self.push_line("_bucket", label_values, Some(&bound), float(n_so_far));
+        }
+        let count = float(values.count());
+        self.push_line("_bucket", label_values, Some("+Inf"), count);
+        self.push_line("_sum", label_values, None, values.sum);
+        self.push_line("_count", label_values, None, count);
+    }
+
+    fn push_line(&mut self, suffix: &str, label_values: &[&str], le: Option<&str>, value: f64) {
+        let lines = &mut self.lines;
+        lines.extend_from_slice(self.head.name.as_bytes());
+        lines.extend_from_slice(suffix.as_bytes());
+        let labels = self.head.labels.iter().zip(label_values);
+        let labels = labels.map(|(name, value)| (*name, *value));
+        let mut opening = b'{';
+        for (name, value) in labels.chain(le.map(|le| ("le", le))) {
+            lines.push(std::mem::replace(&mut opening, b','));
+            lines.extend_from_slice(name.as_bytes());
+            lines.extend_from_slice(b"=\"");
+            push_escaped(lines, value);
+            lines.push(b'"');
+        }
+        if opening == b',' {
+            lines.push(b'}');
+        }
+        lines.push(b' ');
+        push_value(lines, value);
+        lines.push(b'\n');
+        self.n_lines += 1;
     }
 
     /// The finished family.
@@ -148,6 +175,7 @@ impl Head {
             // OpenMetrics names a family without the suffix of its samples.
             (Dialect::OpenMetrics, Kind::Counter) => (self.stem("_total"), "counter"),
             (Dialect::OpenMetrics, Kind::Info) => (self.stem("_info"), "info"),
+            (_, Kind::Histogram) => (self.name.as_str(), "histogram"),
         };
         // Help texts are our own constants without characters that need escaping; a test checks.
         format!(
@@ -160,6 +188,12 @@ impl Head {
     fn stem(&self, suffix: &str) -> &str {
         self.name.strip_suffix(suffix).unwrap_or(&self.name)
     }
+}
+
+/// Counters pass 2^53 never.
+#[expect(clippy::cast_precision_loss, reason = "counters stay far below 2^53")]
+pub(super) fn float(count: u64) -> f64 {
+    count as f64
 }
 
 /// Backslash, quote and line feed are escaped in both formats, nothing else is.
@@ -347,6 +381,60 @@ mod tests {
         share{usergroup="x",username="y"} 0.5
         share{usergroup="",username=""} NaN
         # EOF
+        "#);
+    }
+
+    #[test]
+    fn a_distribution_is_the_same_in_both_formats() {
+        let seconds = |labels: &'static [&'static str], values: &[&str]| {
+            let head = Head {
+                name: "spawn_duration_seconds".to_owned(),
+                help: "Help.",
+                kind: Kind::Histogram,
+                labels,
+            };
+            let values_of = Histogram {
+                counts: vec![2, 0, 1, 4],
+                sum: 12.5,
+            };
+            let mut samples = Samples::new(head, Wanted::default());
+            samples.push_histogram(values, &[0.5, 1.0, 10.0], &values_of);
+            let block = samples.finish();
+            assert_eq!(block.n_samples(), 6);
+            block
+        };
+        let blocks = [seconds(&["operation"], &["a\"b"])];
+        insta::assert_snapshot!(written(&blocks, Dialect::Text, Encoding::Identity), @r#"
+        # HELP spawn_duration_seconds Help.
+        # TYPE spawn_duration_seconds histogram
+        spawn_duration_seconds_bucket{operation="a\"b",le="0.5"} 2
+        spawn_duration_seconds_bucket{operation="a\"b",le="1.0"} 2
+        spawn_duration_seconds_bucket{operation="a\"b",le="10.0"} 3
+        spawn_duration_seconds_bucket{operation="a\"b",le="+Inf"} 7
+        spawn_duration_seconds_sum{operation="a\"b"} 12.5
+        spawn_duration_seconds_count{operation="a\"b"} 7
+        "#);
+        insta::assert_snapshot!(written(&blocks, Dialect::OpenMetrics, Encoding::Identity), @r#"
+        # HELP spawn_duration_seconds Help.
+        # TYPE spawn_duration_seconds histogram
+        spawn_duration_seconds_bucket{operation="a\"b",le="0.5"} 2
+        spawn_duration_seconds_bucket{operation="a\"b",le="1.0"} 2
+        spawn_duration_seconds_bucket{operation="a\"b",le="10.0"} 3
+        spawn_duration_seconds_bucket{operation="a\"b",le="+Inf"} 7
+        spawn_duration_seconds_sum{operation="a\"b"} 12.5
+        spawn_duration_seconds_count{operation="a\"b"} 7
+        # EOF
+        "#);
+        let blocks = [seconds(&[], &[])];
+        insta::assert_snapshot!(written(&blocks, Dialect::Text, Encoding::Identity), @r#"
+        # HELP spawn_duration_seconds Help.
+        # TYPE spawn_duration_seconds histogram
+        spawn_duration_seconds_bucket{le="0.5"} 2
+        spawn_duration_seconds_bucket{le="1.0"} 2
+        spawn_duration_seconds_bucket{le="10.0"} 3
+        spawn_duration_seconds_bucket{le="+Inf"} 7
+        spawn_duration_seconds_sum 12.5
+        spawn_duration_seconds_count 7
         "#);
     }
 

@@ -3,11 +3,11 @@
 //!
 //! Metrics about ourselves are a second set, in [`super::own`].
 
-use super::exposition::{Block, Head, Kind, Samples, Wanted};
+use super::exposition::{Block, Head, Kind, Samples, Wanted, float};
 use model::attribution::{Attribution, Memberships, MultiGroupRule};
 use model::names::{GroupName, UserName};
 use model::slug;
-use model::snapshot::{Group, Snapshot};
+use model::snapshot::{Group, Pending, Server, Snapshot};
 use std::collections::BTreeSet;
 
 /// Which change makes a family be written again.
@@ -39,6 +39,8 @@ pub struct Family {
     pub help: &'static str,
     /// Its type.
     pub kind: Kind,
+    /// Where the number comes from, for the docs.
+    pub from: &'static str,
     /// Names of its labels.
     pub labels: &'static [&'static str],
     /// When it is written again.
@@ -59,6 +61,7 @@ const GROUP_LABELS: &[&str] = &["namespace", "usergroup"];
 pub static FAMILIES: &[Family] = &[
     Family {
         name: "user_group_info",
+        from: "Members in `/groups`; who is in no group from `/users`, all pages.",
         help: "Users and their groups, by the multi-group rule; users in no group have \
                usergroup=none, once all users are known.",
         kind: Kind::Info,
@@ -68,6 +71,7 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         name: "user_group_share",
+        from: "As `user_group_info`.",
         help: "How much of a user counts to a group; shares of a user add up to one. Only with \
                the multi-group rule split.",
         kind: Kind::Gauge,
@@ -81,6 +85,7 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         name: "user_name_info",
+        from: "As `user_group_info`; the names follow KubeSpawner's rules.",
         help: "Names of each user as Kubernetes objects and home directories have them, whatever \
                groups the user is in.",
         kind: Kind::Info,
@@ -98,6 +103,7 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         name: "group_members",
+        from: "Members in `/groups`.",
         help: "Users in each group of the hub, empty groups included; users in several groups \
                count in each.",
         kind: Kind::Gauge,
@@ -109,6 +115,7 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         name: "group_active_users",
+        from: "Members in `/groups`, servers in `/users?state=active`.",
         help: "Users in each group of the hub who have a server running, starting or stopping; \
                users in several groups count in each.",
         kind: Kind::Gauge,
@@ -128,6 +135,28 @@ pub static FAMILIES: &[Family] = &[
                     .count()
             });
         },
+    },
+    Family {
+        name: "pending_servers",
+        from: "Servers in `/users?state=active` whose `pending` is `spawn`.",
+        help: "Servers that are starting.",
+        kind: Kind::Gauge,
+        labels: &[],
+        part: Part::Presence,
+        collect: |view, samples| {
+            count_servers(view, samples, |server| {
+                server.pending == Some(Pending::Spawn)
+            });
+        },
+    },
+    Family {
+        name: "insights_running_servers",
+        from: "Servers in `/users?state=active` that are `ready`.",
+        help: "Servers that run and answer, by the last look; the hub's own running_servers drifts.",
+        kind: Kind::Gauge,
+        labels: &[],
+        part: Part::Presence,
+        collect: |view, samples| count_servers(view, samples, |server| server.ready),
     },
 ];
 
@@ -197,5 +226,12 @@ fn per_group(view: &View<'_>, samples: &mut Samples, count: impl Fn(&Group) -> u
     {
         let n_users = u32::try_from(count(group)).unwrap_or(u32::MAX);
         samples.push(&[view.namespace, group.name.as_str()], f64::from(n_users));
+    }
+}
+
+fn count_servers(view: &View<'_>, samples: &mut Samples, is_counted: impl Fn(&Server) -> bool) {
+    if let Some(servers) = &view.snapshot.servers {
+        let n_servers = servers.value.iter().filter(|server| is_counted(server));
+        samples.push(&[], float(n_servers.count() as u64));
     }
 }

@@ -3,7 +3,7 @@
 //! Values are set where things happen and written only at a scrape, so that the large families
 //! need not be written again for them. They name nobody.
 
-use super::exposition::{Block, Head, Kind, Samples, Wanted};
+use super::exposition::{Block, Head, Kind, Samples, Wanted, float};
 use crate::events::{Liveness, Sources, Taken};
 use crate::hub::{ErrorKind, HubError, RequestLog};
 use jiff::Timestamp;
@@ -102,6 +102,8 @@ pub struct OwnFamily {
     pub help: &'static str,
     /// Its type.
     pub kind: Kind,
+    /// Where the number comes from, for the docs.
+    pub from: &'static str,
     /// Names of its labels; `hub` is the first of each.
     pub labels: &'static [&'static str],
     collect: fn(&Values, &str, Timestamp, &mut Samples),
@@ -111,6 +113,7 @@ pub struct OwnFamily {
 pub static OWN_FAMILIES: &[OwnFamily] = &[
     OwnFamily {
         name: "jupyterhub_insights_build_info",
+        from: "The program itself.",
         help: "Version of jupyterhub-insights.",
         kind: Kind::Info,
         labels: &["hub", "version"],
@@ -118,6 +121,7 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
     },
     OwnFamily {
         name: "jupyterhub_insights_hub_up",
+        from: "Counted here, at each read of `/groups`.",
         help: "1 if the last read of the hub's groups was complete, else 0.",
         kind: Kind::Gauge,
         labels: &["hub"],
@@ -129,6 +133,7 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
     },
     OwnFamily {
         name: "jupyterhub_insights_data_age_seconds",
+        from: "Our clock, and when each read was complete.",
         help: "Seconds since the last complete read; absent before the first.",
         kind: Kind::Gauge,
         labels: &["hub", "data"],
@@ -143,6 +148,7 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
     },
     OwnFamily {
         name: "jupyterhub_insights_poll_duration_seconds",
+        from: "Measured here, from the question to the whole answer.",
         help: "Duration of the last read, failed ones included; of users the last page.",
         kind: Kind::Gauge,
         labels: &["hub", "data"],
@@ -156,6 +162,7 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
     },
     OwnFamily {
         name: "jupyterhub_insights_polls_total",
+        from: "Counted here.",
         help: "Reads by what was read and whether it was complete (ok) or thrown away (error).",
         kind: Kind::Counter,
         labels: &["hub", "data", "result"],
@@ -171,6 +178,7 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
     },
     OwnFamily {
         name: "jupyterhub_insights_errors_total",
+        from: "Counted here.",
         help: "Reads that failed, by what was read and the kind of error.",
         kind: Kind::Counter,
         labels: &["hub", "data", "kind"],
@@ -186,6 +194,7 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
     },
     OwnFamily {
         name: "jupyterhub_insights_hub_requests_total",
+        from: "Counted here, at each request to the hub.",
         help: "Requests sent to the hub, by endpoint and status; status none had no answer.",
         kind: Kind::Counter,
         labels: &["hub", "endpoint", "status"],
@@ -198,6 +207,7 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
     },
     OwnFamily {
         name: "jupyterhub_insights_task_panics_total",
+        from: "Counted here.",
         help: "Bugs that stopped a task or a request, by task.",
         kind: Kind::Counter,
         labels: &["hub", "task"],
@@ -209,6 +219,7 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
     },
     OwnFamily {
         name: "jupyterhub_insights_items_total",
+        from: "Counted here.",
         help: "Items that were sent to us: new ones, ones that were known already, and ones that \
                could not be read, which are in the table dead_letters.",
         kind: Kind::Counter,
@@ -222,6 +233,7 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
     },
     OwnFamily {
         name: "jupyterhub_insights_source_last_event_timestamp_seconds",
+        from: "Our clock, at each item that was sent.",
         help: "When something last arrived, by who sent it.",
         kind: Kind::Gauge,
         labels: &["hub", "source"],
@@ -234,6 +246,7 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
     },
     OwnFamily {
         name: "jupyterhub_insights_source_silent",
+        from: "Items that were sent, and starts in `/users?state=active`.",
         help: "1 if servers started and a source that used to tell of starts did not, for five \
                minutes; else 0.",
         kind: Kind::Gauge,
@@ -247,6 +260,7 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
     },
     OwnFamily {
         name: "jupyterhub_insights_series",
+        from: "Counted here, at the scrape.",
         help: "Series about the hub that a scrape gets, these about ourselves left out.",
         kind: Kind::Gauge,
         labels: &["hub"],
@@ -254,6 +268,7 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
     },
     OwnFamily {
         name: "jupyterhub_insights_ready",
+        from: "The program itself.",
         help: "1 while listening and not being stopped.",
         kind: Kind::Gauge,
         labels: &["hub"],
@@ -262,12 +277,6 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
         },
     },
 ];
-
-/// Counters pass 2^53 never.
-#[expect(clippy::cast_precision_loss, reason = "counters stay far below 2^53")]
-fn float(count: u64) -> f64 {
-    count as f64
-}
 
 impl Own {
     /// All zero.

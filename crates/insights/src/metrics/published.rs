@@ -1,7 +1,9 @@
 //! What a scrape gets: replaced whole, so that no scrape sees half of a change.
 
+use super::counted;
 use super::exposition::{Block, Dialect, Encoding, Reply, Wanted, compose};
 use super::families::{self, Part, View};
+use super::live::Live;
 use super::own::Own;
 use jiff::Timestamp;
 use model::attribution::{Attribution, Memberships, RenamedPseudoGroup};
@@ -15,6 +17,7 @@ pub struct Published {
     namespace: String,
     prefix: String,
     written: RwLock<Arc<Written>>,
+    live: Live,
     /// What scrapers asked for since the families were last written.
     plain_wanted: AtomicBool,
     gzip_wanted: AtomicBool,
@@ -35,6 +38,7 @@ impl Published {
             namespace: namespace.to_owned(),
             prefix: prefix.to_owned(),
             written: RwLock::default(),
+            live: Live::default(),
             plain_wanted: AtomicBool::new(false),
             // As Prometheus asks; whoever asks otherwise is served too, and remembered.
             gzip_wanted: AtomicBool::new(true),
@@ -76,9 +80,9 @@ impl Published {
         renamed
     }
 
-    /// Number of series about the hub.
-    pub fn n_series(&self) -> usize {
-        self.written().blocks().map(Block::n_samples).sum()
+    /// Figures beside the snapshot.
+    pub fn live(&self) -> &Live {
+        &self.live
     }
 
     /// The present, as it is shown.
@@ -94,8 +98,12 @@ impl Published {
         };
         wanted.store(true, Ordering::Relaxed);
         let written = self.written();
+        let mut beside = self.live.collect(&self.prefix);
+        beside.extend(counted::collect(&self.live.tallied(), &self.prefix));
+        let about_the_hub = written.blocks().chain(&beside);
+        own.set_series(about_the_hub.clone().map(Block::n_samples).sum());
         let own = own.collect(now);
-        compose(written.blocks().chain(&own), dialect, encoding)
+        compose(about_the_hub.chain(&own), dialect, encoding)
     }
 
     fn memberships(&self, snapshot: &Snapshot) -> Memberships {
@@ -131,7 +139,7 @@ impl Published {
 }
 
 impl Written {
-    fn blocks(&self) -> impl Iterator<Item = &Block> {
+    fn blocks(&self) -> impl Iterator<Item = &Block> + Clone {
         self.membership.iter().chain(&self.presence)
     }
 }

@@ -8,7 +8,10 @@ mod journal;
 mod pace;
 
 use crate::config::HubConfig;
-use crate::hub::{GroupPages, HubClient, HubError, HubNumbers, PageSize, UserWalk, WalkStep};
+use crate::hub::{
+    GroupPages, HubClient, HubError, HubInfo, HubNumbers, PageSize, UserWalk, WalkStep,
+};
+use crate::machine::Machine;
 use crate::metrics::Published;
 use crate::metrics::own::{Data, Own};
 use clock::now;
@@ -26,6 +29,9 @@ use tracing::{debug, info, warn};
 
 /// Between two pages of the walk through the users, however fast the hub is.
 const SHORTEST_REST: Duration = Duration::from_millis(20);
+
+/// Before a hub is asked again that did not say what it is.
+const INFO_AGAIN_AFTER: Duration = Duration::from_mins(10);
 
 /// Reads the hub for as long as it runs.
 pub struct Poller {
@@ -51,6 +57,17 @@ pub struct Poller {
     /// Renamed pseudo groups that the log knows about.
     renames_told: HashSet<String>,
     listener: Option<Listener>,
+    machine: Option<Machine>,
+    info: Option<Arc<HubInfo>>,
+    /// When the hub was last asked for that, and which of its processes.
+    info_asked: Option<InfoAsked>,
+}
+
+/// A process of the hub's that was asked what it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct InfoAsked {
+    hub_started: Option<Timestamp>,
+    at: Instant,
 }
 
 /// What one turn of reads brought.
@@ -63,6 +80,8 @@ pub struct Turn {
     /// The hub's own numbers, if they were read in this turn, which is after its servers: whoever
     /// compares servers that went missing with the stops that were counted relies on it.
     pub numbers: Option<Dated<HubNumbers>>,
+    /// What the hub says of itself, if it does.
+    pub info: Option<Arc<HubInfo>>,
 }
 
 /// When the read began that brought a part, which says how old its news is at most: it was true
@@ -129,6 +148,9 @@ impl Poller {
             journal: Journal::default(),
             renames_told: HashSet::new(),
             listener: None,
+            machine: None,
+            info: None,
+            info_asked: None,
         }
     }
 
@@ -137,6 +159,15 @@ impl Poller {
     pub fn with_metrics_prefix(self, prefix: &str) -> Self {
         Self {
             metrics_prefix: prefix.to_owned(),
+            ..self
+        }
+    }
+
+    /// The same, looking at what the hub runs in.
+    #[must_use]
+    pub fn with_machine(self, machine: Machine) -> Self {
+        Self {
+            machine: Some(machine),
             ..self
         }
     }
@@ -179,12 +210,18 @@ impl Poller {
         }
         self.read_servers(round).await;
         let numbers = self.read_numbers(round).await;
+        if let Some(numbers) = &numbers {
+            let hub_started = numbers.value.hub_started;
+            self.look_at_machine(hub_started);
+            self.read_info(hub_started, round).await;
+        }
         self.publish().await;
         if let Some(listener) = &mut self.listener {
             listener(Turn {
                 snapshot: self.snapshot.clone(),
                 began: self.began,
                 numbers,
+                info: self.info.clone(),
             });
         }
     }
@@ -322,6 +359,32 @@ impl Poller {
         }
     }
 
+    /// A few small files of the system.
+    fn look_at_machine(&mut self, hub_started: Option<Timestamp>) {
+        if let Some(machine) = &mut self.machine {
+            self.published.live().set_machine(machine.look(hub_started));
+        }
+    }
+
+    /// What the hub says of itself, once for each of its processes: it names the classes of what is
+    /// counted. Without the scope for it they are unknown, and nothing else suffers.
+    async fn read_info(&mut self, hub_started: Option<Timestamp>, round: &mut Round) {
+        let is_known = self.info_asked.is_some_and(|asked| {
+            let is_recent = asked.at.elapsed() < INFO_AGAIN_AFTER;
+            asked.hub_started == hub_started && (self.info.is_some() || is_recent)
+        });
+        if is_known {
+            return;
+        }
+        let at = Instant::now();
+        self.info_asked = Some(InfoAsked { hub_started, at });
+        match self.hub.info().await {
+            Ok(info) => self.info = Some(Arc::new(info)),
+            Err(error) => debug!("The hub does not say what it is: {error}."),
+        }
+        round.hub_time += at.elapsed();
+    }
+
     fn complete(&mut self, data: Data, started: Instant) {
         self.own.record_complete(data, started.elapsed(), now());
         self.journal.complete(data);
@@ -344,7 +407,6 @@ impl Poller {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => {}
         }
-        self.own.set_series(self.published.n_series());
     }
 
     fn tell_renamed(&mut self, renamed: &[RenamedPseudoGroup]) {

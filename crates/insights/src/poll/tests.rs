@@ -76,17 +76,23 @@ async fn numbers_are_read_after_servers_and_tell_of_stops() {
     let hub_started = "2026-11-20T12:00:00Z".parse().ok();
     assert_eq!(numbers.value.hub_started, hub_started);
     let requests = polled.sim.requests();
-    let [.., servers, metrics] = requests.as_slice() else {
+    let [.., servers, metrics, info] = requests.as_slice() else {
         panic!("{requests:?}")
     };
     assert!(servers.contains("state=active"), "{requests:?}");
     assert_eq!(metrics, "GET /hub/api/metrics");
+    // Once for each process of the hub.
+    assert_eq!(info, "GET /hub/api/info");
+    assert!(turn.info.is_some());
 
     polled.sim.world_mut().stop_server("ada", "");
     polled.sim.world_mut().crash_server("eve", "");
     let (turn, _) = polled.turn().await;
     assert_eq!(turn.snapshot.servers.unwrap().value.len(), 0);
     assert_eq!(turn.numbers.unwrap().value.stops, Some(1));
+    let requests = polled.sim.requests();
+    let n_asked = requests.iter().filter(|it| it.ends_with("/info")).count();
+    assert_eq!(n_asked, 1, "{requests:?}");
 }
 
 #[tokio::test]

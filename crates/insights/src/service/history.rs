@@ -3,19 +3,23 @@
 use super::tasks::{OnPanic, Task, Wish};
 use crate::collect::{self, Collector};
 use crate::config::{Config, RetentionConfig};
+use crate::metrics::active_users;
 use crate::metrics::own::Data;
 use crate::poll::Turn;
 use crate::poll::clock::now;
 use crate::web::Site;
 use jiff::{SignedDuration, Timestamp};
 use model::snapshot::Snapshot;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use store::{Keeper, KeeperSettings, Retention, Store};
+use store::{Engine, EngineSettings, Keeper, KeeperSettings, Retention, Store};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+/// Between two counts of active users, and before the first: whoever starts has other things to do.
+const COUNT_EVERY: Duration = Duration::from_mins(10);
+const FIRST_COUNT_AFTER: Duration = Duration::from_mins(1);
 /// Between two tries for a lock that another process holds.
 const LOCK_PAUSE: Duration = Duration::from_secs(1);
 /// Turns of the poller that wait while one is written down; each later one knows all that the
@@ -28,6 +32,7 @@ pub fn keeper_settings(config: &Config) -> KeeperSettings {
     KeeperSettings {
         retention: retention(&config.retention),
         flush_interval: config.store.flush_interval(),
+        series: config.metrics.series(),
         ..KeeperSettings::new(hub, config.hub.time_zone(), now)
     }
 }
@@ -64,7 +69,11 @@ pub(super) fn task(
             let Some(keeper) = lock(&site.config, &store, &stopping, &mut turns).await? else {
                 return Ok(Wish::Nothing);
             };
-            let mut collector = Collector::new(keeper.clone(), &site.config).await?;
+            let counting = Arc::clone(&site.counting);
+            counting.restore(&keeper).await?;
+            let collector = Collector::new(keeper.clone(), &site.config).await?;
+            let mut collector = collector.counting_with(counting);
+            site.published.live().show_counts_of(keeper.clone());
             site.sink.open(keeper.clone()).await?;
             let collecting = async {
                 while let Some(turn) = turns.recv().await {
@@ -77,11 +86,37 @@ pub(super) fn task(
             tokio::select! {
                 () = keeper.run(stopping.cancelled_owned()) => {}
                 () = collecting => {}
+                () = count_active_users(&site, &store) => {}
             }
-            site.sink.close();
+            site.sink.close().await;
             Ok(Wish::Nothing)
         }
     })
+}
+
+/// Counts them every now and then, for ever. A figure that cannot be counted stays as it was.
+async fn count_active_users(site: &Site, store: &Store) {
+    let mut pause = FIRST_COUNT_AFTER;
+    let mut is_failing = false;
+    loop {
+        tokio::time::sleep(pause).await;
+        pause = COUNT_EVERY;
+        // Made anew each time: an engine that is used every ten minutes would hold its memory.
+        let engine = Engine::new(EngineSettings::new(store.folder().temporary()));
+        let hub = &site.config.hub.name;
+        match active_users::count(store, &engine, hub, now()).await {
+            Ok(active_users) => {
+                is_failing = false;
+                site.published.live().set_active_users(active_users);
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut is_failing, true) {
+                    let cause = anyhow::Error::from(error);
+                    warn!("Active users cannot be counted; trying again: {cause:#}");
+                }
+            }
+        }
+    }
 }
 
 /// When the youngest server that is ready started.
@@ -144,7 +179,6 @@ pub(super) async fn restore(site: &Site, store: &Store) {
     }
     if restored != Snapshot::default() {
         site.published.publish(&restored);
-        site.own.set_series(site.published.n_series());
     }
 }
 

@@ -13,8 +13,9 @@ use crate::ask::Asker;
 use crate::config::Config;
 use crate::events::Sink;
 use crate::hub::{self, HubClient, TlsFileError};
-use crate::metrics::Published;
+use crate::machine::Machine;
 use crate::metrics::own::{Own, Readiness};
+use crate::metrics::{Counting, Published};
 use crate::poll::{Poller, Turn};
 use crate::web::{self, Access, Site};
 use anyhow::Context as _;
@@ -108,7 +109,9 @@ impl Service {
             .namespace
             .clone()
             .unwrap_or(config.hub.name.clone());
+        let counting = Arc::new(Counting::new(config.metrics.naming()));
         let sink = Sink::new(&config.hub.name, Arc::clone(&own));
+        let sink = sink.counting_with(Arc::clone(&counting));
         let published = Published::new(config.attribution(), &namespace, &config.metrics.prefix);
         let site = Site {
             config: Arc::new(config),
@@ -116,6 +119,7 @@ impl Service {
             published: Arc::new(published),
             own,
             tokens: Arc::default(),
+            counting,
             access: Access::Proxied,
             sink: Arc::new(sink),
             asker: None,
@@ -184,7 +188,7 @@ impl Service {
             }
             tasks.extend(archive::task(&site));
         }
-        tasks.push(poll_task(&site, turns));
+        tasks.push(poll_task(&site, starter, turns));
         if let Starter::Hub(parent) = starter {
             tasks.push(Task::new("parent", OnPanic::Restart, move || async move {
                 parent.gone().await;
@@ -246,12 +250,15 @@ impl Service {
     }
 }
 
-fn poll_task(site: &Site, turns: Option<mpsc::Sender<Turn>>) -> Task {
+fn poll_task(site: &Site, starter: Starter, turns: Option<mpsc::Sender<Turn>>) -> Task {
     let site = site.clone();
     Task::new("poll", OnPanic::Restart, move || {
         let (hub, own) = (site.hub.clone(), site.own.clone());
         let mut poller = Poller::new(&site.config.hub, hub, own, site.published.clone())
             .with_metrics_prefix(&site.config.metrics.prefix);
+        if let Starter::Hub(parent) = starter {
+            poller = poller.with_machine(Machine::new(parent.pid()));
+        }
         if let Some(turns) = &turns {
             poller = poller.with_listener(history::listener(turns.clone()));
         }

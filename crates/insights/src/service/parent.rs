@@ -24,6 +24,11 @@ impl Parent {
         }
     }
 
+    /// Its number.
+    pub fn pid(self) -> u32 {
+        self.pid
+    }
+
     /// Whether it has died since.
     pub fn is_gone(self) -> bool {
         std::os::unix::process::parent_id() != self.pid

@@ -30,6 +30,10 @@ const BELIEVED: Duration = Duration::from_mins(1);
 const TRUSTED_WITHOUT_THE_HUB: Duration = Duration::from_hours(1);
 /// Tokens that are remembered.
 const REMEMBERED: usize = 1000;
+/// How long a request with a token that was good waits for the hub's word; then it goes on, and
+/// so do others for a while: a hub that hangs must not hold up events and scrapes.
+const PATIENCE: Duration = Duration::from_secs(2);
+const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// Unknown tokens that the hub is asked about: this many at once, then as many a second. Without
 /// a limit, a flood of made-up tokens would reach the hub, which has one thread.
 const QUESTIONS_AT_ONCE: f64 = 20.0;
@@ -188,7 +192,10 @@ struct State {
 #[derive(Clone, Copy, Debug)]
 struct Known {
     grants: Grants,
+    /// When the hub last said so.
     asked: Instant,
+    /// When somebody last began to ask, in vain so far.
+    asking: Option<Instant>,
 }
 
 impl Default for ClientTokens {
@@ -208,26 +215,47 @@ impl ClientTokens {
     async fn may(&self, site: &Site, token: &Secret, needs: Needs) -> Result<(), Refusal> {
         let digest: [u8; 32] = Sha256::digest(token.expose().as_bytes()).into();
         let known = self.known(&digest);
-        let was_good = known.filter(|known| known.grants.are_any());
         let grants = match known {
             Some(known) if known.asked.elapsed() < BELIEVED => known.grants,
-            _ => {
+            // Metrics and events go on while the hub is down; whole histories can wait.
+            Some(known) if known.grants.are_any() && needs != Needs::Admin => {
+                self.ask_briefly(site, token, digest, known).await
+            }
+            known => {
                 // Visitors who make up tokens cannot use up the questions of those who have one.
-                if was_good.is_none() {
+                if known.is_none_or(|known| !known.grants.are_any()) {
                     self.take_question()?;
                 }
-                match (ask(site, token).await, was_good) {
-                    (Ok(grants), _) => self.remember(digest, grants),
-                    // Metrics and events go on while the hub is down; whole histories can wait.
-                    (Err(_), Some(was)) if needs != Needs::Admin => was.grants,
-                    (Err(refusal), _) => return Err(refusal),
-                }
+                self.remember(digest, ask(site, token).await?)
             }
         };
         if grants.meet(needs) {
             Ok(())
         } else {
             Err(Refusal::Forbidden(needs))
+        }
+    }
+
+    /// What the hub says of a token that was good, or what it said if it does not answer soon.
+    async fn ask_briefly(
+        &self,
+        site: &Site,
+        token: &Secret,
+        digest: [u8; 32],
+        known: Known,
+    ) -> Grants {
+        if known
+            .asking
+            .is_some_and(|at| at.elapsed() < ASKED_AGAIN_AFTER)
+        {
+            return known.grants;
+        }
+        if let Some(known) = self.state().known.get_mut(&digest) {
+            known.asking = Some(Instant::now());
+        }
+        match tokio::time::timeout(PATIENCE, ask(site, token)).await {
+            Ok(Ok(grants)) => self.remember(digest, grants),
+            Ok(Err(_)) | Err(_) => known.grants,
         }
     }
 
@@ -249,6 +277,7 @@ impl ClientTokens {
             let known = Known {
                 grants,
                 asked: Instant::now(),
+                asking: None,
             };
             state.known.insert(digest, known);
         }

@@ -18,8 +18,8 @@ use crate::ask::Asker;
 use crate::config::Config;
 use crate::events::Sink;
 use crate::hub::HubClient;
-use crate::metrics::Published;
 use crate::metrics::own::Own;
+use crate::metrics::{Counting, Published};
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -43,6 +43,8 @@ pub struct Site {
     pub tokens: Arc<ClientTokens>,
     /// How requests get here.
     pub access: Access,
+    /// Decides what metrics count.
+    pub counting: Arc<Counting>,
     /// Takes what others send.
     pub sink: Arc<Sink>,
     /// Asks the history, if one is kept.

@@ -28,7 +28,7 @@ pub(crate) const TESTS: &[crate::Test] = &[
 pub(crate) const SOAK: &[crate::Test] = &[("a_million_kinds_are_rows_like_others", many_kinds)];
 
 /// A token that only our configuration knows.
-const OWN_TOKEN: &str = "own-token-000000000000000000000";
+pub(crate) const OWN_TOKEN: &str = "own-token-000000000000000000000";
 
 /// A service with a history, which the newest hub knows nothing of.
 pub(crate) struct Receiver {
@@ -47,10 +47,15 @@ pub(crate) struct Reply {
 
 impl Receiver {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with further words of its command line.
+    pub(crate) fn start_with(further: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("sink-").tempdir().unwrap();
         let hub = RealHub::shared("newest", newest_hub);
         Self {
-            service: Self::serve(&hub, &folder, &[]),
+            service: Self::serve(&hub, &folder, further),
             folder,
             hub,
         }
@@ -76,6 +81,21 @@ impl Receiver {
         })
         .unwrap_or_else(|| panic!("{}", service.process.output()));
         service
+    }
+
+    /// Another service on the same folder, after this one was killed.
+    pub(crate) fn again(self) -> Self {
+        let Self {
+            service,
+            folder,
+            hub,
+        } = self;
+        drop(service);
+        Self {
+            service: Self::serve(&hub, &folder, &[]),
+            folder,
+            hub,
+        }
     }
 
     fn url(&self) -> String {
@@ -252,8 +272,10 @@ fn forms() {
     // A year later: the ids of that time are in no memory any more.
     let old = json!({"at": "2025-11-20T10:00:00Z", "kind": "door-opened", "source": "attic"});
     for _ in 0..3 {
-        assert_eq!(receiver.post(old.to_string()).status, 200);
-        on_folder(&receiver.folder.path().join("store"), &["store", "compact"]);
+        // Whether it is new only the next write into the history tells.
+        taken(receiver.post(old.to_string()), 1, 0);
+        let compacted = on_folder(&receiver.folder.path().join("store"), &["store", "compact"]);
+        assert_eq!(compacted.code, Some(0), "{}", compacted.stderr);
     }
     assert_eq!(
         receiver.rows("select count(*) from events where source = 'attic'"),
@@ -483,6 +505,20 @@ fn full_queue() {
         (refused.status, refused.retry_after.as_deref()),
         (503, Some("2"))
     );
+    // A large request is refused before its body comes.
+    let early = raw(&receiver, "Content-Length: 10000000\r\n", &[]);
+    assert!(early.starts_with("HTTP/1.1 503"), "{early}");
+    let health = block_on(async {
+        let url = format!("{}health", receiver.service.url);
+        let response = http().get(url).send().await.unwrap();
+        response.json::<Value>().await.unwrap()
+    });
+    let checks = health["checks"].as_array().unwrap();
+    let history = checks
+        .iter()
+        .find(|check| check["name"] == "history")
+        .unwrap();
+    assert_eq!(history["status"], "warn", "{history}");
     // Single events are taken for a little longer.
     assert_eq!(receiver.post(event(1, "ada").to_string()).status, 200);
 }

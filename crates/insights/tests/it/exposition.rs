@@ -2,9 +2,8 @@
 //! `promtool` for the text, zlib and curl for gzip.
 
 use crate::support::{Service, SimServer, block_on, http, python, tools};
+use insights::metrics::described;
 use insights::metrics::exposition::{Dialect, Encoding, Kind};
-use insights::metrics::families::FAMILIES;
-use insights::metrics::own::OWN_FAMILIES;
 use insights::sim::{DEMO_TOKEN, World};
 use serde::Deserialize;
 use serde_json::json;
@@ -256,13 +255,8 @@ fn names_in_kubernetes() -> BTreeMap<String, (String, String)> {
 
 fn every_family_states_its_help_and_type() {
     let exporter = Exporter::start(&[], expected_memberships().len());
-    let hub = FAMILIES
-        .iter()
-        .map(|f| (format!("jupyterhub_{}", f.name), f.kind, f.help));
-    let own = OWN_FAMILIES
-        .iter()
-        .map(|f| (f.name.to_owned(), f.kind, f.help));
-    let all: Vec<(String, Kind, &str)> = hub.chain(own).collect();
+    let all = described::all().into_iter();
+    let all: Vec<(String, Kind, &str)> = all.map(|it| (it.name, it.kind, it.help)).collect();
     for dialect in DIALECTS {
         let stated = exporter.families(dialect, Encoding::Identity).0;
         let stated = stated
@@ -274,6 +268,7 @@ fn every_family_states_its_help_and_type() {
                 (Kind::Gauge, _) | (Kind::Info, Dialect::Text) => (name.as_str(), "gauge"),
                 (Kind::Counter, _) => (name.trim_end_matches("_total"), "counter"),
                 (Kind::Info, Dialect::OpenMetrics) => (name.trim_end_matches("_info"), "info"),
+                (Kind::Histogram, _) => (name.as_str(), "histogram"),
             };
             (name.to_owned(), kind.to_owned(), (*help).to_owned())
         });

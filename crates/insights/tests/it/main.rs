@@ -9,6 +9,7 @@
 mod access;
 mod bad_input;
 mod command_line;
+mod custom_metrics;
 mod docs;
 mod event_list;
 mod events;
@@ -48,6 +49,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("access", access::TESTS),
     ("bad_input", bad_input::TESTS),
     ("command_line", command_line::TESTS),
+    ("custom_metrics", custom_metrics::TESTS),
     ("docs", docs::TESTS),
     ("event_list", event_list::TESTS),
     ("events", events::TESTS),

@@ -90,6 +90,8 @@ fn kills() {
         load.n_unanswered.load(Ordering::Relaxed),
         load.n_repeated.load(Ordering::Relaxed),
     );
+    let n_cut = load.n_unanswered.load(Ordering::Relaxed);
+    assert!(n_cut > n_kills(), "{n_cut} requests were cut off");
     compare(&store, &books);
     // What lies in the spool and what lies in the tables are told apart by nobody.
     service.process.signal(Signal::SIGTERM);

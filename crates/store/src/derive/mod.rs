@@ -20,6 +20,7 @@ use crate::state::facts::{self, AT_HAND};
 use crate::state::{
     StateError, forget_setting, keep_setting, present, setting, settings, spool, time_setting,
 };
+use crate::tallies::Tallies;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use model::days::Day;
@@ -42,6 +43,8 @@ pub(crate) struct Hub {
     pub(crate) zone: TimeZone,
     /// Which rows of it were taken lately.
     pub(crate) recent: Arc<Recent>,
+    /// What metrics count of it.
+    pub(crate) tallies: Arc<Tallies>,
 }
 
 /// Looks at servers with news; gives how many were looked at. Called within a transaction.

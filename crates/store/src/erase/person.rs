@@ -91,6 +91,16 @@ impl Person {
         self.string(text, chosen(whose))
     }
 
+    /// A label's value without the name.
+    pub(super) fn without_in_label(&self, text: &str, whose: Whose) -> Option<String> {
+        let place = Place {
+            whose,
+            names_people: false,
+            is_choice: false,
+        };
+        self.string(text, place)
+    }
+
     /// JSON without the name.
     pub(super) fn without_in_json(&self, text: &str, whose: Whose) -> Option<String> {
         let place = Place {

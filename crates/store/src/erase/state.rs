@@ -8,6 +8,7 @@
 
 use super::person::{Person, Whose};
 use super::rows::Cleaner;
+use super::tallies;
 use crate::StateError;
 use crate::derive::{self, Hub, user_day_id};
 use crate::state::facts::{self, KeyedFact};
@@ -49,6 +50,7 @@ pub(super) fn erase(
     clean_facts(connection, hub, &person)?;
     clean_recorded(connection, hub, &person)?;
     clean_recorded_days(connection, hub, &person)?;
+    n_rows += tallies::clean(connection, hub, &person)?;
     tombstones::set(connection, &hub.name, name, now)?;
     begin_anew(connection, hub, name, &running, &memberships, now)?;
     audit(connection, hub, &pseudonym, now)?;

@@ -12,6 +12,8 @@ use tracing::{error, info, warn};
 
 /// Rows in the spool that are flushed without waiting for the interval.
 const LARGE_SPOOL: u64 = 50_000;
+/// The same in bytes.
+const LARGE_SPOOL_BYTES: u64 = 64 << 20;
 /// Between two looks at how many rows wait and whether somebody asked for something.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two rounds of retention and removal.
@@ -70,7 +72,9 @@ impl Keeper {
             .unwrap_or(SignedDuration::MAX);
         // A clock that was set back must not stop the flushes.
         let n_waiting = self.inner.n_waiting.load(Ordering::Relaxed);
-        let is_due = since >= interval || since.is_negative() || n_waiting >= LARGE_SPOOL;
+        let n_bytes = self.inner.n_waiting_bytes.load(Ordering::Relaxed);
+        let is_large = n_waiting >= LARGE_SPOOL || n_bytes >= LARGE_SPOOL_BYTES;
+        let is_due = since >= interval || since.is_negative() || is_large;
         if is_due {
             rounds.flushed = now;
             self.flush().await?;

@@ -772,8 +772,8 @@ async fn running_and_ended_sessions_are_one_list() {
     insta::assert_snapshot!(
         ask(sources.clone(), "select * from running_sessions").await,
         @r#"
-    hub,user,server,started,seconds,active_seconds,options,image
-    h,cyd,,2026-11-21T11:00:00Z,3600.0,60,,
+    hub,user,server,started,seconds,active_seconds,options,image,last_activity
+    h,cyd,,2026-11-21T11:00:00Z,3600.0,60,,,
     "#
     );
     insta::assert_snapshot!(

@@ -113,6 +113,11 @@ pub(super) static VIEWS: &[ViewDef] = &[
             active_seconds(),
             options(),
             image(),
+            ColumnDef::maybe(
+                "last_activity",
+                ColumnKind::Time,
+                "The last traffic or report of activity, about five minutes exact.",
+            ),
         ],
         sql: include_str!("views/running_sessions.sql"),
     },

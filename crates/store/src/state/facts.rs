@@ -55,6 +55,10 @@ enum Told {
 const ENDED_BY_STOP: &str = "stopped";
 const ENDED_BY_HUB_STOP: &str = "hub-stopping";
 
+/// Kinds with which others than polling say when a server ran.
+pub const KINDS_OF_OTHERS: [&str; 4] =
+    ["server-start", "server-stop", "server-died", "session-end"];
+
 /// The kinds of events that say something about a server.
 pub(crate) const KINDS: [&str; 7] = [
     "server-seen",

@@ -12,10 +12,11 @@ pub(crate) mod present;
 mod schema;
 pub(crate) mod settings;
 pub(crate) mod spool;
+pub(crate) mod tallies;
 pub(crate) mod tombstones;
 mod writer;
 
-pub(crate) use writer::{Journal, Writer};
+pub(crate) use writer::{Journal, Memory, Writer};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};

@@ -7,7 +7,11 @@ use std::time::Duration;
 
 /// One step per format: step n makes a file of format n into one of format n + 1. Steps are only
 /// ever added, so that a file of any released version opens.
-const STEPS: &[&str] = &[include_str!("schema.sql"), include_str!("schema-3.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+];
 
 /// How long a process waits for another one's write: two services may share the file.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -5,10 +5,11 @@
 
 use super::facts;
 use super::tombstones::{Tombstones, Verdict};
-use super::{StateError, keep_setting, present, setting, settings};
+use super::{StateError, keep_setting, present, setting, settings, tallies};
 use crate::derive::{self, Hub};
 use crate::recent::Claim;
 use crate::tables::{Event, Row, RowId, TableDef};
+use crate::tallies::Tally;
 use jiff::Timestamp;
 use model::names::UserName;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -20,6 +21,8 @@ pub struct Intake {
     rows: Vec<Taken>,
     positions: Vec<Position>,
     present: Vec<present::Change>,
+    tallies: Vec<Tally>,
+    request: Option<String>,
 }
 
 /// How far a source was read.
@@ -41,6 +44,8 @@ struct Taken {
     user: Option<UserName>,
     row: String,
     fact: Option<facts::KeyedFact>,
+    /// What counts if the row is new.
+    tallies: Vec<Tally>,
 }
 
 /// What became of an [`Intake`].
@@ -55,6 +60,8 @@ pub struct Accepted {
     pub n_erased: usize,
     /// Of the new rows, those of which only the history can tell.
     pub n_unsure: usize,
+    /// The request was taken before, so that nothing of it was counted.
+    pub is_repeated: bool,
 }
 
 impl std::ops::AddAssign for Accepted {
@@ -63,18 +70,39 @@ impl std::ops::AddAssign for Accepted {
         self.n_known += more.n_known;
         self.n_erased += more.n_erased;
         self.n_unsure += more.n_unsure;
+        self.is_repeated |= more.is_repeated;
     }
 }
 
 impl Intake {
     /// Adds an event, and what it says about a server.
     pub fn event(&mut self, event: &Event) -> Result<(), StateError> {
-        self.take(event, event.user.clone(), facts::of_event(event))
+        self.take(
+            event,
+            event.user.clone(),
+            facts::of_event(event),
+            Vec::new(),
+        )
+    }
+
+    /// The same, counting something if the event turns out to be new.
+    pub fn counted_event(&mut self, event: &Event, tallies: Vec<Tally>) -> Result<(), StateError> {
+        self.take(event, event.user.clone(), facts::of_event(event), tallies)
+    }
+
+    /// Counts something that no row stands for.
+    pub fn tally(&mut self, tally: Tally) {
+        self.tallies.push(tally);
+    }
+
+    /// What [`Self::tally`] counts is counted once for all intakes of a day with this key.
+    pub fn request(&mut self, key: &str) {
+        self.request = Some(key.to_owned());
     }
 
     /// Adds a row that says nothing about servers.
     pub fn row<R: Row>(&mut self, row: &R, user: Option<&UserName>) -> Result<(), StateError> {
-        self.take(row, user.cloned(), None)
+        self.take(row, user.cloned(), None, Vec::new())
     }
 
     /// Keeps how far a source was read, in the same transaction.
@@ -92,6 +120,11 @@ impl Intake {
         self.rows.len()
     }
 
+    /// How many bytes its rows have.
+    pub(crate) fn n_bytes(&self) -> u64 {
+        self.rows.iter().map(|taken| taken.row.len() as u64).sum()
+    }
+
     pub(crate) fn positions(&self) -> &[Position] {
         &self.positions
     }
@@ -104,7 +137,10 @@ impl Intake {
 
     /// Nothing to take.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.positions.is_empty() && self.present.is_empty()
+        self.rows.is_empty()
+            && self.positions.is_empty()
+            && self.present.is_empty()
+            && self.tallies.is_empty()
     }
 
     fn take<R: Row>(
@@ -112,6 +148,7 @@ impl Intake {
         row: &R,
         user: Option<UserName>,
         fact: Option<facts::KeyedFact>,
+        tallies: Vec<Tally>,
     ) -> Result<(), StateError> {
         self.rows.push(Taken {
             table: R::TABLE,
@@ -121,6 +158,7 @@ impl Intake {
             user,
             row: serde_json::to_string(row)?,
             fact,
+            tallies,
         });
         Ok(())
     }
@@ -142,7 +180,9 @@ impl Intake {
         }
         let mut accepted = Accepted::default();
         let mut numbers = Numbering::new(connection, hub);
-        for taken in self.rows {
+        let mut counted: Vec<Tally> = Vec::new();
+        for mut taken in self.rows {
+            let tallies = std::mem::take(&mut taken.tallies);
             let Some(taken) = taken.unless_erased(connection, hub, &tombstones)? else {
                 accepted.n_erased += 1;
                 continue;
@@ -159,10 +199,22 @@ impl Intake {
                 derive::mark_active_days(connection, of_hub, fact, now)?;
                 facts::write(connection, hub, fact, now)?;
             }
+            // One that may be in the history is not surely new.
+            if claim == Claim::New {
+                counted.extend(tallies);
+            }
             accepted.n_new += 1;
             accepted.n_unsure += usize::from(claim == Claim::Unsure);
         }
         numbers.keep()?;
+        accepted.is_repeated = match &self.request {
+            Some(key) => !tallies::claim_request(connection, hub, key, now)?,
+            None => false,
+        };
+        if !accepted.is_repeated {
+            counted.extend(self.tallies);
+        }
+        tallies::write(connection, hub, &of_hub.tallies.count(&counted))?;
         for position in &self.positions {
             connection
                 .prepare_cached(
@@ -352,32 +404,62 @@ pub(crate) struct WaitingRow {
     pub(crate) line: String,
 }
 
-/// The first `limit` rows of the table after number `after`.
+/// How much is read at once.
+#[derive(Clone, Copy)]
+pub(crate) struct Portion {
+    pub(crate) n_rows: usize,
+    pub(crate) n_bytes: usize,
+}
+
+impl Portion {
+    /// What bounds the memory of a flush; also, one column of a batch holds 2 GiB at most.
+    pub(crate) const ONE_COMMIT: Self = Self {
+        n_rows: 100_000,
+        n_bytes: 64 << 20,
+    };
+    /// Is there any?
+    pub(crate) const ONE_ROW: Self = Self {
+        n_rows: 1,
+        n_bytes: usize::MAX,
+    };
+    const EVERYTHING: Self = Self {
+        n_rows: usize::MAX,
+        n_bytes: usize::MAX,
+    };
+}
+
+/// The first rows of the table after number `after`.
 pub(crate) fn waiting(
     connection: &Connection,
     table: &TableDef,
     hub: &str,
     after: i64,
-    limit: usize,
+    portion: Portion,
 ) -> Result<Waiting, StateError> {
     let mut select = connection.prepare_cached(
         "select seq, at, unsure, row from spool
          where tbl = ?1 and hub = ?2 and seq > ?3 order by seq limit ?4",
     )?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let limit = i64::try_from(portion.n_rows).unwrap_or(i64::MAX);
     let mut rows = select.query(params![table.name, hub, after, limit])?;
     let mut waiting = Waiting {
         last: after,
         ..Waiting::default()
     };
+    let mut n_bytes = 0;
     while let Some(row) = rows.next()? {
         waiting.last = row.get(0)?;
+        let line: String = row.get(3)?;
+        n_bytes += line.len();
         waiting.rows.push(WaitingRow {
             number: waiting.last,
             at: super::time(row.get(1)?)?,
             is_unsure: row.get(2)?,
-            line: row.get(3)?,
+            line,
         });
+        if n_bytes >= portion.n_bytes {
+            break;
+        }
     }
     Ok(waiting)
 }
@@ -394,6 +476,14 @@ pub(crate) fn n_waiting(connection: &Connection, hub: &str) -> Result<u64, State
     let mut count = connection.prepare_cached("select count(*) from spool where hub = ?1")?;
     let n_rows: i64 = count.query_row([hub], |row| row.get(0))?;
     Ok(n_rows.unsigned_abs())
+}
+
+/// How many bytes the rows have that wait in all tables of the hub.
+pub(crate) fn n_waiting_bytes(connection: &Connection, hub: &str) -> Result<u64, StateError> {
+    let mut sum = connection
+        .prepare_cached("select coalesce(sum(octet_length(row)), 0) from spool where hub = ?1")?;
+    let n_bytes: i64 = sum.query_row([hub], |row| row.get(0))?;
+    Ok(n_bytes.unsigned_abs())
 }
 
 /// Deletes some rows up to this number, which are surely in the history; gives how many.
@@ -476,7 +566,7 @@ pub(crate) fn catch_up(
         return Ok(());
     }
     // What waits under numbers that the history used for other rows gets new numbers.
-    let kept = waiting(connection, table, hub, numbers.flushed, usize::MAX)?;
+    let kept = waiting(connection, table, hub, numbers.flushed, Portion::EVERYTHING)?;
     forget(connection, table, hub, in_history)?;
     for (row, value) in kept.rows.iter().zip(in_history + 1..) {
         let number = Number {

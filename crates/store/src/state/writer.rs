@@ -6,6 +6,7 @@
 
 use super::StateError;
 use crate::recent::Recent;
+use crate::tallies::Tallies;
 use rusqlite::{Connection, TransactionBehavior};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -19,6 +20,41 @@ const SHARED: usize = 64;
 pub(crate) trait Journal: Send + Sync {
     /// A transaction of `state.db` is on the disk.
     fn committed(&self);
+}
+
+/// What is in memory of what was written, and follows the transactions.
+#[derive(Clone, Default)]
+pub(crate) struct Memory {
+    /// Which rows were taken lately.
+    pub(crate) recent: Arc<Recent>,
+    /// What metrics count.
+    pub(crate) tallies: Arc<Tallies>,
+}
+
+/// Where a transaction is.
+#[derive(Clone, Copy, Default)]
+struct Mark {
+    recent: usize,
+    tallies: usize,
+}
+
+impl Memory {
+    fn mark(&self) -> Mark {
+        Mark {
+            recent: self.recent.mark(),
+            tallies: self.tallies.mark(),
+        }
+    }
+
+    fn undo(&self, mark: Mark) {
+        self.recent.undo(mark.recent);
+        self.tallies.undo(mark.tallies);
+    }
+
+    fn commit(&self) {
+        self.recent.commit();
+        self.tallies.commit();
+    }
 }
 
 type Answer = Box<dyn FnOnce(Result<(), Arc<rusqlite::Error>>) + Send>;
@@ -35,7 +71,7 @@ enum Request {
 /// A transaction that is open.
 struct Open<'a> {
     connection: &'a Connection,
-    recent: &'a Recent,
+    memory: &'a Memory,
 }
 
 /// Hands work to the writing thread.
@@ -47,10 +83,10 @@ pub(crate) struct Writer {
 impl Writer {
     /// Starts the thread; it ends when the last handle is gone and its work is done.
     ///
-    /// `recent` forgets again what a transaction claimed that failed.
+    /// `memory` forgets again what came with a transaction that failed.
     pub(crate) fn start(
         connection: Connection,
-        recent: Arc<Recent>,
+        memory: Memory,
         journal: Option<Arc<dyn Journal>>,
     ) -> std::io::Result<Self> {
         let (queue, requests) = mpsc::channel(QUEUE);
@@ -59,7 +95,7 @@ impl Writer {
             .spawn(move || {
                 let thread = Thread {
                     connection,
-                    recent,
+                    memory,
                     journal,
                 };
                 thread.serve(requests);
@@ -145,14 +181,14 @@ impl Open<'_> {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StateError>,
     ) -> Result<T, StateError> {
-        let mark = self.recent.mark();
+        let mark = self.memory.mark();
         self.connection.execute_batch("savepoint request")?;
         let outcome = work(self.connection).and_then(|value| {
             self.connection.execute_batch("release request")?;
             Ok(value)
         });
         if outcome.is_err() {
-            self.recent.undo(mark);
+            self.memory.undo(mark);
             self.connection
                 .execute_batch("rollback to request; release request")?;
         }
@@ -174,7 +210,7 @@ fn commit_error(error: &rusqlite::Error) -> StateError {
 /// What the writing thread works with.
 struct Thread {
     connection: Connection,
-    recent: Arc<Recent>,
+    memory: Memory,
     journal: Option<Arc<dyn Journal>>,
 }
 
@@ -207,7 +243,7 @@ impl Thread {
 
     /// Does all of it in one transaction.
     fn share(&mut self, shared: Vec<Within>) {
-        let recent = &*self.recent;
+        let memory = &self.memory;
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate);
@@ -216,7 +252,7 @@ impl Thread {
                 let begun = shared.into_iter().map(|request| {
                     request(Ok(Open {
                         connection: &transaction,
-                        recent,
+                        memory,
                     }))
                 });
                 (begun.collect::<Vec<_>>(), transaction.commit())
@@ -228,8 +264,8 @@ impl Thread {
             }
         };
         match &committed {
-            Ok(()) => recent.commit(),
-            Err(_) => recent.undo(0),
+            Ok(()) => memory.commit(),
+            Err(_) => memory.undo(Mark::default()),
         }
         if let Some(journal) = self.journal.as_deref().filter(|_| committed.is_ok()) {
             journal.committed();

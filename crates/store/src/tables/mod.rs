@@ -257,7 +257,8 @@ impl RowId {
         Self::of_bytes(&rand::random::<[u8; 16]>())
     }
 
-    fn of_bytes(bytes: &[u8]) -> Self {
+    /// These bytes as digits.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
         // Without the formatter, which takes longer than the hash.
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let digit = |half: u8| char::from(DIGITS[usize::from(half)]);

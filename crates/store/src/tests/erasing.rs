@@ -12,6 +12,7 @@ use crate::tables::{
     Audit, ColumnKind, DeadLetter, Event, Membership, Observation, RowId, Session, Storage, TABLES,
     Usage, UserDay,
 };
+use crate::{TallyDef, TallyKind};
 use arrow::array::Array as _;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -377,7 +378,31 @@ fn rows_naming(hub: &str, name: &str, month: &str) -> Intake {
         let viewer = UserName::from(viewer);
         rows.row(&audit, Some(&viewer)).unwrap();
     }
+    for tally in tallies_naming(name) {
+        rows.tally(tally);
+    }
+    rows.request(&format!("{name} in {month}"));
     rows
+}
+
+/// What metrics count under the name.
+fn tallies_naming(name: &str) -> [crate::Tally; 3] {
+    static COUNTS: TallyDef = TallyDef {
+        name: "counts_total",
+        kind: TallyKind::Counter,
+        labels: &["what", "user"],
+        whose: Some(1),
+    };
+    static LAST: TallyDef = TallyDef {
+        name: "last",
+        kind: TallyKind::Gauge,
+        ..COUNTS
+    };
+    [
+        crate::Tally::add(&COUNTS, &["login", name], 1.0),
+        crate::Tally::add(&COUNTS, &[&format!("export of {name}"), name], 1.0),
+        crate::Tally::set(&LAST, &["gpu", name], 1.0),
+    ]
 }
 
 const MONTHS: [&str; 3] = ["2026-09", "2026-10", "2026-11"];
@@ -691,7 +716,7 @@ async fn the_search_finds_the_name_in_every_kind_of_place() {
     is_found("_delta_log/00000000000000000099.json.cut-off", ": bytes");
     is_found("tmp/spill/1.arrow", ": bytes");
     is_found("state.db-wal", ": bytes");
-    for table in ["spool", "facts", "recorded"] {
+    for table in ["spool", "facts", "recorded", "tallies"] {
         is_found("state.db", &format!(": table {table}"));
     }
     // No version of the log ever named anybody.

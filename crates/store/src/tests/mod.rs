@@ -6,6 +6,7 @@ mod flushing;
 mod late_news;
 mod power;
 mod restored;
+mod tallies;
 mod upkeep;
 mod verifying;
 mod zones;
@@ -241,6 +242,7 @@ pub(crate) fn listed(user: &str, started: &str, last_activity: Option<&str>) -> 
         started: Some(at(started)),
         last_activity: last_activity.map(at),
         ready: true,
+        pending: None,
         options: None,
         image: None,
     }

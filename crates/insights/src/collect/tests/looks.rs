@@ -146,6 +146,7 @@ fn turn(time: &str, groups: &str, servers: &str) -> Turn {
             started: Some(at(started)),
             last_activity: None,
             ready: true,
+            pending: None,
             options: None,
             image: None,
         }
@@ -180,6 +181,7 @@ fn turn(time: &str, groups: &str, servers: &str) -> Turn {
             numbers: None,
         },
         numbers: None,
+        info: None,
     }
 }
 

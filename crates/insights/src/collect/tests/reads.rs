@@ -75,6 +75,7 @@ impl Kept {
                 ..Starts::default()
             },
             numbers: None,
+            info: None,
         }
     }
 
@@ -93,6 +94,7 @@ impl Kept {
                 ..Starts::default()
             },
             numbers: None,
+            info: None,
         }
     }
 
@@ -140,6 +142,7 @@ fn running() -> Server {
         started: Some(at(5)),
         last_activity: None,
         ready: true,
+        pending: None,
         options: None,
         image: None,
     }

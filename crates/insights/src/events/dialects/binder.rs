@@ -20,6 +20,15 @@ pub(super) fn read(object: Map<String, Value>, now: Timestamp) -> Result<Told, S
     let schema = keys.text_if_any("schema")?;
     let schema_version = keys.version("version")?;
     let at = keys.time("timestamp", now)?;
+    // A generic event with a `timestamp` in place of its `at` is no archive, and would lose its user.
+    if let Some(key) = ["id", "user", "server", "source"]
+        .iter()
+        .find(|key| keys.0.contains_key(**key))
+    {
+        return Err(format!(
+            "`{key}` stands in no archive; a generic event has `at`, not `timestamp`"
+        ));
+    }
     let kind = match (keys.text_if_any("kind")?, &schema) {
         // Our own archive names the kind, and leaves out keys that are not public.
         (Some(kind), _) if OUR_OWN.contains(&kind.as_str()) => {

@@ -28,9 +28,18 @@ pub(super) fn read(object: Map<String, Value>, now: Timestamp) -> Result<Told, S
     };
     // A name with a typo would be lost in the detail.
     match keys.0.keys().next() {
-        Some(key) => Err(format!("unknown key `{key}`: put it into `detail`")),
+        Some(key) => Err(format!(
+            "unknown key `{}`: put it into `detail`",
+            shown(key)
+        )),
         None => Ok(told),
     }
+}
+
+/// A key as it may stand in a message and a log.
+fn shown(key: &str) -> String {
+    let end = key.floor_char_boundary(100);
+    key[..end].escape_debug().to_string()
 }
 
 fn detail(value: Option<Value>) -> Result<Map<String, Value>, String> {

@@ -25,9 +25,6 @@ const OUR_OWN: [&str; 5] = [
     "user-added",
     "user-removed",
 ];
-/// Kinds that say when servers ran; whoever may write may say so, a schema of others may not
-/// happen to.
-const ABOUT_SERVERS: [&str; 3] = ["server-start", "server-stop", "server-died"];
 
 /// What the object says, or why it cannot be read.
 pub(super) fn read(object: Map<String, Value>, now: Timestamp) -> Result<Told, String> {
@@ -112,13 +109,14 @@ fn checked(key: &str, text: String) -> Result<String, String> {
 }
 
 /// The kind of an event whose schema we do not know: the last part of the schema's name, unless
-/// that means something here.
+/// that means something here. Whoever may write may say when servers ran, but a schema of others
+/// must not happen to.
 pub(crate) fn kind_of_schema(schema: &str) -> String {
     if schema == binder::LAUNCH {
         return binder::LAUNCH_KIND.to_owned();
     }
     let name = schema.trim_end_matches('/').rsplit('/').next();
     let name = name.filter(|name| !name.is_empty()).unwrap_or(schema);
-    let is_taken = OUR_OWN.contains(&name) || ABOUT_SERVERS.contains(&name);
+    let is_taken = OUR_OWN.contains(&name) || store::KINDS_OF_OTHERS.contains(&name);
     if is_taken { schema } else { name }.to_owned()
 }

@@ -22,7 +22,7 @@ fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
 fn read(body: &[u8]) -> Vec<Item> {
     let now: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
     let mut reader = Reader::new("hub".into());
-    let items = body_items(body).into_iter();
+    let items = body_items(body, 100_000).into_iter();
     items.map(|item| reader.read(item, now)).collect()
 }
 

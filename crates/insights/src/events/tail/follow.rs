@@ -3,6 +3,7 @@
 use super::place::Place;
 use super::{News, Notice, Tail};
 use crate::events::sink::{Batch, Sink, SinkError};
+use crate::metrics::Arrival;
 use crate::poll::clock::now;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +33,11 @@ async fn follow(sink: &Sink, path: &Path) {
         }
         tokio::time::sleep(LONGEST_WAIT).await;
     };
+    // What was there before the file was followed is history.
+    let mut arrival = match kept {
+        Some(_) => Arrival::Live,
+        None => Arrival::Stored,
+    };
     let mut tail = Tail::new(path.to_owned(), Arc::clone(sink.hub()), kept);
     loop {
         let looked = Looked::at(tail).await;
@@ -51,9 +57,14 @@ async fn follow(sink: &Sink, path: &Path) {
         match news {
             Ok(Some(news)) => {
                 problem.is_over();
-                take(sink, &batch_of(news, &source, path)).await;
+                let batch = Batch {
+                    arrival,
+                    ..batch_of(news, &source, path)
+                };
+                take(sink, &batch).await;
             }
             Ok(None) => {
+                arrival = Arrival::Live;
                 problem.is_over();
                 tokio::time::sleep(PAUSE).await;
             }

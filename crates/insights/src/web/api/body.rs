@@ -1,36 +1,64 @@
 //! The body of a request, within bounds: of one, and of all that are read at the same time.
 
 use super::error::ApiError;
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderMap, Request, header};
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 use futures::StreamExt as _;
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
-/// The largest body, after it was unpacked.
-pub(crate) const BODY_MAX_BYTES: usize = 16 * 1024 * 1024;
+/// The largest body, packed or not.
+const BODY_MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Bodies of which the sender says that they are small.
+pub(super) const SMALL_BYTES: usize = 16 * 1024;
 /// All bodies that are read or dealt with at the same time, in KiB: what keeps a crowd of senders
 /// from filling the memory.
 const ALL_BODIES_KIB: usize = 64 * 1024;
-/// Longest silence of a sender in the middle of a body.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+/// Large bodies whose items are read at the same time: as rows they take several times as much.
+const LARGE_AT_ONCE: usize = 2;
+/// A sender that takes longer for one body has to begin again.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// The longest silence of a sender in the middle of a body.
+const SILENCE: Duration = Duration::from_secs(20);
 
 /// Memory for bodies.
 #[derive(Clone)]
-pub(crate) struct Room(Arc<Semaphore>);
+pub(crate) struct Room {
+    kib: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+}
 
-/// A body with the room that it takes.
+/// A body with the room that it takes, and its turn if it is large.
 pub(super) struct Read {
     pub(super) bytes: Bytes,
-    _room: OwnedSemaphorePermit,
+    _room: Reserved,
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+/// How large a body is, as far as its sender tells before it is read.
+pub(super) fn announced_bytes(headers: &HeaderMap) -> Option<usize> {
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return None;
+    }
+    headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }
 
 impl Default for Room {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(ALL_BODIES_KIB)))
+        Self {
+            kib: Arc::new(Semaphore::new(ALL_BODIES_KIB)),
+            turns: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
+        }
     }
 }
 
@@ -44,25 +72,63 @@ impl Room {
         if announced.is_some_and(|bytes| bytes > BODY_MAX_BYTES) {
             return Err(too_large());
         }
-        let expected = match (encoding, announced) {
-            (Encoding::Plain, Some(bytes)) => bytes,
-            _ => BODY_MAX_BYTES,
+        let mut room = Reserved::of(&self.kib);
+        room.grow_to(announced.unwrap_or(SMALL_BYTES))?;
+        let mut incoming = Incoming {
+            chunks: body.into_data_stream(),
+            until: Instant::now() + PATIENCE,
+            n_bytes: 0,
         };
-        let room = self.take(expected)?;
         let bytes = match encoding {
-            Encoding::Plain => plain(body).await?,
-            Encoding::Gzip => unpacked(body).await?,
+            Encoding::Plain => plain(&mut incoming, &mut room).await?,
+            Encoding::Gzip => unpacked(&mut incoming, &mut room).await?,
+        };
+        let turn = if bytes.len() > SMALL_BYTES {
+            // Never closed, so that it is always given.
+            Arc::clone(&self.turns).acquire_owned().await.ok()
+        } else {
+            None
         };
         Ok(Read {
             bytes: bytes.into(),
             _room: room,
+            _turn: turn,
         })
     }
+}
 
-    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
-        let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.0).try_acquire_many_owned(kib);
-        room.map_err(|_| ApiError::Busy("too many requests are being read".to_owned()))
+/// Room that grows with what comes.
+struct Reserved {
+    kib: Arc<Semaphore>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Reserved {
+    fn of(kib: &Arc<Semaphore>) -> Self {
+        Self {
+            kib: Arc::clone(kib),
+            permit: None,
+        }
+    }
+
+    fn grow_to(&mut self, bytes: usize) -> Result<(), ApiError> {
+        let needed = bytes.div_ceil(1024);
+        let held = self
+            .permit
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits);
+        if needed <= held {
+            return Ok(());
+        }
+        let more = u32::try_from(needed - held).unwrap_or(u32::MAX);
+        let more = Arc::clone(&self.kib)
+            .try_acquire_many_owned(more)
+            .map_err(|_| ApiError::Busy("too many requests are being read".to_owned()))?;
+        match &mut self.permit {
+            Some(permit) => permit.merge(more),
+            None => self.permit = Some(more),
+        }
+        Ok(())
     }
 }
 
@@ -87,66 +153,62 @@ impl Encoding {
     }
 }
 
-fn announced_bytes(headers: &HeaderMap) -> Option<usize> {
-    headers
-        .get(header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
-}
-
 fn too_large() -> ApiError {
     let mib = BODY_MAX_BYTES / 1024 / 1024;
     ApiError::TooLarge(format!("larger than {mib} MiB: send it in parts"))
 }
 
-async fn plain(body: Body) -> Result<Vec<u8>, ApiError> {
-    let mut bytes = Vec::new();
-    let mut chunks = body.into_data_stream();
-    while let Some(chunk) = next(&mut chunks).await? {
-        if bytes.len() + chunk.len() > BODY_MAX_BYTES {
+/// A body as it comes, within time and size.
+struct Incoming {
+    chunks: BodyDataStream,
+    until: Instant,
+    n_bytes: usize,
+}
+
+impl Incoming {
+    async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        let late = || ApiError::Late("the body did not come in time: send it again".to_owned());
+        let until = self.until.min(Instant::now() + SILENCE);
+        let Ok(chunk) = tokio::time::timeout_at(until, self.chunks.next()).await else {
+            return Err(late());
+        };
+        let Some(chunk) = chunk.transpose().map_err(|_| late())? else {
+            return Ok(None);
+        };
+        self.n_bytes += chunk.len();
+        if self.n_bytes > BODY_MAX_BYTES {
             return Err(too_large());
         }
+        Ok(Some(chunk))
+    }
+}
+
+async fn plain(incoming: &mut Incoming, room: &mut Reserved) -> Result<Vec<u8>, ApiError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = incoming.next().await? {
+        room.grow_to(bytes.len() + chunk.len())?;
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
 }
 
 /// Unpacks as it comes, so that a small body cannot become a large one unseen.
-async fn unpacked(body: Body) -> Result<Vec<u8>, ApiError> {
-    let broken = |_| ApiError::Bad("the body is not gzip, or ends early".to_owned());
+async fn unpacked(incoming: &mut Incoming, room: &mut Reserved) -> Result<Vec<u8>, ApiError> {
     let mut decoder = MultiGzDecoder::new(Bounded::default());
-    let mut chunks = body.into_data_stream();
-    while let Some(chunk) = next(&mut chunks).await? {
+    while let Some(chunk) = incoming.next().await? {
         // Some KiB of input may unpack to a thousand times that: looked at after each of them.
-        for part in chunk.chunks(4096) {
-            if let Err(error) = decoder.write_all(part) {
-                return Err(if decoder.get_ref().is_full {
-                    too_large()
-                } else {
-                    broken(error)
-                });
+        for part in chunk.chunks(1024) {
+            if decoder.write_all(part).is_err() {
+                return Err(decoder.get_ref().refusal());
             }
+            room.grow_to(decoder.get_ref().bytes.len())?;
         }
     }
-    let is_full = decoder.get_ref().is_full;
-    let bytes = decoder
-        .finish()
-        .map_err(|error| if is_full { too_large() } else { broken(error) })?;
-    if bytes.is_full {
-        return Err(too_large());
+    if decoder.try_finish().is_err() {
+        return Err(decoder.get_ref().refusal());
     }
-    Ok(bytes.bytes)
-}
-
-async fn next(chunks: &mut axum::body::BodyDataStream) -> Result<Option<Bytes>, ApiError> {
-    let early = || ApiError::Bad("the body ended early".to_owned());
-    match tokio::time::timeout(PATIENCE, chunks.next()).await {
-        Ok(None) => Ok(None),
-        Ok(Some(chunk)) => chunk.map(Some).map_err(|_| early()),
-        Err(_) => Err(early()),
-    }
+    room.grow_to(decoder.get_ref().bytes.len())?;
+    Ok(std::mem::take(&mut decoder.get_mut().bytes))
 }
 
 /// Bytes up to the limit.
@@ -154,6 +216,17 @@ async fn next(chunks: &mut axum::body::BodyDataStream) -> Result<Option<Bytes>, 
 struct Bounded {
     bytes: Vec<u8>,
     is_full: bool,
+}
+
+impl Bounded {
+    /// Why unpacking ended.
+    fn refusal(&self) -> ApiError {
+        if self.is_full {
+            too_large()
+        } else {
+            ApiError::Bad("the body is not gzip, or ends early".to_owned())
+        }
+    }
 }
 
 impl std::io::Write for Bounded {

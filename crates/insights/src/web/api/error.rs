@@ -19,6 +19,8 @@ pub(super) enum ApiError {
     Bad(String),
     /// There is more of it than is read.
     TooLarge(String),
+    /// The request did not come to its end.
+    Late(String),
     /// Not now.
     Busy(String),
     /// Ours; the log says why.
@@ -62,6 +64,7 @@ impl IntoResponse for ApiError {
             }
             Self::Bad(message) => (StatusCode::BAD_REQUEST, message),
             Self::TooLarge(message) => (StatusCode::PAYLOAD_TOO_LARGE, message),
+            Self::Late(message) => (StatusCode::REQUEST_TIMEOUT, message),
             Self::Busy(message) => (StatusCode::SERVICE_UNAVAILABLE, message),
             Self::Internal => (
                 StatusCode::INTERNAL_SERVER_ERROR,

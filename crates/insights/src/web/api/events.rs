@@ -1,8 +1,10 @@
 //! `POST api/v1/events`: items of any dialect, answered once they are on the disk.
 
+use super::body::{self, SMALL_BYTES};
 use super::error::ApiError;
 use super::split;
 use crate::events::{Batch, Reader};
+use crate::metrics::Arrival;
 use crate::poll::clock::now;
 use crate::web::{Site, access};
 use axum::Json;
@@ -18,13 +20,14 @@ const MAX_ITEMS: usize = 100_000;
 const MAX_REASONS: usize = 1000;
 /// Where rejected items came from.
 const ROAD: &str = "http";
-/// Smaller bodies are read where they arrive: handing them over takes longer.
-const SMALL_BYTES: usize = 16 * 1024;
+/// Items of a large body, for which there has to be room before it is read.
+const LARGE_BATCH: usize = 1000;
 
 /// What became of the items.
 #[derive(Debug, Serialize)]
 pub(super) struct TakenReply {
-    /// Events that were not known before.
+    /// Events that are new, as far as can be known at once: of those that are older than a day
+    /// only the next write into the history tells, and counts them once.
     accepted: usize,
     /// Events that were.
     known: usize,
@@ -49,14 +52,22 @@ pub(super) async fn take(
     request: Request<Body>,
 ) -> Result<Json<TakenReply>, ApiError> {
     access::may_write_events(&site, request.headers()).await?;
-    site.sink.check_room(1)?;
+    let announced = body::announced_bytes(request.headers());
+    let is_small = announced.is_some_and(|bytes| bytes <= SMALL_BYTES);
+    site.sink
+        .check_room(if is_small { 1 } else { LARGE_BATCH })?;
     let read = site.room.read(request).await?;
     let hub = Arc::clone(site.sink.hub());
-    let bytes = read.bytes.clone();
-    let (batch, rejected) = if bytes.len() <= SMALL_BYTES {
-        batch_of(&bytes, hub)?
+    // Small ones are read here: handing them over takes longer.
+    let (batch, rejected, _read) = if read.bytes.len() <= SMALL_BYTES {
+        let (batch, rejected) = batch_of(&read.bytes, hub)?;
+        (batch, rejected, read)
     } else {
-        let reading = tokio::task::spawn_blocking(move || batch_of(&bytes, hub));
+        // Its room goes with it: the client may hang up, and the thread goes on.
+        let reading = tokio::task::spawn_blocking(move || {
+            let (batch, rejected) = batch_of(&read.bytes, hub)?;
+            Ok::<_, ApiError>((batch, rejected, read))
+        });
         reading.await.map_err(|_| ApiError::Internal)??
     };
     let n_rejected = batch.rejected.len();
@@ -70,7 +81,7 @@ pub(super) async fn take(
 }
 
 fn batch_of(body: &[u8], hub: Arc<str>) -> Result<(Batch, Vec<RejectedReply>), ApiError> {
-    let items = split::items(body);
+    let items = split::items(body, MAX_ITEMS);
     if items.len() > MAX_ITEMS {
         let text = format!("more than {MAX_ITEMS} items: send them in parts");
         return Err(ApiError::TooLarge(text));
@@ -89,5 +100,9 @@ fn batch_of(body: &[u8], hub: Arc<str>) -> Result<(Batch, Vec<RejectedReply>), A
             crate::events::Item::Event(_) => None,
         });
     let rejected = rejected.take(MAX_REASONS).collect();
-    Ok((Batch::of(ROAD, read), rejected))
+    let batch = Batch {
+        arrival: Arrival::Live,
+        ..Batch::of(ROAD, read)
+    };
+    Ok((batch, rejected))
 }

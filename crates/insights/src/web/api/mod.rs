@@ -3,6 +3,7 @@
 //! What is read here names people: until the pages bring roles, it needs an administrator's token.
 
 mod body;
+mod custom;
 mod error;
 mod events;
 mod list;
@@ -14,10 +15,14 @@ pub(crate) use split::items as body_items;
 
 use super::Site;
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 /// Routes below the service prefix.
 pub(super) fn routes(prefix: &str) -> Router<Site> {
     let below = |path: &str| format!("{prefix}api/v1/{path}");
-    Router::new().route(&below("events"), get(list::list).post(events::take))
+    Router::new()
+        .route(&below("events"), get(list::list).post(events::take))
+        .route(&below("metrics/counter"), post(custom::counter))
+        .route(&below("metrics/gauge"), post(custom::gauge))
+        .route(&below("metrics/timing"), post(custom::timing))
 }

@@ -2,17 +2,20 @@
 //!
 //! Items are cut out without being read, so that one that cannot be read spoils no other.
 
-/// The items of a body, in order; empty lines are none.
-pub(crate) fn items(body: &[u8]) -> Vec<&[u8]> {
+/// The items of a body, in order, and one more than `most` if there are more; empty lines are none.
+pub(crate) fn items(body: &[u8], most: usize) -> Vec<&[u8]> {
     // Some editors put a mark at the beginning of a file.
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     match body.trim_ascii().first() {
         None => Vec::new(),
-        Some(b'[') => array_items(&body.trim_ascii()[1..]),
+        Some(b'[') => array_items(&body.trim_ascii()[1..], most),
         Some(b'{') if is_spread_over_lines(body) => vec![body.trim_ascii()],
         Some(_) => {
             let lines = body.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
-            lines.filter(|line| !line.is_empty()).collect()
+            lines
+                .filter(|line| !line.is_empty())
+                .take(most + 1)
+                .collect()
         }
     }
 }
@@ -26,7 +29,7 @@ fn is_spread_over_lines(body: &[u8]) -> bool {
 
 /// The elements after an array's opening bracket. What follows its end is an element as well, which
 /// cannot be read; so is the last one of an array that does not end.
-fn array_items(rest: &[u8]) -> Vec<&[u8]> {
+fn array_items(rest: &[u8], most: usize) -> Vec<&[u8]> {
     let mut items = Vec::new();
     let (mut start, mut depth, mut is_text, mut is_escaped) = (0, 0_usize, false, false);
     let mut has_ended = false;
@@ -52,6 +55,9 @@ fn array_items(rest: &[u8]) -> Vec<&[u8]> {
             b',' if depth == 0 && !has_ended => {
                 items.push(rest[start..index].trim_ascii());
                 start = index + 1;
+                if items.len() > most {
+                    return items;
+                }
             }
             _ => {}
         }
@@ -70,7 +76,7 @@ mod tests {
     use super::*;
 
     fn check(body: &str, expected: &[&str]) {
-        let items = items(body.as_bytes());
+        let items = items(body.as_bytes(), 100);
         let items: Vec<&str> = items
             .iter()
             .map(|item| str::from_utf8(item).unwrap())
@@ -91,6 +97,13 @@ mod tests {
             r#" [{"a":[1,2]},{"b":"],\"["}] "#,
             &[r#"{"a":[1,2]}"#, r#"{"b":"],\"["}"#],
         );
+    }
+
+    #[test]
+    fn no_more_than_asked_for_are_cut_out() {
+        for body in ["1\n".repeat(1000), format!("[{}", ",".repeat(1000))] {
+            assert_eq!(items(body.as_bytes(), 10).len(), 11);
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ fn server(text: &str) -> Server {
         started: (started != "-").then(|| at(started)),
         last_activity: activity.map(at),
         ready: !rest.contains(&"pending"),
+        pending: None,
         options: None,
         image: None,
     }
@@ -260,6 +261,7 @@ fn some_servers() -> impl Strategy<Value = Vec<Server>> {
                 started: started.map(|run| second(run * 50_000)),
                 last_activity: last_activity.map(second),
                 ready,
+                pending: None,
                 options: None,
                 image: None,
             });
