@@ -652,7 +652,8 @@ class _Lane:
                 lines = [_Line(text, None) for text in self._memory]
             n_kept = self._spool.append(lines)
             with self._changed:
-                for _ in range(n_kept):
+                # At the end of the process memory is emptied though a disk hangs here.
+                for _ in range(min(n_kept, len(self._memory))):
                     self._memory.popleft()
                 if n_kept < len(lines):
                     self._no_spill_before = time.monotonic() + BACKOFF_SECONDS[1]
@@ -1167,14 +1168,14 @@ class _Spool:
 
     def keep(self, front, back):
         """At the end: lines before all others, and lines after them; how many were lost."""
-        n_before = self.n_lines
+        n_wanted = self.n_lines + len(front) + len(back)
         if front and self._is_open():
             try:
                 self._put_first(front)
             except OSError:
                 back = front + back
-        self.append(back if self._fd is not None else [])
-        return len(front) + len(back) - (self.n_lines - n_before)
+        self.append(back)
+        return n_wanted - self.n_lines
 
     def close(self):
         """Leave the file as it is."""
@@ -1252,9 +1253,9 @@ class _Spool:
             os.unlink(new)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
         fd = os.open(new, flags, 0o600)
+        nonce, self._nonce = self._nonce, secrets.token_hex(8)
         try:
             self._lock(fd)
-            nonce, self._nonce = self._nonce, secrets.token_hex(8)
             data = self._header(self.HEADER_BYTES, self.HEADER_BYTES) + front + tail
             if os.pwrite(fd, data, 0) != len(data):
                 raise OSError("the disk is full")

@@ -720,7 +720,7 @@ class TheSpool(Case):
         connection = self.connection(sink.url, queue_size=2)
         is_released = threading.Event()
         self.addCleanup(is_released.set)
-        with mock.patch.object(os, "pwrite", lambda *arguments: is_released.wait()):
+        with mock.patch.object(os, "pwrite", lambda fd, data, at: is_released.wait() and len(data)):
             put(connection, 1)
             until("a try", lambda: sink.requests)
             put(connection, 2, 3)
@@ -729,8 +729,41 @@ class TheSpool(Case):
                 begin = time.monotonic()
                 connection.close(0.2)
                 self.assertLess(time.monotonic() - begin, 1)
+            is_released.set()
+            connection.lanes["events"]._thread.join(5)
+        self.assertEqual([m for m in self.messages if "Error in" in m], [])
         self.assertEqual(connection.stats()["dropped"], 3)
         self.assertIn("3 items for jupyterhub-insights could not be sent.", self.messages)
+
+    def test_without_a_new_file_the_old_one_takes_what_is_unsent(self):
+        for function in ("flock", "open"):
+            sink = self.sink()
+            sink.mode = 500
+            connection = self.connection(sink.url)
+            put(connection, 1)
+            connection.record_custom_event("c")
+            until("tries", lambda: len(sink.requests) > 2)
+            put(connection, 2)
+            for lane in connection.lanes.values():
+                lane._spool._is_open()
+            real = os.open
+
+            def no_new(path, *arguments):
+                if path.endswith(".new"):
+                    raise OSError(28, "No space left")
+                return real(path, *arguments)
+
+            patch = mock.patch.object(os, "open", no_new)
+            if function == "flock":
+                patch = mock.patch.object(insights.fcntl, "flock", side_effect=BlockingIOError)
+            with patch:
+                connection.close(0)
+            self.assertEqual((connection.stats()["spooled"], connection.stats()["dropped"]), (3, 0))
+            self.assertEqual([n for n in os.listdir(self.folder) if n.endswith(".new")], [])
+            sink.mode = 200
+            connection = self.connection(sink.url)
+            self.assertTrue(connection.flush())
+            self.assertEqual(self.numbers(sink), [1, 2])
 
     def spooled(self, sink):
         connection = self.connection(self.away())
@@ -743,7 +776,8 @@ class TheSpool(Case):
             sink = self.sink()
             connection = self.spooled(sink)
             until("the spool", lambda: connection.stats()["spooled"] == 3)
-            with mock.patch.object(os, name, side_effect=OSError(5, "Input/output error")) as broken:
+            error = OSError(5, "Input/output error")
+            with mock.patch.object(os, name, side_effect=error) as broken:
                 connection.release()
                 until("some tries", lambda: broken.call_count > 3)
                 self.assertFalse(connection.flush(0.1))
