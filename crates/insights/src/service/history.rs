@@ -89,6 +89,7 @@ pub(super) fn task(
                 () = count_active_users(&site, &store) => {}
             }
             site.sink.close().await;
+            site.published.live().close();
             Ok(Wish::Nothing)
         }
     })

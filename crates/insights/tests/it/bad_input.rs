@@ -399,7 +399,7 @@ fn check(what: &str) {
     };
     service.until("the new user", |scrape| {
         let is_up = scrape.value("jupyterhub_insights_hub_up", &[]) == Some(1.0);
-        is_up && scrape.text.contains("\"new\"")
+        is_up && scrape.text.contains("username=\"new\"")
     });
     assert!(
         service
@@ -449,7 +449,9 @@ fn down() {
         fill(world);
         world.add_user("new");
     });
-    service.until("the new user", |scrape| scrape.text.contains("\"new\""));
+    service.until("the new user", |scrape| {
+        scrape.text.contains("username=\"new\"")
+    });
     assert!(!status_page(&service).contains("failed"));
     let log = service.process.output();
     let n_told = log
@@ -634,7 +636,9 @@ fn renamed_pseudo_groups() {
     });
     // A change makes everything be written again; it is not told again.
     sim.hub.world_mut().add_user("new");
-    service.until("the new user", |scrape| scrape.text.contains("\"new\""));
+    service.until("the new user", |scrape| {
+        scrape.text.contains("username=\"new\"")
+    });
     let log = service.process.output();
     for (taken, instead) in [("none", "none_"), ("multiple", "multiple_")] {
         let line =
@@ -683,7 +687,7 @@ fn hidden_while_groups_fail() {
     sim.stop_spoiling();
     sim.hub.world_mut().add_user("new");
     let seen = service.until("somebody else who is new", |scrape| {
-        scrape.text.contains("\"new\"")
+        scrape.text.contains("username=\"new\"")
     });
     assert!(!seen.text.contains("xenia"), "{}", seen.text);
 }

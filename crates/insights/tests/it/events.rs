@@ -98,6 +98,14 @@ impl Receiver {
         }
     }
 
+    /// As after a crash.
+    fn restart(&mut self) {
+        let process = &mut self.service.process;
+        process.signal(nix::sys::signal::Signal::SIGKILL);
+        process.wait(std::time::Duration::from_secs(10));
+        self.service = Self::serve(&self.hub, &self.folder, &[]);
+    }
+
     fn url(&self) -> String {
         format!("{}api/v1/events", self.service.url)
     }
@@ -256,26 +264,20 @@ fn forms() {
         .map(|reply| reply.body["accepted"].as_u64().unwrap())
         .sum();
     assert_eq!(n_new, 500, "{replies:?}");
-    receiver
-        .service
-        .process
-        .signal(nix::sys::signal::Signal::SIGKILL);
-    receiver
-        .service
-        .process
-        .wait(std::time::Duration::from_secs(10));
-    receiver.service = Receiver::serve(&receiver.hub, &receiver.folder, &[]);
+    receiver.restart();
     taken(receiver.post(lines(0..1000)), 0, 1000);
     let counted =
         "select count(*), count(distinct id), min(kind) from events where source = 'door'";
     assert_eq!(receiver.rows(counted), ["1511,1511,door-opened"]);
-    // A year later: the ids of that time are in no memory any more.
+    // A year later: the ids of that time are in no memory any more, as after a start.
     let old = json!({"at": "2025-11-20T10:00:00Z", "kind": "door-opened", "source": "attic"});
-    for _ in 0..3 {
+    for _ in 0..2 {
         // Whether it is new only the next write into the history tells.
         taken(receiver.post(old.to_string()), 1, 0);
+        taken(receiver.post(old.to_string()), 0, 1);
         let compacted = on_folder(&receiver.folder.path().join("store"), &["store", "compact"]);
         assert_eq!(compacted.code, Some(0), "{}", compacted.stderr);
+        receiver.restart();
     }
     assert_eq!(
         receiver.rows("select count(*) from events where source = 'attic'"),

@@ -25,6 +25,10 @@ async fn restored(kept: Kept, copy: &Path) -> Kept {
     drop(keep_when_free(&store).await);
     let state_db = store.folder().state_db();
     drop(store);
+    // The writing thread closes the file a moment later, and removes its journal by name then.
+    while is_open(&state_db) {
+        tokio::task::yield_now().await;
+    }
     for end in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(format!("{}{end}", state_db.display()));
     }
@@ -36,6 +40,13 @@ async fn restored(kept: Kept, copy: &Path) -> Kept {
         store,
         keeper,
     }
+}
+
+/// Whether this process has the file open.
+fn is_open(file: &Path) -> bool {
+    let files = std::fs::read_dir("/proc/self/fd").unwrap();
+    let mut files = files.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    files.any(|open| open == file)
 }
 
 /// Some days of a hub, as the service sees them; the copy is made on the evening of the 3rd.
