@@ -275,8 +275,8 @@ fn forms() {
         // Whether it is new only the next write into the history tells.
         taken(receiver.post(old.to_string()), 1, 0);
         taken(receiver.post(old.to_string()), 0, 1);
-        let compacted = on_folder(&receiver.folder.path().join("store"), &["store", "compact"]);
-        assert_eq!(compacted.code, Some(0), "{}", compacted.stderr);
+        let flushed = on_folder(&receiver.folder.path().join("store"), &["store", "rebuild"]);
+        assert_eq!(flushed.code, Some(0), "{}", flushed.stderr);
         receiver.restart();
     }
     assert_eq!(

@@ -20,14 +20,8 @@ pub(super) fn read(object: Map<String, Value>, now: Timestamp) -> Result<Told, S
     let schema = keys.text_if_any("schema")?;
     let schema_version = keys.version("version")?;
     let at = keys.time("timestamp", now)?;
-    // A generic event with a `timestamp` in place of its `at` is no archive, and would lose its user.
-    if let Some(key) = ["id", "user", "server", "source"]
-        .iter()
-        .find(|key| keys.0.contains_key(**key))
-    {
-        return Err(format!(
-            "`{key}` stands in no archive; a generic event has `at`, not `timestamp`"
-        ));
+    if schema.is_none() {
+        check_archived(&keys.0)?;
     }
     let kind = match (keys.text_if_any("kind")?, &schema) {
         // Our own archive names the kind, and leaves out keys that are not public.
@@ -63,6 +57,18 @@ pub(super) fn read(object: Map<String, Value>, now: Timestamp) -> Result<Told, S
             Repeats::Never
         },
     })
+}
+
+/// A generic event with `timestamp` in place of its `at` is no line of an archive, and would lose its
+/// user.
+fn check_archived(line: &Map<String, Value>) -> Result<(), String> {
+    let is_there = |key: &&&str| line.contains_key(**key);
+    match ["id", "user", "server", "source"].iter().find(is_there) {
+        Some(key) => Err(format!(
+            "`{key}` stands in no archive; a generic event has `at`, not `timestamp`"
+        )),
+        None => Ok(()),
+    }
 }
 
 /// What all versions of the schema demand; later ones added `origin`, `ref` and `build_token`.
