@@ -64,7 +64,7 @@ fn main() {
     let only = number("--only");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     println!(
-        "| batch | clients | beside | events/s | first/last minute | p50 ms | p99 ms | worst ms | cores | peak MiB | rows |"
+        "| batch | clients | beside | events/s | last/first minute | p50 ms | p99 ms | worst ms | cores | peak MiB | rows |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
     for beside in [Beside::Nothing, Beside::Reports] {

@@ -17,7 +17,7 @@ const AHEAD: usize = 4;
 /// Between two looks at what became of a batch.
 const PAUSE: Duration = Duration::from_millis(10);
 /// After so long without an answer it is looked whether the other process is gone.
-const UNANSWERED: Duration = Duration::from_secs(2);
+const UNANSWERED: Duration = Duration::from_secs(15);
 /// After so long it is given up: the other process does something else, or is stopped.
 const PATIENCE: Duration = Duration::from_mins(5);
 

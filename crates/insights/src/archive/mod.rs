@@ -138,7 +138,10 @@ impl Archive {
         let file = file
             .into_inner()
             .map_err(std::io::IntoInnerError::into_error);
-        keep(file.with_context(cannot)?, &self.folder, &file_name(day)).with_context(cannot)?;
+        let (file, folder) = (file.with_context(cannot)?, self.folder.clone());
+        // A slow disk must not hold up those who serve requests.
+        let keeping = tokio::task::spawn_blocking(move || keep(file, &folder, &file_name(day)));
+        keeping.await?.with_context(cannot)?;
         Ok(count)
     }
 

@@ -2,7 +2,7 @@
 //! else has a way out.
 
 use crate::config::ArchiveConfig;
-use crate::events::kind_of_schema;
+use crate::events::{LAUNCH, LAUNCH_KIND};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use model::filter::Wildcard;
@@ -19,6 +19,10 @@ pub(super) struct Public {
 pub(super) struct Line {
     pub(super) minute: String,
     pub(super) text: String,
+}
+
+fn schema_is_launch(row: &Value) -> bool {
+    row["schema"].as_str() == Some(LAUNCH)
 }
 
 impl Public {
@@ -46,12 +50,11 @@ impl Public {
         let mut line = Map::new();
         let mut set = |key: &str, value: Value| line.insert(key.to_owned(), value);
         set("timestamp", minute.as_str().into());
-        // A schema from which the kind does not follow is whatever its sender liked to say.
-        if let Some(schema) = text("schema").filter(|schema| kind_of_schema(schema) == kind) {
+        // Any other schema and version is whatever its sender liked to say.
+        if let Some(schema) = text("schema").filter(|_| kind == LAUNCH_KIND && schema_is_launch(row)) {
             set("schema", schema.into());
-            if let Some(version) = text("schema_version") {
-                let number: Option<u32> = version.parse().ok();
-                set("version", number.map_or(version.into(), Value::from));
+            if let Some(version) = text("schema_version").and_then(|it| it.parse::<u32>().ok()) {
+                set("version", version.into());
             }
         }
         set("kind", kind.into());

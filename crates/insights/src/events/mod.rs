@@ -12,7 +12,7 @@ mod sources;
 mod tail;
 mod time;
 
-pub(crate) use dialects::kind_of_schema;
+pub(crate) use dialects::{LAUNCH, LAUNCH_KIND};
 pub use lines::{Chunk, Items, Numbered, Then};
 pub use reader::{ITEM_MAX_BYTES, Item, Reader, Rejected};
 pub use sink::{Batch, Sink, SinkError, Taken};

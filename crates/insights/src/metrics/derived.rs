@@ -19,6 +19,13 @@ pub(super) const USER_LOGIN_EVENT: &str = "user_login";
 pub(super) const SPAWN_START_EVENT: &str = "server_spawn_start";
 pub(super) const SPAWN_SUCCESS_EVENT: &str = "server_spawn_success";
 pub(super) const SPAWN_FAILURE_EVENT: &str = "server_spawn_failure";
+/// All of them: nobody else counts under these names.
+pub const OWN_EVENTS: [&str; 4] = [
+    USER_LOGIN_EVENT,
+    SPAWN_START_EVENT,
+    SPAWN_SUCCESS_EVENT,
+    SPAWN_FAILURE_EVENT,
+];
 /// Says that the hub's process has the hooks.
 pub(super) const HELLO: &str = "hub-started";
 /// Who sends these events.

@@ -42,7 +42,7 @@ saying so. What happened before this service first saw a hub is not counted, nor
 Each has at most `metrics.series` combinations of labels. Beyond that, values are called `other`; what
 is known keeps counting. Values longer than 100 bytes are called `other`, too. Users are `anonymous`
 unless `metrics.users` is set; names that a custom metric brings are shown as they were sent.
-Erasing a person gives what was counted to `anonymous`.
+Erasing a person gives what was counted to `anonymous`, and removes their gauges.
 ";
 
 const CUSTOM_HEAD: &str = "
@@ -61,7 +61,11 @@ send timing  '{\"operation\": \"backup\", \"status\": \"error\", \"seconds\": 31
 `user` is `anonymous` for events and `system` for resources where it is left out, `amount` 1, `status`
 `success`. The answer `{\"accepted\": 1, \"rejected\": []}` comes when it is on the disk; each rejected item
 has its `index` and a `reason`. A request with a header `Idempotency-Key` that is sent again within a
-day counts once. `metrics.custom_allowed` says which names are taken.
+day counts once. `metrics.custom_allowed` says which names are taken; `user_login`, `server_spawn_start`,
+`server_spawn_success` and `server_spawn_failure` are counted by themselves and refused. A request has
+at most 10,000 items, a name or user 100 bytes and no control characters, an amount is above 0 and at
+most 1e15, a key up to 200 ASCII characters; other keys of an item are refused. Refusals are those of
+[events.md](events.md).
 ";
 
 const OWN_HEAD: &str = "

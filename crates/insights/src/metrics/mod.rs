@@ -18,7 +18,7 @@ mod published;
 mod sources;
 
 pub use counting::{Arrival, Counting};
-pub use derived::Naming;
+pub use derived::{Naming, OWN_EVENTS};
 pub use hub_counts::{HubCounts, Look};
 pub use published::Published;
 

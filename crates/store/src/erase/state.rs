@@ -51,10 +51,23 @@ pub(super) fn erase(
     clean_recorded(connection, hub, &person)?;
     clean_recorded_days(connection, hub, &person)?;
     n_rows += tallies::clean(connection, hub, &person)?;
+    forget_imports(connection, hub, name)?;
     tombstones::set(connection, &hub.name, name, now)?;
     begin_anew(connection, hub, name, &running, &memberships, now)?;
     audit(connection, hub, &pseudonym, now)?;
     Ok((pseudonym, n_rows))
+}
+
+/// Where files lay whose path names the person. If one is imported again it is read again, and what
+/// is known counts once.
+fn forget_imports(connection: &Connection, hub: &Hub, name: &UserName) -> Result<(), StateError> {
+    connection
+        .prepare_cached(
+            "delete from positions
+             where hub = ?1 and source like 'import %' and instr(source, ?2) > 0",
+        )?
+        .execute(params![hub.name, name.as_str()])?;
+    Ok(())
 }
 
 /// An erasure that a crash cut short goes on under the same pseudonym. It is remembered under the

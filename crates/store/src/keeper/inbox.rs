@@ -5,7 +5,6 @@ use crate::StoreError;
 use crate::state::{StateError, inbox};
 use jiff::SignedDuration;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{error, info};
@@ -77,7 +76,7 @@ impl Keeper {
         if !self.has_room_for(intake.n_rows()) {
             return Err(StateError::Busy.into());
         }
-        let (hub, now) = (self.inner.hub.clone(), self.now());
+        let (hub, now, n_bytes) = (self.inner.hub.clone(), self.now(), intake.n_bytes());
         let taken = self.inner.writer.write(move |connection| {
             // An erasure takes what waits as well.
             if !inbox::waits(connection, id)? {
@@ -91,10 +90,7 @@ impl Keeper {
         });
         match taken.await {
             Ok(None) => {}
-            Ok(Some(accepted)) => {
-                let n_new = accepted.n_new as u64;
-                self.inner.n_waiting.fetch_add(n_new, Ordering::Relaxed);
-            }
+            Ok(Some(accepted)) => self.note_waiting(accepted, n_bytes),
             Err(StateError::Corrupt(why)) => self.refuse(id, why).await?,
             Err(error) => return Err(error.into()),
         }

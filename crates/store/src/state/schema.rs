@@ -76,3 +76,49 @@ fn check_format(path: &Path, found: i64) -> Result<(), StateError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file as the version that knew so many steps left it.
+    fn file_of_format(path: &Path, n_steps: usize) {
+        let connection = Connection::open(path).unwrap();
+        for sql in &STEPS[..n_steps] {
+            connection.execute_batch(sql).unwrap();
+        }
+        connection
+            .pragma_update(None, "user_version", i64::try_from(n_steps).unwrap())
+            .unwrap();
+        connection
+            .execute_batch(
+                "insert into spool (tbl, hub, seq, at, unsure, row) values ('events', 'hub', 1, 1, 0, '{}');
+                 insert into positions (hub, source, value) values ('hub', 'file', '7');",
+            )
+            .unwrap();
+    }
+
+    #[test]
+    fn a_file_of_every_earlier_format_opens_with_what_is_in_it() {
+        for n_steps in 1..=STEPS.len() {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("state.db");
+            file_of_format(&path, n_steps);
+            let connection = open_writer(&path).unwrap();
+            let known = i64::try_from(STEPS.len()).unwrap();
+            assert_eq!(format(&connection).unwrap(), known);
+            for table in ["spool", "positions"] {
+                let count = format!("select count(*) from {table}");
+                let n_rows: i64 = connection.query_row(&count, [], |row| row.get(0)).unwrap();
+                assert_eq!(n_rows, 1, "{table} of format {n_steps}");
+            }
+            for table in ["tallies", "requests", "inbox"] {
+                let count = format!("select count(*) from {table}");
+                let n_rows: i64 = connection.query_row(&count, [], |row| row.get(0)).unwrap();
+                assert_eq!(n_rows, 0, "{table} of format {n_steps}");
+            }
+            drop(connection);
+            open_reader(&path).unwrap();
+        }
+    }
+}

@@ -12,7 +12,7 @@ use crate::tables::{
     Audit, ColumnKind, DeadLetter, Event, Membership, Observation, RowId, Session, Storage, TABLES,
     Usage, UserDay,
 };
-use crate::{TallyDef, TallyKind};
+use crate::{Position, TallyDef, TallyKind};
 use arrow::array::Array as _;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -461,6 +461,10 @@ async fn fill(keeper: &Keeper, hub: &str, name: &str) {
         value: Vec::new(),
     };
     polled.present(Change::Servers(servers, StopCredit::default()));
+    polled.position(Position {
+        source: format!("import /home/{name}/old.jsonl"),
+        value: "7".to_owned(),
+    });
     keeper.take(polled).await.unwrap();
     let takes = takes(hub, name);
     let n_takes = takes.len();

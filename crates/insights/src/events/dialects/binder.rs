@@ -11,9 +11,9 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 /// Their schema.
-pub(super) const LAUNCH: &str = "binderhub.jupyter.org/launch";
+pub(crate) const LAUNCH: &str = "binderhub.jupyter.org/launch";
 /// What they are called here.
-pub(super) const LAUNCH_KIND: &str = "binder-launch";
+pub(crate) const LAUNCH_KIND: &str = "binder-launch";
 
 pub(super) fn read(object: Map<String, Value>, now: Timestamp) -> Result<Told, String> {
     let mut keys = Keys(object);

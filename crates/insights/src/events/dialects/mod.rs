@@ -11,6 +11,8 @@ mod binder;
 mod generic;
 mod hub;
 
+pub(crate) use binder::{LAUNCH, LAUNCH_KIND};
+
 use super::reader::{Told, kind_of};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -111,7 +113,7 @@ fn checked(key: &str, text: String) -> Result<String, String> {
 /// The kind of an event whose schema we do not know: the last part of the schema's name, unless
 /// that means something here. Whoever may write may say when servers ran, but a schema of others
 /// must not happen to.
-pub(crate) fn kind_of_schema(schema: &str) -> String {
+fn kind_of_schema(schema: &str) -> String {
     if schema == binder::LAUNCH {
         return binder::LAUNCH_KIND.to_owned();
     }

@@ -92,16 +92,17 @@ impl Tail {
             let mut chunk = following.read(now)?;
             let is_over = is_left && chunk.then == Then::End && chunk.items.is_empty();
             if is_over {
+                if self.next.is_empty() {
+                    // Usually none: the path has the next one. Before the last line is taken: a
+                    // folder that cannot be read now must not lose it.
+                    self.next = Rotated::find(&self.path, &following.place)?.later;
+                }
                 chunk.items.extend(following.items.finish(now));
                 following.note_offset();
             }
             let place = following.place.clone();
             let is_at_end = chunk.then == Then::End;
             if is_over {
-                if self.next.is_empty() {
-                    // Usually none: the path has the next one.
-                    self.next = Rotated::find(&self.path, &place)?.later;
-                }
                 self.following = None;
             }
             if !chunk.items.is_empty() {

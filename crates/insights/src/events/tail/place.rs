@@ -132,11 +132,11 @@ impl Rotated {
         siblings.sort_by_key(|sibling| (sibling.identity != place.identity, sibling.modified));
         let mut found = None;
         for (index, sibling) in siblings.iter().enumerate() {
-            // It may be gone, or somebody else's.
+            // It may be gone, somebody else's, or not to be read.
             let Ok(file) = File::open(&sibling.path) else {
                 continue;
             };
-            if place.is_in(&file)? {
+            if place.is_in(&file).unwrap_or(false) {
                 found = Some((index, file));
                 break;
             }

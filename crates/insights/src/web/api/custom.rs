@@ -4,6 +4,7 @@
 use super::error::ApiError;
 use super::events::RejectedReply;
 use super::split;
+use crate::metrics::OWN_EVENTS;
 use crate::metrics::counted::{CUSTOM_EVENTS, CUSTOM_OPERATION_DURATION, CUSTOM_RESOURCE_USAGE};
 use crate::web::{Site, access};
 use axum::Json;
@@ -12,6 +13,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Request};
 use model::filter::Wildcard;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use store::{Intake, LABEL_MAX_BYTES, Tally};
 
 /// Items of one request.
@@ -101,6 +103,11 @@ impl Item for Counter {
 
     fn tally(&self, allowed: &[Wildcard]) -> Result<Tally, String> {
         let kind = name("event_type", &self.event_type, allowed)?;
+        if OWN_EVENTS.contains(&kind) {
+            return Err(format!(
+                "`event_type` is `{kind}`, which is counted by itself; choose another name"
+            ));
+        }
         let user = label("user", self.user.as_deref(), "anonymous")?;
         let amount = self.amount.unwrap_or(1.0);
         if amount <= 0.0 || amount > LARGEST {
@@ -178,7 +185,10 @@ async fn take<I: Item>(site: Site, request: Request<Body>) -> Result<Json<TakenR
         rejected,
     } = reading.await.map_err(|_| ApiError::Internal)??;
     if let Some(key) = key {
-        intake.request(&key);
+        // With what was sent: others may have thought of the same key.
+        let digest = Sha256::digest(&read.bytes);
+        let digest: u64 = digest[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        intake.request(&format!("{key} {digest:016x}"));
     }
     if n_accepted > 0 {
         site.sink.count(intake).await?;
