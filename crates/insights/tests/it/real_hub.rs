@@ -106,6 +106,13 @@ fn managed() {
             .keys()
             .all(|labels| labels.starts_with("namespace=\"hub-ns\",usergroup="))
     );
+    // The hub that started the service is known, and so is what it runs in.
+    let seen = until_managed(&hub, "the hub's processor time", |scrape| {
+        let percent = scrape.value("jupyterhub_hub_cpu_usage_percent", &[]);
+        percent.is_some_and(|percent| (0.0..=100.0).contains(&percent))
+    });
+    let bytes = |name: &str| seen.value(&format!("jupyterhub_hub_memory_{name}_bytes"), &[]);
+    assert!(bytes("usage") > Some(1e6) && bytes("usage") <= bytes("total"));
 }
 
 fn external() {
@@ -117,9 +124,11 @@ fn external() {
     });
     // Straight to the hub as well, without the proxy between.
     let service = Service::start(&hub.internal_url, READER_TOKEN, &[]);
-    service.until("the same memberships", |scrape| {
+    let seen = service.until("the same memberships", |scrape| {
         scrape.memberships() == expected
     });
+    // Nobody knows what the hub runs in, and unknown is not 0.
+    assert_eq!(seen.value("jupyterhub_hub_memory_total_bytes", &[]), None);
 }
 
 fn changes() {

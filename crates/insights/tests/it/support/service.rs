@@ -136,8 +136,11 @@ impl Scrape {
     /// Samples of one family, as `labels -> value`, the labels as they are written.
     pub(crate) fn family(&self, name: &str) -> BTreeMap<String, String> {
         let samples = self.text.lines().filter_map(|line| {
-            let rest = line.strip_prefix(name)?.strip_prefix('{')?;
-            let (labels, value) = rest.rsplit_once("} ")?;
+            let rest = line.strip_prefix(name)?;
+            let (labels, value) = match rest.strip_prefix('{') {
+                Some(rest) => rest.rsplit_once("} ")?,
+                None => ("", rest.strip_prefix(' ')?),
+            };
             Some((labels.to_owned(), value.to_owned()))
         });
         samples.collect()
