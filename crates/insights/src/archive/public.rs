@@ -51,7 +51,9 @@ impl Public {
         let mut set = |key: &str, value: Value| line.insert(key.to_owned(), value);
         set("timestamp", minute.as_str().into());
         // Any other schema and version is whatever its sender liked to say.
-        if let Some(schema) = text("schema").filter(|_| kind == LAUNCH_KIND && schema_is_launch(row)) {
+        if let Some(schema) =
+            text("schema").filter(|_| kind == LAUNCH_KIND && schema_is_launch(row))
+        {
             set("schema", schema.into());
             if let Some(version) = text("schema_version").and_then(|it| it.parse::<u32>().ok()) {
                 set("version", version.into());

@@ -187,7 +187,9 @@ async fn take<I: Item>(site: Site, request: Request<Body>) -> Result<Json<TakenR
     if let Some(key) = key {
         // With what was sent: others may have thought of the same key.
         let digest = Sha256::digest(&read.bytes);
-        let digest: u64 = digest[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        let digest: u64 = digest[..8]
+            .iter()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte));
         intake.request(&format!("{key} {digest:016x}"));
     }
     if n_accepted > 0 {
