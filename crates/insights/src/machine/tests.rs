@@ -1,3 +1,5 @@
+//! Limits and times as cgroups and `/proc` write them.
+
 use super::*;
 use std::fs;
 

@@ -1,3 +1,5 @@
+//! Names, help texts and labels of all metrics.
+
 use super::counted::COUNTED;
 use super::described::{Described, all};
 use super::exposition::Kind;

@@ -2,14 +2,16 @@
 //! good, also over kills; and what is counted of a hub.
 
 use crate::events::{Receiver, Reply, send};
-use crate::support::until;
+use crate::support::{tools, until};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
 use std::io::Write as _;
+use std::process::Command;
 
 pub(crate) const TESTS: &[crate::Test] = &[
     ("custom_metrics_count_once_and_survive_a_restart", count),
+    ("what_a_script_counts_with_the_python_file_is_shown", script),
     ("what_does_not_count_is_told_with_the_reason", reasons),
     ("many_kinds_end_in_a_bounded_number_of_series", bounds),
     (
@@ -94,6 +96,74 @@ fn count() {
         let repeated = receiver.metric_with("counter", lines, &headers);
         assert_eq!(repeated.body["accepted"], json!(2));
     }
+}
+
+const SCRIPT: &str = r#"
+import sys
+sys.path.insert(0, sys.argv[1])
+import jupyterhub_insights as insights
+insights.connect(sys.argv[2], sys.argv[3])
+insights.record_custom_event("export", user="ada")
+insights.record_custom_event("export", amount=2)
+insights.update_custom_gauge("licences", 2)
+with insights.time_custom_operation("backup"):
+    pass
+@insights.time_custom_operation("restore")
+def restore():
+    raise ValueError
+try:
+    restore()
+except ValueError:
+    pass
+insights.record_event("door-opened", user="ada", detail={"room": 7})
+assert insights.flush(30)
+print(insights.stats())
+"#;
+
+fn script() {
+    let receiver = Receiver::start();
+    let output = Command::new(tools().join("hub-6.1/bin/python"))
+        .args([
+            "-c",
+            SCRIPT,
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../python"),
+        ])
+        .args([&receiver.service.url, crate::events::OWN_TOKEN])
+        .env_clear()
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        told.contains("'sent': 6") && told.contains("'refused': 0"),
+        "{told}"
+    );
+    assert_eq!(
+        receiver.samples("jupyterhub_custom_events_total"),
+        [
+            r#"jupyterhub_custom_events_total{event_type="export",user="ada"} 1"#,
+            r#"jupyterhub_custom_events_total{event_type="export",user="anonymous"} 2"#,
+        ]
+    );
+    assert_eq!(
+        receiver.samples("jupyterhub_custom_resource_usage"),
+        [r#"jupyterhub_custom_resource_usage{resource_type="licences",user="system"} 2"#]
+    );
+    assert_eq!(
+        receiver.samples("jupyterhub_custom_operation_duration_seconds_count"),
+        [
+            r#"jupyterhub_custom_operation_duration_seconds_count{operation="backup",status="success"} 1"#,
+            r#"jupyterhub_custom_operation_duration_seconds_count{operation="restore",status="error"} 1"#,
+        ]
+    );
+    let query = r#"select kind, "user", source from events where kind = 'door-opened'"#;
+    let store = receiver.folder.path().join("store");
+    assert_eq!(
+        crate::support::sql(&store, query).rows(),
+        ["door-opened,ada,script"]
+    );
 }
 
 fn reasons() {

@@ -1,3 +1,5 @@
+//! The hub's page, as recorded and as it could be.
+
 use super::kept::{KEPT, MAX_NUMBERS};
 use super::*;
 use model::snapshot::{Dated, Group, Server};

@@ -1,3 +1,5 @@
+//! What is counted of a hub over its restarts and ours.
+
 use super::super::derived::{self, HELLO, Naming, SOURCE};
 use super::super::sources::Change;
 use super::*;
