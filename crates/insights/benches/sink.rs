@@ -7,7 +7,7 @@
 //! Starts the real service on a folder of its own, without a hub, and sends batches of 1 (64 clients
 //! at once), 100 and 10,000 for N seconds each (600 by default), ids new throughout; then the same
 //! while one client asks reports in SQL without pause. Clients share the machine with the service;
-//! its CPU time is the service's alone. At the end the rows are counted, each id once.
+//! its CPU time is the service's alone. At the end the rows are counted.
 
 #![expect(
     clippy::cast_precision_loss,
