@@ -64,6 +64,11 @@ fn intervals(config: &Config) -> Option<Problem> {
             config.store.flush_interval_seconds,
             5..=3600,
         ),
+        (
+            "events.silent_after_seconds",
+            config.events.silent_after_seconds,
+            5..=86_400,
+        ),
     ];
     let (key, value, range) = ranges
         .into_iter()

@@ -279,7 +279,7 @@ impl Default for WebConfig {
 }
 
 /// What others send: the hub's events, and custom metrics.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EventsConfig {
     /// Token with which events and custom metrics may be sent, beside hub tokens that hold the scope
@@ -292,6 +292,20 @@ pub struct EventsConfig {
     /// restarts; one that is not there yet is waited for. The service's user must be allowed to read
     /// them and to look into their folders.
     pub files: Vec<PathBuf>,
+    /// Seconds after which a source that used to tell of starts counts as silent if a server started
+    /// and it did not tell, 5 to 86400.
+    pub silent_after_seconds: u64,
+}
+
+impl Default for EventsConfig {
+    fn default() -> Self {
+        Self {
+            token: None,
+            token_file: None,
+            files: Vec::new(),
+            silent_after_seconds: 300,
+        }
+    }
 }
 
 /// The history: what was, beside what is.

@@ -11,7 +11,7 @@ const MAX_SOURCES: usize = 50;
 const OTHER: &str = "other";
 /// Kinds of one source of which the last time is known.
 const MAX_KINDS: usize = 50;
-/// Events may be this much later than the poll that saw the server.
+/// Events may be this much later than the poll that saw the server, unless it is set otherwise.
 const GRACE: SignedDuration = SignedDuration::from_mins(5);
 /// What was heard shortly before a crash may not have been kept.
 const KEPT_SLACK: SignedDuration = SignedDuration::from_secs(45);
@@ -28,11 +28,22 @@ pub struct Sources {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     by_name: BTreeMap<String, SourceState>,
     /// The latest start of a server that polling saw.
     last_start: Option<Timestamp>,
+    grace: SignedDuration,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            by_name: BTreeMap::new(),
+            last_start: None,
+            grace: GRACE,
+        }
+    }
 }
 
 /// What is known of one source.
@@ -78,6 +89,11 @@ pub enum Liveness {
 }
 
 impl Sources {
+    /// Lets events be so much later than the poll that saw their server.
+    pub fn set_grace(&self, grace: SignedDuration) {
+        self.state().grace = grace;
+    }
+
     /// Something arrived; tells whether there was a kind in it that this source never sent before.
     pub fn heard<'a>(&self, events: impl Iterator<Item = &'a Event>, now: Timestamp) -> Heard {
         let mut state = self.state();
@@ -117,7 +133,7 @@ impl Sources {
         let judged = state.by_name.iter().map(|(name, known)| Source {
             name: name.clone(),
             state: known.clone(),
-            liveness: known.liveness(state.last_start, now),
+            liveness: known.liveness(&state, now),
         });
         judged.collect()
     }
@@ -167,10 +183,12 @@ impl SourceState {
 
     /// Silent, if it used to tell of starts, a server started after the last one that it told of,
     /// and it has had time to tell.
-    fn liveness(&self, last_start: Option<Timestamp>, now: Timestamp) -> Liveness {
-        match (last_start, self.start_told) {
+    fn liveness(&self, state: &State, now: Timestamp) -> Liveness {
+        let slack = KEPT_SLACK.min(state.grace);
+        match (state.last_start, self.start_told) {
             (Some(start), Some(told))
-                if start.duration_since(told) > KEPT_SLACK && now.duration_since(start) > GRACE =>
+                if start.duration_since(told) > slack
+                    && now.duration_since(start) > state.grace =>
             {
                 Liveness::Silent
             }

@@ -247,8 +247,8 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
     OwnFamily {
         name: "jupyterhub_insights_source_silent",
         from: "Items that were sent, and starts in `/users?state=active`.",
-        help: "1 if servers started and a source that used to tell of starts did not, for five \
-               minutes; else 0.",
+        help: "1 if servers started and a source that used to tell of starts did not, for \
+               `events.silent_after_seconds`; else 0.",
         kind: Kind::Gauge,
         labels: &["hub", "source"],
         collect: |values, hub, now, samples| {

@@ -20,6 +20,7 @@ use crate::poll::{Poller, Turn};
 use crate::web::{self, Access, Site};
 use anyhow::Context as _;
 pub use history::keeper_settings;
+use jiff::SignedDuration;
 pub use parent::Parent;
 use port::PortError;
 use rustls::ServerConfig;
@@ -110,6 +111,9 @@ impl Service {
             .clone()
             .unwrap_or(config.hub.name.clone());
         let counting = Arc::new(Counting::new(config.metrics.naming()));
+        let silent_after = i64::try_from(config.events.silent_after_seconds).unwrap_or(i64::MAX);
+        own.sources()
+            .set_grace(SignedDuration::from_secs(silent_after));
         let sink = Sink::new(&config.hub.name, Arc::clone(&own));
         let sink = sink.counting_with(Arc::clone(&counting));
         let published = Published::new(config.attribution(), &namespace, &config.metrics.prefix);

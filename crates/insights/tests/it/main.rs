@@ -14,6 +14,7 @@ mod docs;
 mod event_list;
 mod events;
 mod events_day;
+mod events_silence;
 mod exposition;
 mod fixtures;
 mod history_open;
@@ -54,6 +55,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("event_list", event_list::TESTS),
     ("events", events::TESTS),
     ("events_day", events_day::TESTS),
+    ("events_silence", events_silence::TESTS),
     ("exposition", exposition::TESTS),
     ("fixtures", fixtures::TESTS),
     ("history_open", history_open::TESTS),
