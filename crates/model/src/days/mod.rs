@@ -107,6 +107,16 @@ pub fn hour_start(at: Timestamp, zone: &TimeZone) -> Timestamp {
     change.map_or(full_hour, |change| change.timestamp().max(full_hour))
 }
 
+/// End of the local hour that begins at `start`: an hour later, or less where the local clock is
+/// changed by less than an hour.
+pub fn hour_end(start: Timestamp, zone: &TimeZone) -> Timestamp {
+    let full = start.saturating_add(SignedDuration::from_hours(1));
+    let full = full.unwrap_or(Timestamp::MAX);
+    let last_moment = full.saturating_sub(SignedDuration::from_nanos(1));
+    let last_hour = hour_start(last_moment.unwrap_or(start), zone);
+    if last_hour > start { last_hour } else { full }
+}
+
 impl Day {
     /// The day of this date.
     pub fn new(date: Date) -> Self {

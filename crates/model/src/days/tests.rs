@@ -288,3 +288,28 @@ proptest! {
         prop_assert_eq!(hour_start(hour, &zone), hour);
     }
 }
+
+/// Hours follow each other without a gap, in every zone.
+#[test]
+fn the_end_of_an_hour_is_the_start_of_the_next() {
+    for name in [
+        "UTC",
+        "Asia/Kathmandu",
+        "Australia/Lord_Howe",
+        "America/New_York",
+        "Africa/Monrovia",
+    ] {
+        let zone = TimeZone::get(name).unwrap();
+        let mut start = hour_start("2026-03-01T00:00:00Z".parse().unwrap(), &zone);
+        let until: Timestamp = "2026-12-01T00:00:00Z".parse().unwrap();
+        while start < until {
+            let end = hour_end(start, &zone);
+            let minutes = end.duration_since(start).as_mins();
+            assert!(minutes == 60 || minutes == 30, "{name} {start} {minutes}");
+            assert_eq!(hour_start(end, &zone), end, "{name}");
+            let last_moment = end - SignedDuration::from_nanos(1);
+            assert_eq!(hour_start(last_moment, &zone), start, "{name}");
+            start = end;
+        }
+    }
+}
