@@ -13,9 +13,10 @@ use crate::StateError;
 use crate::derive::{self, Hub, user_day_id};
 use crate::state::facts::{self, KeyedFact};
 use crate::state::jobs::Job;
-use crate::state::spool::Intake;
+use crate::state::spool::{self, Intake, Position};
 use crate::state::tombstones::{self, Tombstones, begin_after};
 use crate::state::{forget_setting, keep_setting, present, setting, settings};
+use crate::tables::usage::OPEN_HOURS;
 use crate::tables::{Audit, Membership, RowId, RowKind, TABLES, TableDef, UserDay};
 use jiff::Timestamp;
 use model::diff::Running;
@@ -52,6 +53,7 @@ pub(super) fn erase(
     clean_recorded_days(connection, hub, &person)?;
     n_rows += tallies::clean(connection, hub, &person)?;
     forget_imports(connection, hub, name)?;
+    forget_open_hours(connection, hub, name)?;
     tombstones::set(connection, &hub.name, name, now)?;
     begin_anew(connection, hub, name, &running, &memberships, now)?;
     audit(connection, hub, &pseudonym, now)?;
@@ -67,6 +69,30 @@ fn forget_imports(connection: &Connection, hub: &Hub, name: &UserName) -> Result
              where hub = ?1 and source like 'import %' and instr(source, ?2) > 0",
         )?
         .execute(params![hub.name, name.as_str()])?;
+    Ok(())
+}
+
+/// What the person used in hours that are not over. A service that is running still knows it, and
+/// forgets it with the hour: the tombstone refuses the row.
+fn forget_open_hours(
+    connection: &Connection,
+    hub: &Hub,
+    name: &UserName,
+) -> Result<(), StateError> {
+    let Some(kept) = spool::position(connection, &hub.name, OPEN_HOURS)? else {
+        return Ok(());
+    };
+    let hours: Option<Vec<serde_json::Value>> = serde_json::from_str(&kept).ok();
+    let others = hours.into_iter().flatten();
+    let others = others.filter(|hour| hour["account"]["user"] != *name.as_str());
+    let value = serde_json::Value::Array(others.collect()).to_string();
+    let mut intake = Intake::default();
+    intake.position(Position {
+        source: OPEN_HOURS.to_owned(),
+        value,
+    });
+    let now = Timestamp::UNIX_EPOCH;
+    intake.write(connection, hub, now)?;
     Ok(())
 }
 

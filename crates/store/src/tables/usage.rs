@@ -6,6 +6,10 @@ use model::names::UserName;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// Name of the position under which a service keeps hours that are not over: a JSON array of objects
+/// with the user as `account.user`, whom an erasure takes out of it.
+pub const OPEN_HOURS: &str = "usage: open hours";
+
 /// What a server used in one hour.
 pub static TABLE: TableDef = TableDef {
     name: "usage",
@@ -63,7 +67,7 @@ pub static TABLE: TableDef = TableDef {
         ColumnDef::maybe(
             "memory_peak_bytes",
             ColumnKind::Real,
-            "Largest memory use, in bytes.",
+            "Largest memory use of one pod, unit or server at a moment, in bytes.",
         ),
         ColumnDef::always(
             "samples",
@@ -108,7 +112,7 @@ pub struct Usage {
     pub network_rx_bytes: Option<f64>,
     /// Bytes sent.
     pub network_tx_bytes: Option<f64>,
-    /// Largest memory use, in bytes.
+    /// Largest memory use of one pod, unit or server at a moment, in bytes.
     pub memory_peak_bytes: Option<f64>,
     /// Measurements that the row is made of.
     pub samples: i64,

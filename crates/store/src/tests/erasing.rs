@@ -465,6 +465,11 @@ async fn fill(keeper: &Keeper, hub: &str, name: &str) {
         source: format!("import /home/{name}/old.jsonl"),
         value: "7".to_owned(),
     });
+    let used = |user: &str| serde_json::json!({"hour": 0, "account": {"user": user}, "totals": {}});
+    polled.position(Position {
+        source: crate::tables::usage::OPEN_HOURS.to_owned(),
+        value: serde_json::json!([used(name), used("somebody else")]).to_string(),
+    });
     keeper.take(polled).await.unwrap();
     let takes = takes(hub, name);
     let n_takes = takes.len();
