@@ -16,4 +16,6 @@ pub mod metrics;
 pub mod poll;
 pub mod service;
 pub mod sim;
+pub mod sources;
+pub mod usage;
 pub mod web;

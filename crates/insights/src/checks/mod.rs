@@ -5,6 +5,7 @@
 
 use crate::events::{Liveness, Sink, Source};
 use crate::metrics::own::{Data, Own};
+use crate::usage::{Condition, Usage};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -39,9 +40,10 @@ pub struct Check {
 }
 
 /// All checks, in a fixed order.
-pub fn all(own: &Own, sink: &Sink, now: Timestamp) -> Vec<Check> {
+pub fn all(own: &Own, sink: &Sink, usage: &Usage, now: Timestamp) -> Vec<Check> {
     let mut checks: Vec<Check> = Data::ALL.iter().map(|data| read(own, *data)).collect();
     checks.push(history(sink));
+    checks.extend(usage.condition().iter().flat_map(of_usage));
     checks.extend(sources(&sink.sources().all(now)));
     checks
 }
@@ -79,6 +81,40 @@ fn history(sink: &Sink) -> Check {
         timestamp: None,
         duration_seconds: None,
     }
+}
+
+/// The last look, the hours that closed, and whatever is missing.
+fn of_usage(condition: &Condition) -> Vec<Check> {
+    let source = condition.source;
+    let check = |name: String, status, reason| Check {
+        name,
+        status,
+        reason,
+        timestamp: condition.last_complete,
+        duration_seconds: Some(condition.duration.as_secs_f64()),
+    };
+    let (status, reason) = match (condition.error, condition.last_complete) {
+        (Some(error), _) => (
+            Status::Fail,
+            format!("the last look failed ({}): {}", error.kind, error.remedy),
+        ),
+        (None, None) => (Status::Warn, "not looked yet".to_owned()),
+        (None, Some(_)) => (Status::Ok, "the last look was complete".to_owned()),
+    };
+    let mut checks = vec![check(format!("usage {source}"), status, reason)];
+    if let Some(error) = condition.hours_error {
+        let reason = format!(
+            "hours that closed are not written yet ({}): {}",
+            error.kind, error.remedy
+        );
+        checks.push(check("usage closed hours".to_owned(), Status::Warn, reason));
+    }
+    let notes = condition.notes.iter();
+    checks.extend(notes.map(|note| {
+        let name = format!("usage {}", note.about);
+        check(name, Status::Warn, note.text.clone())
+    }));
+    checks
 }
 
 /// What is really live is told from what arrived.

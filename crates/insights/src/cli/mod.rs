@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod docs;
 mod import;
+mod moment;
 mod print;
 mod serve;
 mod sql;
@@ -14,6 +15,7 @@ use crate::config::environment::Environment;
 use crate::config::{self, ConfigError, Effective, Layer};
 use crate::hub::TlsFileError;
 use crate::service::StartError;
+use crate::sources::prometheus::PrometheusError;
 use ::store::StoreError;
 use clap::{Args, Parser, Subcommand};
 use std::error::Error as _;
@@ -36,6 +38,7 @@ Examples:
   jupyterhub-insights serve --config insights.toml
   jupyterhub-insights sql 'select count(*) from sessions'
   jupyterhub-insights import events archive/        what was recorded before
+  jupyterhub-insights import prometheus --from '1 year ago'
   jupyterhub-insights config check                  does the hub answer, what may the token read
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 64 bad configuration, 70 a bug.";
@@ -115,6 +118,16 @@ impl From<StartError> for CommandError {
         match error {
             StartError::TlsFile(error) => Self::TlsFile(error),
             StartError::Port(error) => Self::Other(error.into()),
+            StartError::Prometheus(error) => error.into(),
+        }
+    }
+}
+
+impl From<PrometheusError> for CommandError {
+    fn from(error: PrometheusError) -> Self {
+        match error {
+            PrometheusError::Certificate(error) => Self::TlsFile(error),
+            error => Self::Other(error.into()),
         }
     }
 }

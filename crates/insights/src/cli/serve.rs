@@ -2,7 +2,7 @@
 
 use super::{CommandError, ConfigArgs, block_on};
 use crate::collect;
-use crate::config::environment::Environment;
+use crate::config::environment::{Environment, PROMETHEUS_HOST, PROMETHEUS_PORT, prometheus_url};
 use crate::config::{ConfigError, Layer, Origin};
 use crate::logging;
 use crate::service::{Parent, Service, Starter};
@@ -47,10 +47,10 @@ struct PythonFlags {
     /// Seconds between two reads of the hub: hub.interval_seconds [default: 60]
     #[arg(long = "update_info_interval", value_name = "SECONDS")]
     update_info_interval: Option<String>,
-    /// Accepted; has no effect, since this version reads nothing from Prometheus
+    /// Seconds between two looks at what is used: usage.interval_seconds [default: 60]
     #[arg(long = "update_metrics_interval", value_name = "SECONDS")]
     update_metrics_interval: Option<String>,
-    /// Accepted; has no effect, since this version reads nothing from Prometheus
+    /// Seconds between two looks at the sizes of homes: usage.homes_interval_seconds [default: 21600]
     #[arg(long = "update_dirsize_interval", value_name = "SECONDS")]
     update_dirsize_interval: Option<String>,
     /// Show only these groups: groups.allowed [default: all]
@@ -75,10 +75,11 @@ struct PythonFlags {
     /// First part of metric names: metrics.prefix [default: $JUPYTERHUB_METRICS_PREFIX or jupyterhub]
     #[arg(long = "jupyterhub_metrics_prefix", value_name = "NAME")]
     jupyterhub_metrics_prefix: Option<String>,
-    /// Accepted; has no effect, since this version reads nothing from Prometheus
+    /// Host of the Prometheus that knows what pods use: prometheus.url
+    /// [default: $SUPPORT_PROMETHEUS_SERVER_SERVICE_HOST, else localhost]
     #[arg(long = "prometheus_host", value_name = "HOST")]
     prometheus_host: Option<String>,
-    /// Accepted; has no effect, since this version reads nothing from Prometheus
+    /// Its port [default: $SUPPORT_PROMETHEUS_SERVER_SERVICE_PORT, else 9090]
     #[arg(long = "prometheus_port", value_name = "PORT")]
     prometheus_port: Option<String>,
     /// How much is logged: log.level [possible values: DEBUG, INFO, WARNING, ERROR, CRITICAL]
@@ -90,14 +91,13 @@ struct PythonFlags {
 pub(super) fn run(args: &ServeArgs, environment: &Environment) -> Result<ExitCode, CommandError> {
     let parent = Parent::now();
     let environment = &args.python.environment(environment);
-    let mut flags = args.python.layers()?;
+    let mut flags = args.python.layers(environment)?;
     if args.compat {
         flags.push(layer("metrics.compat", "--compat", true));
     }
     let effective = args.config.load(flags, environment)?;
     effective.require_hub()?;
     logging::start(&effective.config.log);
-    args.python.tell_unused();
     let starter = if environment.is_managed_by_hub() {
         Starter::Hub(parent)
     } else {
@@ -117,8 +117,8 @@ fn layer(key: &str, flag: &str, value: impl Into<Value>) -> Layer {
 }
 
 impl PythonFlags {
-    fn layers(&self) -> Result<Vec<Layer>, ConfigError> {
-        let mut layers = Vec::new();
+    fn layers(&self, environment: &Environment) -> Result<Vec<Layer>, ConfigError> {
+        let mut layers = self.prometheus(environment)?;
         let texts = [
             ("hub.url", "--hub_url", &self.hub_url),
             (
@@ -145,10 +145,28 @@ impl PythonFlags {
             let port: u16 = number("metrics.listen", "--port", text)?;
             layers.push(layer("metrics.listen", "--port", format!("0.0.0.0:{port}")));
         }
-        if let Some(text) = given(self.update_info_interval.as_ref()) {
-            let (key, flag) = ("hub.interval_seconds", "--update_info_interval");
-            let seconds: u32 = number(key, flag, text)?;
-            layers.push(layer(key, flag, i64::from(seconds)));
+        let intervals = [
+            (
+                "hub.interval_seconds",
+                "--update_info_interval",
+                &self.update_info_interval,
+            ),
+            (
+                "usage.interval_seconds",
+                "--update_metrics_interval",
+                &self.update_metrics_interval,
+            ),
+            (
+                "usage.homes_interval_seconds",
+                "--update_dirsize_interval",
+                &self.update_dirsize_interval,
+            ),
+        ];
+        for (key, flag, value) in intervals {
+            if let Some(text) = given(value.as_ref()) {
+                let seconds: u32 = number(key, flag, text)?;
+                layers.push(layer(key, flag, i64::from(seconds)));
+            }
         }
         if let Some(groups) = &self.allowed_groups {
             let names: Vec<Value> = groups
@@ -165,6 +183,21 @@ impl PythonFlags {
             layers.push(layer("log.level", "--log_level", log_level(text)?));
         }
         Ok(layers)
+    }
+
+    /// The Prometheus that its flags name.
+    fn prometheus(&self, environment: &Environment) -> Result<Vec<Layer>, ConfigError> {
+        let (key, flag) = ("prometheus.url", "--prometheus_host");
+        let host = given(self.prometheus_host.as_ref());
+        let port = given(self.prometheus_port.as_ref());
+        if host.is_none() && port.is_none() {
+            return Ok(Vec::new());
+        }
+        let host = host.or_else(|| environment.get(PROMETHEUS_HOST));
+        let port = port.or_else(|| environment.get(PROMETHEUS_PORT));
+        let port: u16 = number(key, "--prometheus_port", port.unwrap_or("9090"))?;
+        let url = prometheus_url(host.unwrap_or("localhost"), port);
+        Ok(vec![layer(key, flag, url)])
     }
 
     /// The environment, which says so if the Python exporter's command line is used.
@@ -196,21 +229,6 @@ impl PythonFlags {
             ]
             .iter()
             .any(|flag| flag.is_some())
-    }
-
-    fn tell_unused(&self) {
-        let unused = [
-            &self.update_metrics_interval,
-            &self.update_dirsize_interval,
-            &self.prometheus_host,
-            &self.prometheus_port,
-        ];
-        if unused.iter().any(|flag| given(flag.as_ref()).is_some()) {
-            tracing::info!(
-                "This version exports memberships, not usage: the flags about Prometheus, metrics \
-                 and directory sizes have no effect."
-            );
-        }
     }
 }
 
@@ -283,7 +301,7 @@ mod tests {
         let environment = Environment::of(variables.iter().copied());
         let args = parsed(words);
         let environment = args.python.environment(&environment);
-        let flags = args.python.layers()?;
+        let flags = args.python.layers(&environment)?;
         args.config
             .load(flags, &environment)
             .map(|effective| effective.config)
@@ -333,6 +351,38 @@ mod tests {
         assert_eq!(config.groups.allowed, ["physics", "course::ml-101"]);
         assert_eq!(config.groups.multiple, MultipleConfig::Bucket);
         assert_eq!(config.groups.bucket, "multiple");
+        assert_eq!(config.usage.interval_seconds, 15);
+        assert_eq!(config.usage.homes_interval_seconds, 7200);
+        assert!(config.metrics.exporter_names);
+        assert_eq!(config.prometheus.url, None);
+    }
+
+    #[test]
+    fn the_prometheus_is_the_flags_else_the_one_beside_the_chart() {
+        let url = |variables: &[(&str, &str)], words: &[&str]| {
+            let config = config(variables, words).unwrap();
+            config.prometheus.url.map(|url| url.to_string())
+        };
+        let beside = [
+            ("SUPPORT_PROMETHEUS_SERVER_SERVICE_HOST", "10.0.0.8"),
+            ("SUPPORT_PROMETHEUS_SERVER_SERVICE_PORT", "80"),
+        ];
+        let given = |text: &str| Some(text.to_owned());
+        assert_eq!(url(&beside, &[]), None);
+        assert_eq!(url(&beside, &["--port", "1"]), given("http://10.0.0.8/"));
+        assert_eq!(
+            url(&beside, &["--prometheus_host", "::1"]),
+            given("http://[::1]/")
+        );
+        assert_eq!(
+            url(&[], &["--prometheus_port", "9091"]),
+            given("http://localhost:9091/")
+        );
+        let own = [
+            beside[0],
+            ("JUPYTERHUB_INSIGHTS__PROMETHEUS__URL", "https://p/x/api/v1"),
+        ];
+        assert_eq!(url(&own, &["--port", "1"]), given("https://p/x/"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use model::diff::{
 use model::fact::KeyedFact;
 use model::session::LONGEST_RESTART;
 use model::snapshot::{Dated, Group, Snapshot};
+pub(crate) use rows::observation;
 use rows::{Seen, Why};
 use std::sync::Arc;
 use std::time::Duration;

@@ -57,20 +57,25 @@ impl Seen<'_> {
     }
 
     pub(super) fn observation(&self, number: &Number) -> Observation {
-        let labels: Arc<str> = number.labels_json().into();
-        let at = self.at.to_string();
-        Observation {
-            id: RowId::of(&["observation", self.hub, &at, &number.name, &labels]),
-            hub: Arc::clone(self.hub),
-            at: self.at,
-            name: Arc::clone(&number.name),
-            labels,
-            value: number.value,
-            min: None,
-            max: None,
-            last: None,
-            n: None,
-        }
+        observation(self.hub, number, self.at)
+    }
+}
+
+/// A number that was read at a moment.
+pub(crate) fn observation(hub: &Arc<str>, number: &Number, at: Timestamp) -> Observation {
+    let labels: Arc<str> = number.labels_json().into();
+    let text = at.to_string();
+    Observation {
+        id: RowId::of(&["observation", hub, &text, &number.name, &labels]),
+        hub: Arc::clone(hub),
+        at,
+        name: Arc::clone(&number.name),
+        labels,
+        value: number.value,
+        min: None,
+        max: None,
+        last: None,
+        n: None,
     }
 }
 

@@ -11,6 +11,11 @@ use url::Url;
 /// Begin of the variables that override keys: `JUPYTERHUB_INSIGHTS__HUB__URL` is `hub.url`.
 pub const OWN_PREFIX: &str = "JUPYTERHUB_INSIGHTS__";
 
+/// Host and port of the Prometheus that is installed beside the Python exporter.
+pub const PROMETHEUS_HOST: &str = "SUPPORT_PROMETHEUS_SERVER_SERVICE_HOST";
+/// See [`PROMETHEUS_HOST`].
+pub const PROMETHEUS_PORT: &str = "SUPPORT_PROMETHEUS_SERVER_SERVICE_PORT";
+
 /// Where Kubernetes tells a pod its namespace.
 const POD_NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
@@ -161,7 +166,25 @@ impl Environment {
         layers.extend(self.hub_url());
         layers.extend(self.service_url()?);
         layers.extend(self.namespace());
+        layers.extend(self.python_exporter());
         Ok(layers)
+    }
+
+    /// What the Python exporter does where its flags do not say otherwise: the Prometheus beside it,
+    /// and the names that its panels show.
+    fn python_exporter(&self) -> Vec<Layer> {
+        if !self.has_python_flags() {
+            return Vec::new();
+        }
+        let origin = Origin::Flag("--python-exporter".to_owned());
+        let names = Layer::of_key("metrics.exporter_names", Value::from(true), origin);
+        let url = self.get(PROMETHEUS_HOST).map(|host| {
+            let port = self.get(PROMETHEUS_PORT).and_then(|port| port.parse().ok());
+            let url = prometheus_url(host, port.unwrap_or(9090));
+            let origin = Origin::Variable(PROMETHEUS_HOST.to_owned());
+            Layer::of_key("prometheus.url", Value::from(url), origin)
+        });
+        std::iter::once(names).chain(url).collect()
     }
 
     /// `JUPYTERHUB_API_URL`, else the address of the hub's Kubernetes service.
@@ -172,12 +195,7 @@ impl Environment {
         }
         let (host, port) = (self.get("HUB_SERVICE_HOST")?, self.get("HUB_SERVICE_PORT")?);
         let base_url = self.get("JUPYTERHUB_BASE_URL").unwrap_or("/");
-        // An IPv6 address stands in brackets in a URL.
-        let host = if host.contains(':') {
-            format!("[{host}]")
-        } else {
-            host.to_owned()
-        };
+        let host = in_url(host);
         let url = format!("http://{host}:{port}/{}", base_url.trim_start_matches('/'));
         let origin = Origin::Variable("HUB_SERVICE_HOST".to_owned());
         Some(Layer::of_key("hub.url", Value::from(url), origin))
@@ -249,6 +267,20 @@ impl Environment {
             layers.push(Layer::of_key(&key.path, value, origin));
         }
         Ok(layers)
+    }
+}
+
+/// The address of a Prometheus.
+pub fn prometheus_url(host: &str, port: u16) -> String {
+    format!("http://{}:{port}/", in_url(host))
+}
+
+/// A host as it stands in a URL: an IPv6 address in brackets.
+fn in_url(host: &str) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
     }
 }
 

@@ -191,7 +191,7 @@ pub fn load(
 }
 
 /// A secret can be given as it is or as a file; a later layer's way replaces an earlier one's.
-const SECRETS: [SecretKeys; 3] = [
+const SECRETS: [SecretKeys; 5] = [
     SecretKeys {
         section: "hub",
         value: "token",
@@ -206,6 +206,16 @@ const SECRETS: [SecretKeys; 3] = [
         section: "events",
         value: "token",
         file: "token_file",
+    },
+    SecretKeys {
+        section: "prometheus",
+        value: "token",
+        file: "token_file",
+    },
+    SecretKeys {
+        section: "prometheus",
+        value: "password",
+        file: "password_file",
     },
 ];
 
@@ -276,6 +286,9 @@ fn parse(merged: &Table, origins: &BTreeMap<String, Origin>) -> Result<Config, C
             .any(|keys| key == format!("{}.{}", keys.section, keys.value));
         let problem = match key.as_str() {
             "hub.url" => "expected an address, for instance `http://hub:8081/`".to_owned(),
+            "prometheus.url" => {
+                "expected an address, for instance `http://prometheus:9090/`".to_owned()
+            }
             _ if is_secret => "expected text in quotes".to_owned(),
             _ => problem,
         };
@@ -303,6 +316,11 @@ fn complete(config: &mut Config, environment: &Environment) {
             .trim_end_matches("/api")
             .trim_end_matches("/hub")
             .to_owned();
+        url.set_path(&format!("{path}/"));
+    }
+    if let Some(url) = &mut config.prometheus.url {
+        let path = url.path().trim_end_matches('/');
+        let path = path.trim_end_matches("/api/v1").to_owned();
         url.set_path(&format!("{path}/"));
     }
     let prefix = config.web.prefix.trim_matches('/').to_owned();
@@ -350,6 +368,19 @@ fn read_secrets(config: &mut Config) -> Result<(), ConfigError> {
     let events = &mut config.events;
     if let Some(file) = events.token_file.take_if(|_| events.token.is_none()) {
         events.token = Some(read_secret("events.token_file", &file)?);
+    }
+    let prometheus = &mut config.prometheus;
+    if let Some(file) = prometheus
+        .token_file
+        .take_if(|_| prometheus.token.is_none())
+    {
+        prometheus.token = Some(read_secret("prometheus.token_file", &file)?);
+    }
+    if let Some(file) = prometheus
+        .password_file
+        .take_if(|_| prometheus.password.is_none())
+    {
+        prometheus.password = Some(read_secret("prometheus.password_file", &file)?);
     }
     Ok(())
 }
@@ -513,6 +544,63 @@ mod tests {
                 "[hub]\ntoken_file = \"/no/such/file\"",
                 "`hub.token_file`: could not read `/no/such/file`: No such file or directory (os \
                  error 2)",
+            ),
+        ] {
+            assert_eq!(message(load_file(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn bad_settings_of_the_usage_earn_messages_too() {
+        for (text, expected) in [
+            (
+                "[usage]\ninterval_seconds = 0",
+                "`usage.interval_seconds` (file `insights.toml`): 0 is not between 1 and 3600 seconds",
+            ),
+            (
+                "[usage]\nsource = \"prometheus\"",
+                "`prometheus.url`: `usage.source = \"prometheus\"` needs the address here",
+            ),
+            (
+                "[prometheus]\nurl = \"prometheus:9090\"",
+                "`prometheus.url` (file `insights.toml`): `prometheus` is not `http` or `https`",
+            ),
+            (
+                "[prometheus]\nurl = \"http://ada:secret@p/\"",
+                "`prometheus.url` (file `insights.toml`): must not hold a user or password; they are \
+                 `prometheus.username` and `prometheus.password`",
+            ),
+            (
+                "[prometheus]\npassword = \"p\"",
+                "`prometheus.username`: `prometheus.password` needs the name that goes with it",
+            ),
+            (
+                "[prometheus]\nusername = \"u\"",
+                "`prometheus.username` (file `insights.toml`): needs `prometheus.password` or \
+                 `prometheus.password_file` beside it",
+            ),
+            (
+                "[prometheus]\ntoken = \"t\"\nusername = \"u\"\npassword = \"p\"",
+                "`prometheus.token` (file `insights.toml`): excludes `prometheus.username`",
+            ),
+            (
+                "[prometheus]\nuser_label = \"hub.jupyter.org/username\"",
+                "`prometheus.user_label` (file `insights.toml`): `hub.jupyter.org/username` is no \
+                 label's name: letters, digits and `_` only",
+            ),
+            (
+                "[local]\nunit = \"jupyter\"",
+                "`local.unit` (file `insights.toml`): `jupyter` names one unit for all; `{USERNAME}` \
+                 stands for the user",
+            ),
+            (
+                "[local]\nhomes = \"/home\"",
+                "`local.homes` (file `insights.toml`): `/home` is no absolute path with `{username}` \
+                 or `{account}`",
+            ),
+            (
+                "[local]\nslice = \"users\"",
+                "`local.slice` (file `insights.toml`): `users` is no slice such as `system.slice`",
             ),
         ] {
             assert_eq!(message(load_file(text)), expected, "{text}");

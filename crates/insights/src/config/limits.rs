@@ -1,7 +1,7 @@
 //! Limits of values that their types do not express, each with the message that a value beyond it
 //! earns. The messages are tested in [`super::layers`], where files become configurations.
 
-use super::{Config, ConfigError, MultipleConfig, Origin};
+use super::{Config, ConfigError, MultipleConfig, Origin, UsageSourceConfig};
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 
@@ -17,6 +17,8 @@ pub(super) fn check(
         .or_else(|| event_files(config))
         .or_else(|| archive(config))
         .or_else(|| hub(config))
+        .or_else(|| prometheus(config))
+        .or_else(|| local(config))
         .or_else(|| addresses(config))
         .or_else(|| web(config))
         .or_else(|| metrics(config))
@@ -68,6 +70,21 @@ fn intervals(config: &Config) -> Option<Problem> {
             "events.silent_after_seconds",
             config.events.silent_after_seconds,
             5..=86_400,
+        ),
+        (
+            "usage.interval_seconds",
+            config.usage.interval_seconds,
+            1..=3600,
+        ),
+        (
+            "usage.homes_interval_seconds",
+            config.usage.homes_interval_seconds,
+            60..=604_800,
+        ),
+        (
+            "prometheus.timeout_seconds",
+            config.prometheus.timeout_seconds,
+            1..=600,
         ),
     ];
     let (key, value, range) = ranges
@@ -217,6 +234,78 @@ fn hub(config: &Config) -> Option<Problem> {
     None
 }
 
+fn prometheus(config: &Config) -> Option<Problem> {
+    let prometheus = &config.prometheus;
+    if let Some(url) = &prometheus.url {
+        if !matches!(url.scheme(), "http" | "https") {
+            let text = format!("`{}` is not `http` or `https`", url.scheme());
+            return Some(Problem::new("prometheus.url", text));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            let text = "must not hold a user or password; they are `prometheus.username` and \
+                        `prometheus.password`";
+            return Some(Problem::new("prometheus.url", text));
+        }
+    } else if config.usage.source == UsageSourceConfig::Prometheus {
+        let text = "`usage.source = \"prometheus\"` needs the address here";
+        return Some(Problem::new("prometheus.url", text));
+    }
+    let labels = [
+        ("prometheus.user_label", &prometheus.user_label),
+        ("prometheus.server_label", &prometheus.server_label),
+    ];
+    let is_label = |label: &str| {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        !label.is_empty()
+            && label.chars().all(is_part)
+            && !label.starts_with(|c: char| c.is_ascii_digit())
+    };
+    if let Some((key, label)) = labels.into_iter().find(|(_, label)| !is_label(label)) {
+        let text = format!("`{label}` is no label's name: letters, digits and `_` only");
+        return Some(Problem::new(key, text));
+    }
+    if !(100..=100_000).contains(&prometheus.most_points) {
+        let text = format!("{} is not between 100 and 100000", prometheus.most_points);
+        return Some(Problem::new("prometheus.most_points", text));
+    }
+    let is_named = prometheus.username.is_some();
+    if is_named && prometheus.password.is_none() && prometheus.password_file.is_none() {
+        let text = "needs `prometheus.password` or `prometheus.password_file` beside it";
+        return Some(Problem::new("prometheus.username", text));
+    }
+    let has_password = prometheus.password.is_some() || prometheus.password_file.is_some();
+    if has_password && prometheus.username.is_none() {
+        let text = "`prometheus.password` needs the name that goes with it";
+        return Some(Problem::new("prometheus.username", text));
+    }
+    None
+}
+
+fn local(config: &Config) -> Option<Problem> {
+    let local = &config.local;
+    if let Some(unit) = &local.unit
+        && !["{USERNAME}", "{username}", "{account}"]
+            .iter()
+            .any(|name| unit.contains(name))
+    {
+        let text = format!("`{unit}` names one unit for all; `{{USERNAME}}` stands for the user");
+        return Some(Problem::new("local.unit", text));
+    }
+    let slice = local.slice.strip_suffix(".slice");
+    if slice.is_none_or(|name| name.is_empty() || name.contains('/')) {
+        let text = format!("`{}` is no slice such as `system.slice`", local.slice);
+        return Some(Problem::new("local.slice", text));
+    }
+    let homes = &local.homes;
+    let names_user = homes.contains("{username}") || homes.contains("{account}");
+    let is_good = homes.is_empty() || (homes.starts_with('/') && names_user);
+    if !is_good {
+        let text = format!("`{homes}` is no absolute path with `{{username}}` or `{{account}}`");
+        return Some(Problem::new("local.homes", text));
+    }
+    None
+}
+
 fn addresses(config: &Config) -> Option<Problem> {
     let addresses = [
         ("web.listen", &config.web.listen),
@@ -295,6 +384,7 @@ fn groups(config: &Config) -> Option<Problem> {
 /// Values that need another beside them, or exclude it.
 fn pairs(config: &Config) -> Option<Problem> {
     let (hub, web, metrics) = (&config.hub, &config.web, &config.metrics);
+    let prometheus = &config.prometheus;
     let together = [
         (
             "hub.cert_file",
@@ -321,6 +411,24 @@ fn pairs(config: &Config) -> Option<Problem> {
             metrics.scrape_token.is_some(),
             "metrics.scrape_token_file",
             metrics.scrape_token_file.is_some(),
+        ),
+        (
+            "prometheus.token",
+            prometheus.token.is_some(),
+            "prometheus.token_file",
+            prometheus.token_file.is_some(),
+        ),
+        (
+            "prometheus.password",
+            prometheus.password.is_some(),
+            "prometheus.password_file",
+            prometheus.password_file.is_some(),
+        ),
+        (
+            "prometheus.token",
+            prometheus.token.is_some() || prometheus.token_file.is_some(),
+            "prometheus.username",
+            prometheus.username.is_some(),
         ),
     ];
     let lonely = together

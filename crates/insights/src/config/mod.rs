@@ -12,11 +12,14 @@ pub mod print;
 mod schema;
 mod secret;
 pub mod store;
+pub mod usage;
 
 pub use layers::{ConfigError, Effective, Layer, Origin, load};
 pub use secret::Secret;
+pub use usage::{LocalConfig, PrometheusConfig, SpawnerConfig, UsageConfig, UsageSourceConfig};
 
 use crate::metrics::Naming;
+use crate::metrics::usage::{ExporterNames, UsageShape, UserRows};
 use jiff::tz::TimeZone;
 use model::attribution::{Attribution, ExtraMultipleRow, MultiGroupRule};
 use model::filter::{GroupFilter, GroupPattern, Wildcard};
@@ -41,6 +44,12 @@ pub struct Config {
     pub web: WebConfig,
     /// What others send: the hub's events, and custom metrics.
     pub events: EventsConfig,
+    /// Who uses how much processor time, memory, GPU, network and home storage.
+    pub usage: UsageConfig,
+    /// The Prometheus that knows what users' pods use.
+    pub prometheus: PrometheusConfig,
+    /// The machine that users' servers run on, where that is this one.
+    pub local: LocalConfig,
     /// The history: what was, beside what is.
     pub store: StoreConfig,
     /// How long the history is kept.
@@ -176,6 +185,7 @@ pub enum MultipleConfig {
 /// What Prometheus reads.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "settings that are switches")]
 pub struct MetricsConfig {
     /// Address and port of its own for metrics and probes, which the hub's proxy does not serve,
     /// for instance `0.0.0.0:9090`. Metrics are open there, so keep it inside your network. The
@@ -205,6 +215,11 @@ pub struct MetricsConfig {
     /// are called `other`; what is known keeps counting. Each takes about 200 bytes of memory, a
     /// histogram 500.
     pub series: u64,
+    /// Also export `user_group_cpu_seconds` and `user_group_cpu_requests_seconds`, under which names the
+    /// Python exporter exports cores, not seconds. The default is `true` with the Python exporter's flags,
+    /// so that no panel jumps, else `false`: `user_group_cpu_cores` and `user_group_cpu_requested_cores`
+    /// are the same numbers.
+    pub exporter_names: bool,
     /// Event types, resource types and operations that custom metrics may have, by name or with `*`
     /// for any text. Others are rejected.
     pub custom_allowed: Vec<String>,
@@ -222,6 +237,7 @@ impl Default for MetricsConfig {
             compat: false,
             users: false,
             series: 1000,
+            exporter_names: false,
             custom_allowed: vec!["*".to_owned()],
         }
     }
@@ -474,6 +490,32 @@ impl Config {
                 ExtraMultipleRow::Omit
             },
         }
+    }
+
+    /// Which families about usage are written.
+    pub fn usage_shape(&self) -> UsageShape {
+        let has_rows = self.usage.per_user;
+        let has_names = self.metrics.exporter_names;
+        UsageShape {
+            rows: if has_rows {
+                UserRows::Shown
+            } else {
+                UserRows::LeftOut
+            },
+            names: if has_names {
+                ExporterNames::Shown
+            } else {
+                ExporterNames::LeftOut
+            },
+            naming: self.metrics.naming(),
+        }
+    }
+
+    /// Kubernetes namespace of the hub's pods, as Prometheus labels them.
+    pub fn namespace_of_pods(&self) -> String {
+        let namespace = self.prometheus.namespace.as_ref();
+        let namespace = namespace.or(self.metrics.namespace.as_ref());
+        namespace.unwrap_or(&self.hub.name).clone()
     }
 
     /// Where metrics are served on a port of their own, if they are.

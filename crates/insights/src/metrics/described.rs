@@ -5,6 +5,7 @@ use super::exposition::Kind;
 use super::families::FAMILIES;
 use super::live::LIVE;
 use super::own::OWN_FAMILIES;
+use super::usage::USAGE;
 
 /// What all families have in common.
 #[derive(Clone, Debug)]
@@ -25,6 +26,13 @@ pub struct Described {
 pub fn all() -> Vec<Described> {
     let mut all = Vec::new();
     all.extend(FAMILIES.iter().map(|family| Described {
+        name: format!("jupyterhub_{}", family.name),
+        help: family.help,
+        from: family.from,
+        kind: family.kind,
+        labels: family.labels,
+    }));
+    all.extend(USAGE.iter().map(|family| Described {
         name: format!("jupyterhub_{}", family.name),
         help: family.help,
         from: family.from,

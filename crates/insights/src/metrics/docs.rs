@@ -6,6 +6,7 @@ use super::exposition::Kind;
 use super::families::FAMILIES;
 use super::live::LIVE;
 use super::own::OWN_FAMILIES;
+use super::usage::USAGE;
 use std::fmt::Write as _;
 
 const HEAD: &str = "\
@@ -26,6 +27,14 @@ const ACTIVE_USERS_HEAD: &str = "
 For `jupyterhub-insights sql`, too: `started` counts users whose server ran at any moment of the
 period, `active` those of whom the hub recorded any activity in it.
 
+";
+
+const USAGE_HEAD: &str = "
+## What servers use
+
+Where usage is read ([usage.md](usage.md)); else there are none of these. A measure that the source does
+not give has no samples: unknown is not 0. `usage.per_user = false` leaves out the rows by user
+(`user_group_…`), which are a series for each membership of a user with a server or a home.
 ";
 
 const COUNTED_HEAD: &str = "
@@ -99,6 +108,17 @@ pub fn markdown() -> String {
         );
     }
     let _ = writeln!(page, "{ACTIVE_USERS_HEAD}```sql\n{}```", active_users::SQL);
+    page.push_str(USAGE_HEAD);
+    for it in USAGE {
+        write_family(
+            &mut page,
+            &hub(it.name),
+            it.kind,
+            it.labels,
+            it.help,
+            it.from,
+        );
+    }
     page.push_str(COUNTED_HEAD);
     for it in COUNTED {
         let def = &it.def;
@@ -133,7 +153,7 @@ fn write_family(
 ) {
     let kind = match kind {
         Kind::Gauge => "gauge",
-        Kind::Counter => "counter",
+        Kind::Counter | Kind::CounterBesideGauge => "counter",
         Kind::Info => "info (gauge in the text format)",
         Kind::Histogram => "histogram",
     };

@@ -48,6 +48,9 @@ pub enum Kind {
     Gauge,
     /// Only goes up; the name ends in `_total`.
     Counter,
+    /// The same, where the name without `_total` is another family's: OpenMetrics names a counter's
+    /// family so, and two families cannot have one name.
+    CounterBesideGauge,
     /// Facts in labels, value 1; the name ends in `_info`.
     Info,
     /// A distribution: how many were at most as large as each bound, their number and sum.
@@ -171,7 +174,10 @@ impl Head {
         let (name, kind) = match (dialect, self.kind) {
             // Text 0.0.4 has no type for facts.
             (_, Kind::Gauge) | (Dialect::Text, Kind::Info) => (self.name.as_str(), "gauge"),
-            (Dialect::Text, Kind::Counter) => (self.name.as_str(), "counter"),
+            (Dialect::Text, Kind::Counter | Kind::CounterBesideGauge) => {
+                (self.name.as_str(), "counter")
+            }
+            (Dialect::OpenMetrics, Kind::CounterBesideGauge) => (self.name.as_str(), "unknown"),
             // OpenMetrics names a family without the suffix of its samples.
             (Dialect::OpenMetrics, Kind::Counter) => (self.stem("_total"), "counter"),
             (Dialect::OpenMetrics, Kind::Info) => (self.stem("_info"), "info"),

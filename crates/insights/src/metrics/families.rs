@@ -178,13 +178,14 @@ pub fn collect(view: &View<'_>, prefix: &str, part: Part, wanted: Wanted) -> Vec
         .collect()
 }
 
-struct Names {
-    escaped: String,
-    safe: String,
+/// A user's names in Kubernetes and as directories.
+pub(super) struct Names {
+    pub(super) escaped: String,
+    pub(super) safe: String,
 }
 
 impl Names {
-    fn of(user: &UserName) -> Self {
+    pub(super) fn of(user: &UserName) -> Self {
         Self {
             escaped: slug::escaped(user.as_str()),
             safe: slug::safe(user.as_str()),

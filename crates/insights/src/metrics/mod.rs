@@ -16,6 +16,7 @@ pub mod own;
 mod piece;
 mod published;
 mod sources;
+pub mod usage;
 
 pub use counting::{Arrival, Counting};
 pub use derived::{Naming, OWN_EVENTS};

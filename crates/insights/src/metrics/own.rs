@@ -6,6 +6,7 @@
 use super::exposition::{Block, Head, Kind, Samples, Wanted, float};
 use crate::events::{Liveness, Sources, Taken};
 use crate::hub::{ErrorKind, HubError, RequestLog};
+use crate::usage::Usage;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,7 +66,11 @@ struct Values {
     is_ready: bool,
     items: Items,
     sources: Arc<Sources>,
+    usage: Arc<Usage>,
 }
+
+/// Value of the label `data` of looks at what servers use.
+const USAGE: &str = "usage";
 
 /// Items that were sent to us, by what became of them.
 #[derive(Debug, Default)]
@@ -144,6 +149,11 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
                     samples.push(&[hub, data.as_str()], (age * 1000.0).round() / 1000.0);
                 }
             }
+            let usage = values.usage.condition();
+            if let Some(at) = usage.and_then(|usage| usage.last_complete) {
+                let age = now.duration_since(at).as_secs_f64().max(0.0);
+                samples.push(&[hub, USAGE], (age * 1000.0).round() / 1000.0);
+            }
         },
     },
     OwnFamily {
@@ -157,6 +167,10 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
                 if let Some(duration) = polls.last_duration {
                     samples.push(&[hub, data.as_str()], duration.as_secs_f64());
                 }
+            }
+            let usage = values.usage.condition();
+            if let Some(usage) = usage.filter(|usage| usage.n_ok + usage.n_failed > 0) {
+                samples.push(&[hub, USAGE], usage.duration.as_secs_f64());
             }
         },
     },
@@ -174,6 +188,10 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
                 samples.push(&[hub, data.as_str(), "ok"], float(n_ok));
                 samples.push(&[hub, data.as_str(), "error"], float(n_failed));
             }
+            if let Some(usage) = values.usage.condition() {
+                samples.push(&[hub, USAGE, "ok"], float(usage.n_ok));
+                samples.push(&[hub, USAGE, "error"], float(usage.n_failed));
+            }
         },
     },
     OwnFamily {
@@ -188,6 +206,11 @@ pub static OWN_FAMILIES: &[OwnFamily] = &[
                     let n_errors = values.errors.get(&(data, kind.as_str())).copied();
                     let labels = [hub, data.as_str(), kind.as_str()];
                     samples.push(&labels, float(n_errors.unwrap_or(0)));
+                }
+            }
+            if let Some(usage) = values.usage.condition() {
+                for (kind, n_errors) in &usage.errors {
+                    samples.push(&[hub, USAGE, kind], float(*n_errors));
                 }
             }
         },
@@ -341,6 +364,11 @@ impl Own {
     /// Who sends, to be told what arrives.
     pub fn sources(&self) -> Arc<Sources> {
         Arc::clone(&self.values().sources)
+    }
+
+    /// How it goes with what servers use.
+    pub fn usage(&self) -> Arc<Usage> {
+        Arc::clone(&self.values().usage)
     }
 
     /// How many series the other families have.

@@ -1,15 +1,19 @@
 //! What a scrape gets: replaced whole, so that no scrape sees half of a change.
 
+use super::Naming;
 use super::counted;
 use super::exposition::{Block, Dialect, Encoding, Reply, Wanted, compose};
 use super::families::{self, Part, View};
 use super::live::Live;
 use super::own::Own;
+use super::usage::{self, ExporterNames, UsageNow, UsageShape, UsageView, UserRows};
+use crate::sources::Look;
 use jiff::Timestamp;
 use model::attribution::{Attribution, Memberships, RenamedPseudoGroup};
+use model::names::GroupName;
 use model::snapshot::Snapshot;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// The written families of the last snapshot, and how to write those of the next.
 pub struct Published {
@@ -17,6 +21,9 @@ pub struct Published {
     namespace: String,
     prefix: String,
     written: RwLock<Arc<Written>>,
+    /// Held while what was written is replaced: two tasks do it.
+    writing: Mutex<()>,
+    usage_shape: UsageShape,
     live: Live,
     /// What scrapers asked for since the families were last written.
     plain_wanted: AtomicBool,
@@ -27,7 +34,10 @@ pub struct Published {
 struct Written {
     snapshot: Snapshot,
     membership: Arc<Vec<Block>>,
-    presence: Vec<Block>,
+    presence: Arc<Vec<Block>>,
+    /// Without samples until usage was looked at.
+    usage: Arc<Vec<Block>>,
+    usage_now: Option<Arc<UsageNow>>,
 }
 
 impl Published {
@@ -38,6 +48,12 @@ impl Published {
             namespace: namespace.to_owned(),
             prefix: prefix.to_owned(),
             written: RwLock::default(),
+            writing: Mutex::default(),
+            usage_shape: UsageShape {
+                rows: UserRows::Shown,
+                names: ExporterNames::LeftOut,
+                naming: Naming::Anonymous,
+            },
             live: Live::default(),
             plain_wanted: AtomicBool::new(false),
             // As Prometheus asks; whoever asks otherwise is served too, and remembered.
@@ -47,37 +63,101 @@ impl Published {
         published
     }
 
+    /// The same with these families about usage; else a row per user, and nobody named.
+    #[must_use]
+    pub fn with_usage(self, usage_shape: UsageShape) -> Self {
+        Self {
+            usage_shape,
+            ..self
+        }
+    }
+
     /// Writes what changed and then shows it. Takes tenths of a second for a million series:
     /// not for a thread that serves requests.
     ///
     /// Gives the pseudo groups that had to step aside for real ones.
     pub fn publish(&self, snapshot: &Snapshot) -> Vec<RenamedPseudoGroup> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.written();
         let is_first = before.membership.is_empty();
         let is_same = !is_first
             && same(before.snapshot.groups.as_ref(), snapshot.groups.as_ref())
             && same(before.snapshot.users.as_ref(), snapshot.users.as_ref());
-        let wanted = Wanted {
-            plain: self.plain_wanted.load(Ordering::Relaxed),
-            gzip: self.gzip_wanted.load(Ordering::Relaxed),
-        };
-        let (membership, renamed) = if is_same {
-            (before.membership.clone(), Vec::new())
+        let wanted = self.wanted();
+        let (membership, usage, renamed) = if is_same {
+            let (membership, usage) = (&before.membership, &before.usage);
+            (Arc::clone(membership), Arc::clone(usage), Vec::new())
         } else {
             // Whoever wants it still will say so again.
             self.plain_wanted.store(false, Ordering::Relaxed);
             let memberships = self.memberships(snapshot);
             let blocks = self.collect(snapshot, &memberships, Part::Membership, wanted);
-            (Arc::new(blocks), memberships.renamed)
+            let usage = match &before.usage_now {
+                Some(now) => self.collect_usage(now, snapshot, &memberships, wanted),
+                None => usage::collect(None, &self.prefix, wanted),
+            };
+            (Arc::new(blocks), Arc::new(usage), memberships.renamed)
         };
         let presence = self.collect(snapshot, &Memberships::default(), Part::Presence, wanted);
-        let written = Written {
+        self.show(Written {
             snapshot: snapshot.clone(),
             membership,
-            presence,
-        };
-        *self.written.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(written);
+            presence: Arc::new(presence),
+            usage,
+            usage_now: before.usage_now.clone(),
+        });
         renamed
+    }
+
+    /// Shows what servers use. As [`Self::publish`] not for a thread that serves requests.
+    pub fn publish_usage(&self, look: &Look) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.written();
+        let memberships = self.memberships(&before.snapshot);
+        let servers = before.snapshot.servers.as_ref();
+        let servers = servers.map(|servers| &*servers.value);
+        let now = UsageNow::after(before.usage_now.as_deref(), look, &memberships, servers);
+        let wanted = self.wanted();
+        let usage = self.collect_usage(&now, &before.snapshot, &memberships, wanted);
+        self.show(Written {
+            snapshot: before.snapshot.clone(),
+            membership: Arc::clone(&before.membership),
+            presence: Arc::clone(&before.presence),
+            usage: Arc::new(usage),
+            usage_now: Some(Arc::new(now)),
+        });
+    }
+
+    fn show(&self, written: Written) {
+        *self.written.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(written);
+    }
+
+    /// The encodings that scrapers ask for.
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            plain: self.plain_wanted.load(Ordering::Relaxed),
+            gzip: self.gzip_wanted.load(Ordering::Relaxed),
+        }
+    }
+
+    fn collect_usage(
+        &self,
+        now: &UsageNow,
+        snapshot: &Snapshot,
+        memberships: &Memberships,
+        wanted: Wanted,
+    ) -> Vec<Block> {
+        let groups = snapshot.groups.iter().flat_map(|groups| &*groups.value);
+        let visible = groups.filter(|group| self.attribution.filter.allows(&group.name));
+        let groups: Vec<GroupName> = visible.map(|group| group.name.clone()).collect();
+        let view = UsageView {
+            now,
+            memberships,
+            groups: &groups,
+            namespace: &self.namespace,
+            shape: self.usage_shape,
+        };
+        usage::collect(Some(&view), &self.prefix, wanted)
     }
 
     /// Figures beside the snapshot.
@@ -140,7 +220,8 @@ impl Published {
 
 impl Written {
     fn blocks(&self) -> impl Iterator<Item = &Block> + Clone {
-        self.membership.iter().chain(&self.presence)
+        let about_the_hub = self.membership.iter().chain(&*self.presence);
+        about_the_hub.chain(&*self.usage)
     }
 }
 

@@ -20,7 +20,8 @@ fn names_and_help_texts_follow_the_rules() {
     {
         let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
         assert!(is_plain(&name), "{name}");
-        assert_eq!(name.ends_with("_total"), kind == Kind::Counter, "{name}");
+        let is_counter = matches!(kind, Kind::Counter | Kind::CounterBesideGauge);
+        assert_eq!(name.ends_with("_total"), is_counter, "{name}");
         assert_eq!(name.ends_with("_info"), kind == Kind::Info, "{name}");
         let is_duration = name.ends_with("_duration_seconds");
         assert!(kind != Kind::Histogram || is_duration, "{name}");

@@ -75,6 +75,7 @@ pub(super) fn task(
             let mut collector = collector.counting_with(counting);
             site.published.live().show_counts_of(keeper.clone());
             site.sink.open(keeper.clone()).await?;
+            site.usage.open(keeper.clone());
             let collecting = async {
                 while let Some(turn) = turns.recv().await {
                     site.sink.sources().started(last_start(&turn));
@@ -89,6 +90,7 @@ pub(super) fn task(
                 () = count_active_users(&site, &store) => {}
             }
             site.sink.close().await;
+            site.usage.close();
             site.published.live().close();
             Ok(Wish::Nothing)
         }

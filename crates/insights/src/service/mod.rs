@@ -8,6 +8,7 @@ pub mod listener;
 mod parent;
 pub mod port;
 pub mod tasks;
+mod usage;
 
 use crate::ask::Asker;
 use crate::config::Config;
@@ -17,6 +18,9 @@ use crate::machine::Machine;
 use crate::metrics::own::{Own, Readiness};
 use crate::metrics::{Counting, Published};
 use crate::poll::{Poller, Turn};
+use crate::sim::usage::SimUsage;
+use crate::sources::prometheus::PrometheusError;
+use crate::usage::Source;
 use crate::web::{self, Access, Site};
 use anyhow::Context as _;
 pub use history::keeper_settings;
@@ -53,6 +57,7 @@ pub struct Service {
     starter: Starter,
     listeners: Vec<Listener>,
     store: Option<Store>,
+    usage: Option<Source>,
     stopping: CancellationToken,
 }
 
@@ -71,9 +76,19 @@ pub enum StartError {
     TlsFile(#[from] TlsFileError),
     #[error(transparent)]
     Port(#[from] PortError),
+    #[error(transparent)]
+    Prometheus(#[from] PrometheusError),
 }
 
 impl Starter {
+    /// Process id of the hub, if it has started us.
+    fn hub_process(self) -> Option<u32> {
+        match self {
+            Self::Hub(parent) => Some(parent.pid()),
+            Self::Other => None,
+        }
+    }
+
     /// Whether nobody needs us any more.
     fn is_gone(self) -> bool {
         matches!(self, Self::Hub(parent) if parent.is_gone())
@@ -86,6 +101,7 @@ impl Service {
     /// The configuration must name the hub (`Effective::require_hub`).
     pub fn bind(config: Config, starter: Starter) -> Result<Self, StartError> {
         let tls = hub::server_config(&config.web)?;
+        let usage = Source::of(&config, starter.hub_process())?;
         let own = Arc::new(Own::new(&config.hub.name));
         let hub = HubClient::new(&config.hub, own.clone())?;
         let mut listeners = Vec::new();
@@ -114,9 +130,11 @@ impl Service {
         let silent_after = i64::try_from(config.events.silent_after_seconds).unwrap_or(i64::MAX);
         own.sources()
             .set_grace(SignedDuration::from_secs(silent_after));
+        let own_usage = own.usage();
         let sink = Sink::new(&config.hub.name, Arc::clone(&own));
         let sink = sink.counting_with(Arc::clone(&counting));
         let published = Published::new(config.attribution(), &namespace, &config.metrics.prefix);
+        let published = published.with_usage(config.usage_shape());
         let site = Site {
             config: Arc::new(config),
             hub,
@@ -124,6 +142,7 @@ impl Service {
             own,
             tokens: Arc::default(),
             counting,
+            usage: own_usage,
             access: Access::Proxied,
             sink: Arc::new(sink),
             asker: None,
@@ -134,8 +153,18 @@ impl Service {
             starter,
             listeners,
             store: None,
+            usage,
             stopping: CancellationToken::new(),
         })
+    }
+
+    /// The same, showing what a made-up world uses.
+    #[must_use]
+    pub fn with_simulated_usage(self, usage: SimUsage) -> Self {
+        Self {
+            usage: Some(Source::Simulated(Box::new(usage))),
+            ..self
+        }
     }
 
     /// The same, keeping a history.
@@ -178,6 +207,7 @@ impl Service {
             starter,
             listeners,
             store,
+            usage,
             stopping,
         } = self;
         let own = Arc::clone(&site.own);
@@ -193,6 +223,7 @@ impl Service {
             tasks.extend(archive::task(&site));
         }
         tasks.push(poll_task(&site, starter, turns));
+        tasks.extend(usage.map(|source| usage::task(&site, starter, source)));
         if let Starter::Hub(parent) = starter {
             tasks.push(Task::new("parent", OnPanic::Restart, move || async move {
                 parent.gone().await;

@@ -28,7 +28,7 @@ pub(super) async fn report(
 ) -> Result<Response, Refusal> {
     access::may_read_names(&site, &headers).await?;
     let timestamp = now();
-    let checks = checks::all(&site.own, &site.sink, timestamp);
+    let checks = checks::all(&site.own, &site.sink, &site.usage, timestamp);
     let reply = HealthReply {
         status: checks
             .iter()

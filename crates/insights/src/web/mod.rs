@@ -20,6 +20,7 @@ use crate::events::Sink;
 use crate::hub::HubClient;
 use crate::metrics::own::Own;
 use crate::metrics::{Counting, Published};
+use crate::usage::Usage;
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -45,6 +46,8 @@ pub struct Site {
     pub access: Access,
     /// Decides what metrics count.
     pub counting: Arc<Counting>,
+    /// How it goes with what servers use.
+    pub usage: Arc<Usage>,
     /// Takes what others send.
     pub sink: Arc<Sink>,
     /// Asks the history, if one is kept.
