@@ -1,6 +1,7 @@
 //! `demo`: a simulated hub and the real service on it, with nothing to install.
 
 mod history;
+mod question;
 mod sink;
 
 use super::{CommandError, block_on};
@@ -9,11 +10,15 @@ use crate::logging;
 use crate::poll::clock;
 use crate::service::{Ending, Service, Starter, listener, port};
 use crate::sim::history::HistoryShape;
+use crate::sim::usage::SimUsage;
 use crate::sim::{DEMO_ADMIN_TOKEN, DEMO_TOKEN, Shape, SimHub, World};
 use anyhow::Context as _;
 use clap::Args;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use model::days::Day;
+use question::{month_to_ask, usage_by_group};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,6 +36,8 @@ Examples:
 
 /// Pause between two small changes of the simulated hub.
 const CHURN_PAUSE: Duration = Duration::from_secs(3);
+/// Between two looks at what its servers use, so that there is something to see soon.
+const USAGE_SECONDS: u64 = 20;
 
 /// Name of the simulated hub.
 const HUB: &str = "demo";
@@ -87,15 +94,21 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, CommandError> {
     config.hub.timezone = shape.zone.iana_name().map(str::to_owned);
     let store = Folder::prepare(home.path()).map_err(anyhow::Error::from)?;
     let store = Store::open(store).map_err(anyhow::Error::from)?;
-    history::make(&mut world, &shape, &config, &store)?;
+    let past = history::make(&mut world, &shape, &config, &store)?;
+    let sim = SimHub::new(world, "/");
+    let usage = SimUsage::new(sim.clone(), past, config.usage.homes_interval());
     let hub_socket = hub_socket()?;
     let hub_address = hub_socket
         .local_addr()
         .context("the hub's port has no address")?;
     config.hub.url = Url::parse(&format!("http://{hub_address}/")).ok();
-    let service = Service::bind(config, Starter::Other)?.with_history(store);
-    tell(args.port, hub_address, home.path());
-    let ending = block_on(play(service, hub_socket, SimHub::new(world, "/")))?;
+    let service = Service::bind(config, Starter::Other)?
+        .with_history(store)
+        .with_simulated_usage(usage);
+    tell(args.port, hub_address);
+    let month = month_to_ask(Day::of(now, &shape.zone).date(), shape.n_days);
+    tell_questions(home.path(), month);
+    let ending = block_on(play(service, hub_socket, sim))?;
     Ok(ending.context("the simulated hub stopped")?.into())
 }
 
@@ -108,7 +121,7 @@ fn hub_socket() -> anyhow::Result<TcpListener> {
 }
 
 /// What there is to look at.
-fn tell(port: u16, hub_address: SocketAddr, folder: &Path) {
+fn tell(port: u16, hub_address: SocketAddr) {
     let url = format!("http://127.0.0.1:{port}/services/insights/");
     eprintln!("\n  Status page  {url}\n  Metrics      curl {url}metrics");
     eprintln!(
@@ -117,11 +130,18 @@ fn tell(port: u16, hub_address: SocketAddr, folder: &Path) {
     eprintln!(
         "  Prometheus   scrape 127.0.0.1:{port} with metrics_path /services/insights/metrics"
     );
+    eprintln!("  Groups       curl -s {url}metrics | grep ^jupyterhub_group_");
+}
+
+/// What there is to ask.
+fn tell_questions(folder: &Path, month: Date) {
     let path = quoted(&format!("store.path={}", folder.display()));
-    eprintln!(
-        "  History      jupyterhub-insights sql --set {path} \\\n               \
-         'select * from running_sessions limit 5'"
-    );
+    let ask = |about: &str, sql: &str| {
+        let sql = sql.replace('\n', "\n               ");
+        eprintln!("  {about:<11}  jupyterhub-insights sql --set {path} \\\n               '{sql}'");
+    };
+    ask("History", "select * from running_sessions limit 5");
+    ask("Usage", &usage_by_group(month));
     eprintln!(
         "\n  Somebody joins, leaves, starts or stops every {} s. Ctrl-C ends it.\n",
         CHURN_PAUSE.as_secs()
@@ -209,6 +229,7 @@ fn config(port: u16) -> Config {
     HUB.clone_into(&mut config.hub.name);
     config.hub.token = Some(Secret::new(DEMO_TOKEN));
     config.hub.interval_seconds = 5;
+    config.usage.interval_seconds = USAGE_SECONDS;
     config.metrics.listen = Some(format!("127.0.0.1:{port}"));
     config
 }

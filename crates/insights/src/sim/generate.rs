@@ -62,6 +62,8 @@ const FIELDS: &[&str] = &[
     "hydrology",
 ];
 const PROFILES: &[&str] = &["small", "medium", "large"];
+/// A named server, and the profile that it has.
+const GPU: &str = "gpu";
 
 impl World {
     /// Invents a world of this shape, in which it is `now`, with the
@@ -144,7 +146,7 @@ impl World {
             let mut names = vec![""];
             match self.chance.random_range(0..20) {
                 0 => names.push("batch-2"),
-                1 => names = vec!["gpu"],
+                1 => names = vec![GPU],
                 _ => {}
             }
             for name in names {
@@ -158,7 +160,8 @@ impl World {
         let started = self.draw_time(9);
         let idle = self.chance.random_range(0..30 * 60 * 1_000_000);
         let last_activity = (self.now - SignedDuration::from_micros(idle)).max(started);
-        let profile = PROFILES[self.chance.random_range(0..PROFILES.len())];
+        let drawn = PROFILES[self.chance.random_range(0..PROFILES.len())];
+        let profile = if name == GPU { GPU } else { drawn };
         Server {
             name: name.to_owned(),
             state: ServerState::Ready,
@@ -253,7 +256,7 @@ fn profile_options(profile: &str) -> Map<String, Value> {
     let mut options = Map::from_iter([("profile".to_owned(), json!(profile))]);
     let image = match profile {
         "medium" => "quay.io/jupyter/scipy-notebook:2026-11-02",
-        "large" => "quay.io/jupyter/pytorch-notebook:cuda12-2026-11-02",
+        "large" | GPU => "quay.io/jupyter/pytorch-notebook:cuda12-2026-11-02",
         // The small one runs what the hub's administrator set.
         _ => return options,
     };

@@ -6,17 +6,20 @@
 //! pages for people, login and OAuth, shares, the proxy's routes, services other than the tokens.
 
 mod churn;
+mod draw;
 mod generate;
 mod handlers;
 pub mod history;
 mod json;
 mod listing;
 mod metrics;
+mod offers;
 mod refusal;
 mod register;
 mod replies;
 mod scopes;
 mod server;
+pub mod usage;
 mod world;
 
 pub use generate::Shape;

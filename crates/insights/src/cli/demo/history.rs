@@ -7,6 +7,7 @@ use crate::poll::clock::now;
 use crate::service::keeper_settings;
 use crate::sim::World;
 use crate::sim::history::{Filled, History, HistoryShape, Progress, fill};
+use crate::sim::usage::Past;
 use anyhow::Context as _;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use jiff::civil::Date;
@@ -14,21 +15,23 @@ use std::io::IsTerminal as _;
 use store::Store;
 
 /// Makes the history of the world and writes it; then the world was active when the history says.
+/// Gives what its servers' usage goes on from.
 pub(super) fn make(
     world: &mut World,
     shape: &HistoryShape,
     config: &Config,
     store: &Store,
-) -> Result<(), CommandError> {
+) -> Result<Past, CommandError> {
     if shape.n_days == 0 {
-        return Ok(());
+        return Ok(Past::none(world, shape.seed, shape.until));
     }
     let history = History::plan(world, shape);
     let mut meter = Meter::new(shape.n_days);
     let written = block_on(write(history, world, config, store, |progress| {
         meter.show(progress);
     }))?;
-    let Filled { history, totals } = written.context("could not make the history")?;
+    let Written { filled, past } = written.context("could not make the history")?;
+    let Filled { history, totals } = filled;
     meter.finish();
     eprintln!(
         "History: {} sessions, {} rows.",
@@ -36,7 +39,13 @@ pub(super) fn make(
         HumanCount(totals.n_rows())
     );
     history.settle(world);
-    Ok(())
+    Ok(past)
+}
+
+/// A history that was written, and where its usage ends.
+struct Written {
+    filled: Filled,
+    past: Past,
 }
 
 /// Writes the history, and what the service needs to go on from where it ends.
@@ -46,13 +55,14 @@ async fn write(
     config: &Config,
     store: &Store,
     progress: impl FnMut(Progress),
-) -> anyhow::Result<Filled> {
+) -> anyhow::Result<Written> {
     let keeper = store.try_keep(keeper_settings(config)).await?;
     let keeper = keeper.context("another process keeps this history")?;
-    let sink = Sink::new(keeper, now());
+    let sink = Sink::new(keeper, config.hub.time_zone(), now());
     let filled = fill(history, &config.hub.name.as_str().into(), &sink, progress).await?;
-    sink.hand_over(&filled.history, world).await?;
-    Ok(filled)
+    let past = filled.history.past();
+    sink.hand_over(&filled.history, &past, world).await?;
+    Ok(Written { filled, past })
 }
 
 /// A bar on a terminal, else a line for each month.

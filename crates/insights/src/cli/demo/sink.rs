@@ -2,6 +2,9 @@
 
 use crate::sim::World;
 use crate::sim::history::{History, HistorySink, UserNews};
+use crate::sim::usage::Past;
+use crate::usage::OpenHours;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use model::diff::{Attendance, StopCredit, membership_changes, user_changes};
 use model::fact::{Fact, KeyedFact, ServerKey, What};
@@ -9,15 +12,20 @@ use model::names::UserName;
 use model::snapshot::{Dated, Group, sorted_groups};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use store::tables::{Event, Membership, Observation, RowId, Session, UserDay};
-use store::{Adopted, Keeper, PresentChange, StoreError};
+use store::tables::usage::OPEN_HOURS;
+use store::tables::{Event, Membership, Observation, RowId, Session, Storage, Usage, UserDay};
+use store::{Adopted, Intake, Keeper, Position, PresentChange, StoreError};
 
 /// Sessions that ended less long ago are still open to late news.
 const RECENT: SignedDuration = SignedDuration::from_hours(8 * 24);
 
+/// What is so much older says nothing about them: no server runs for so long.
+const LONGEST_RUN: SignedDuration = SignedDuration::from_hours(60 * 24);
+
 /// Writes into the store, and remembers what has to be at hand in the end.
 pub(super) struct Sink {
     keeper: Keeper,
+    zone: TimeZone,
     recent: Timestamp,
     kept: Mutex<Kept>,
 }
@@ -34,9 +42,10 @@ struct Kept {
 }
 
 impl Sink {
-    pub(super) fn new(keeper: Keeper, now: Timestamp) -> Self {
+    pub(super) fn new(keeper: Keeper, zone: TimeZone, now: Timestamp) -> Self {
         Self {
             keeper,
+            zone,
             recent: now.saturating_sub(RECENT).unwrap_or(Timestamp::MIN),
             kept: Mutex::default(),
         }
@@ -46,6 +55,7 @@ impl Sink {
     pub(super) async fn hand_over(
         &self,
         history: &History,
+        past: &Past,
         world: &World,
     ) -> Result<(), StoreError> {
         let (begin, Some(last_closed)) = (history.begin(), history.last_closed_day()) else {
@@ -95,14 +105,34 @@ impl Sink {
             days,
             present,
         };
-        self.keeper.adopt(adopted).await
+        self.keeper.adopt(adopted).await?;
+        self.keep_open_hours(past).await
+    }
+
+    /// What was used in the hour that is not over, as the service keeps it.
+    async fn keep_open_hours(&self, past: &Past) -> Result<(), StoreError> {
+        let mut hours = OpenHours::default();
+        for increment in past.unclosed() {
+            hours.add(increment, &self.zone);
+        }
+        let mut intake = Intake::default();
+        intake.position(Position {
+            source: OPEN_HOURS.to_owned(),
+            value: hours.kept(),
+        });
+        self.keeper.take(intake).await?;
+        Ok(())
     }
 
     /// Leaves out what was told before, and remembers runs that may go on.
     fn remember(&self, rows: &mut Vec<Event>) {
         let mut kept = self.kept();
         rows.retain(|row| &*row.source != "hub" || kept.told.insert(row.id.clone()));
-        for KeyedFact { key, fact } in rows.iter().filter_map(store::fact_of) {
+        let oldest = self.recent.saturating_sub(LONGEST_RUN);
+        let oldest = oldest.unwrap_or(Timestamp::MIN);
+        // Reading what a row says takes longer than writing it.
+        let young = rows.iter().filter(|row| row.at >= oldest);
+        for KeyedFact { key, fact } in young.filter_map(store::fact_of) {
             let gone = matches!(fact.what, What::Gone { .. });
             let is_recent = fact.at >= self.recent;
             let open = kept.open.entry(key.clone()).or_default();
@@ -149,6 +179,14 @@ impl HistorySink for Sink {
     }
 
     async fn observations(&self, rows: Vec<Observation>) -> Result<(), StoreError> {
+        self.keeper.append_bulk(&rows).await
+    }
+
+    async fn usage(&self, rows: Vec<Usage>) -> Result<(), StoreError> {
+        self.keeper.append_bulk(&rows).await
+    }
+
+    async fn storage(&self, rows: Vec<Storage>) -> Result<(), StoreError> {
         self.keeper.append_bulk(&rows).await
     }
 

@@ -4,8 +4,8 @@
 //! whole stretches are counted, to the same seconds; a test compares both.
 
 use super::calendar::{Calendar, HOUR, MINUTE, SECOND, timestamp};
-use super::draw::Draw;
 use super::runs::{Pauses, Run};
+use crate::sim::draw::Draw;
 use model::fact::ActiveHour;
 
 /// The most that one advance counts.

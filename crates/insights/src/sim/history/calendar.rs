@@ -96,6 +96,11 @@ impl Calendar {
         index
     }
 
+    /// How many local hours there are, those of today's rest included.
+    pub(super) fn n_hours(&self) -> usize {
+        self.hours.len()
+    }
+
     /// When this hour begins.
     pub(super) fn hour_start(&self, index: usize) -> i64 {
         self.hours[index]

@@ -2,9 +2,9 @@
 
 use super::activity::{Count, Stretch, stretches};
 use super::calendar::{Calendar, SECOND, timestamp};
-use super::draw::Draw;
 use super::incidents::Polls;
 use super::runs::{Cause, Run, RunEnd, Told};
+use crate::sim::draw::Draw;
 use model::fact::{ActiveHour, Fact, StopEvidence, Watch, What};
 use model::tally::Tally;
 

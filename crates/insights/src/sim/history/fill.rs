@@ -2,89 +2,23 @@
 
 use super::facts::{Arrival, Teller, ToldFact};
 use super::rows::Rows;
-use super::{History, ServerMonth, UserNews};
+use super::{History, HistorySink, ServerMonth, UserNews};
 use jiff::civil::Date;
 use model::days::{Day, SessionSpan, user_days};
 use model::fact::{Fact, KeyedFact, ServerKey};
 use model::session::{Session, sessions};
-use std::convert::Infallible;
 use std::sync::Arc;
-use store::tables::{self, Event, Membership, Observation, Row};
+use store::tables::{self, Event, Membership, Observation, Row, Storage, Usage};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, spawn_blocking};
 
 /// Users whose facts are made at once.
 const BLOCK: usize = 500;
-/// Rows that are written at once: a month of a large hub, within bounded memory.
-const MOST_ROWS: usize = 250_000;
-
-/// Takes the rows of a history. Each call is one commit, of rows of any months.
-pub trait HistorySink: Sync {
-    /// Why rows could not be taken.
-    type Error;
-
-    /// What polls saw and the hub told; some rows come twice.
-    fn events(&self, rows: Vec<Event>) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    /// Sessions that ended.
-    fn sessions(
-        &self,
-        rows: Vec<tables::Session>,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    /// Closed days.
-    fn user_days(
-        &self,
-        rows: Vec<tables::UserDay>,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    /// Who joined and left which group, of all the time at once.
-    fn memberships(
-        &self,
-        rows: Vec<Membership>,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    /// Numbers about the hub, of all the time at once.
-    fn observations(
-        &self,
-        rows: Vec<Observation>,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    /// Who came to the hub and went, of all the time at once.
-    fn users(&self, news: Vec<UserNews>) -> impl Future<Output = Result<(), Self::Error>> + Send;
-}
-
-/// Takes everything and keeps nothing.
-#[derive(Clone, Copy, Debug)]
-pub struct Discard;
-
-impl HistorySink for Discard {
-    type Error = Infallible;
-
-    async fn events(&self, _: Vec<Event>) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    async fn sessions(&self, _: Vec<tables::Session>) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    async fn user_days(&self, _: Vec<tables::UserDay>) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    async fn memberships(&self, _: Vec<Membership>) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    async fn observations(&self, _: Vec<Observation>) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    async fn users(&self, _: Vec<UserNews>) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
+/// Rows that are written at once, so that memory is bounded.
+const MOST_ROWS: usize = 125_000;
+/// Chunks that may wait: at the end of a month there is one of each table, and the next month is
+/// made while they are written.
+const MOST_CHUNKS: usize = 4;
 
 /// How far [`fill`] has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,8 +44,12 @@ pub struct Totals {
     pub n_user_days: u64,
     /// Joined and left.
     pub n_memberships: u64,
-    /// Numbers about the hub.
+    /// Numbers about the hub and its machine.
     pub n_observations: u64,
+    /// Hours of servers.
+    pub n_usage: u64,
+    /// Days of homes.
+    pub n_storage: u64,
 }
 
 /// A history that was written.
@@ -141,18 +79,16 @@ pub async fn fill<S: HistorySink>(
     sink: &S,
     mut progress: impl FnMut(Progress),
 ) -> Result<Filled, FillError<S::Error>> {
-    // One chunk waits, one is written, one is made.
-    let (sender, mut chunks) = mpsc::channel(1);
+    let (sender, mut chunks) = mpsc::channel(MOST_CHUNKS);
     let hub = Arc::clone(hub);
     let maker = spawn_blocking(move || Maker::new(history, &hub, sender).run());
     let mut totals = Totals::default();
-    while let Some(chunk) = chunks.recv().await {
-        if let Chunk::Progress(done) = chunk {
+    while let Some(Parcel { chunk, done }) = chunks.recv().await {
+        for done in done {
             progress(Progress {
                 n_rows: totals.n_rows(),
                 ..done
             });
-            continue;
         }
         totals.count(&chunk);
         chunk.write(sink).await.map_err(FillError::Sink)?;
@@ -161,14 +97,22 @@ pub async fn fill<S: HistorySink>(
     Ok(Filled { history, totals })
 }
 
+/// What the maker sends: progress does not take the place of rows that could wait.
+struct Parcel {
+    chunk: Chunk,
+    /// Parts that were done since the last one.
+    done: Vec<Progress>,
+}
+
 enum Chunk {
     Events(Vec<Event>),
     Sessions(Vec<tables::Session>),
     UserDays(Vec<tables::UserDay>),
     Memberships(Vec<Membership>),
     Observations(Vec<Observation>),
+    Usage(Vec<Usage>),
+    Storage(Vec<Storage>),
     Users(Vec<UserNews>),
-    Progress(Progress),
 }
 
 impl Chunk {
@@ -179,8 +123,9 @@ impl Chunk {
             Self::UserDays(rows) => sink.user_days(rows).await,
             Self::Memberships(rows) => sink.memberships(rows).await,
             Self::Observations(rows) => sink.observations(rows).await,
+            Self::Usage(rows) => sink.usage(rows).await,
+            Self::Storage(rows) => sink.storage(rows).await,
             Self::Users(news) => sink.users(news).await,
-            Self::Progress(_) => Ok(()),
         }
     }
 }
@@ -189,7 +134,8 @@ impl Totals {
     /// Rows of all tables.
     pub fn n_rows(&self) -> u64 {
         let derived = self.n_sessions + self.n_user_days;
-        self.n_events + derived + self.n_memberships + self.n_observations
+        let used = self.n_usage + self.n_storage;
+        self.n_events + derived + self.n_memberships + self.n_observations + used
     }
 
     fn count(&mut self, chunk: &Chunk) {
@@ -199,7 +145,9 @@ impl Totals {
             Chunk::UserDays(rows) => self.n_user_days += rows.len() as u64,
             Chunk::Memberships(rows) => self.n_memberships += rows.len() as u64,
             Chunk::Observations(rows) => self.n_observations += rows.len() as u64,
-            Chunk::Users(_) | Chunk::Progress(_) => {}
+            Chunk::Usage(rows) => self.n_usage += rows.len() as u64,
+            Chunk::Storage(rows) => self.n_storage += rows.len() as u64,
+            Chunk::Users(_) => {}
         }
     }
 }
@@ -211,10 +159,12 @@ struct NobodyReads;
 struct Maker {
     history: History,
     rows: Rows,
-    chunks: mpsc::Sender<Chunk>,
+    chunks: mpsc::Sender<Parcel>,
     events: Pile<Event>,
     sessions: Pile<tables::Session>,
     user_days: Pile<tables::UserDay>,
+    usage: Pile<Usage>,
+    storage: Pile<Storage>,
     /// Events to be written after their month.
     late: Vec<Event>,
     /// Sessions that reach into days to come, by block of users.
@@ -222,6 +172,7 @@ struct Maker {
     /// Days before this one are closed and written.
     next_day: usize,
     n_done: u64,
+    done: Vec<Progress>,
 }
 
 /// Rows to be written, and those that belong to a later month.
@@ -238,7 +189,7 @@ struct Counted {
 }
 
 impl Maker {
-    fn new(history: History, hub: &Arc<str>, chunks: mpsc::Sender<Chunk>) -> Self {
+    fn new(history: History, hub: &Arc<str>, chunks: mpsc::Sender<Parcel>) -> Self {
         let n_blocks = history.n_users().div_ceil(BLOCK);
         Self {
             history,
@@ -247,10 +198,13 @@ impl Maker {
             events: Pile::new(),
             sessions: Pile::new(),
             user_days: Pile::new(),
+            usage: Pile::new(),
+            storage: Pile::new(),
             late: Vec::new(),
             open: std::iter::repeat_with(Vec::new).take(n_blocks).collect(),
             next_day: 0,
             n_done: 0,
+            done: Vec::new(),
         }
     }
 
@@ -264,7 +218,8 @@ impl Maker {
         if self.history.n_months() == 0 {
             return Ok(());
         }
-        self.send(Chunk::Users(self.history.users()))?;
+        let users = self.history.users();
+        self.send(Chunk::Users(users))?;
         let members = self.history.members().into_iter();
         let members = members.map(|news| self.rows.membership(news)).collect();
         self.send(Chunk::Memberships(members))?;
@@ -275,25 +230,30 @@ impl Maker {
         }
         let late = std::mem::take(&mut self.late);
         self.send_late(late)?;
-        let readings = self.history.readings().into_iter();
-        let readings = readings
-            .map(|reading| self.rows.observation(&reading))
-            .collect();
-        self.send(Chunk::Observations(readings))
+        for readings in [self.history.readings(), self.history.ceilings()] {
+            let rows = readings.iter().map(|it| self.rows.observation(it));
+            self.send(Chunk::Observations(rows.collect()))?;
+        }
+        Ok(())
     }
 
     fn tell_month(&mut self, month: usize) -> Result<(), NobodyReads> {
         let (end, days) = (self.history.month_end(month), self.days_to_close(month));
         self.events.turn(end);
         self.sessions.turn(end);
+        self.usage.turn(end);
+        self.storage.turn(end);
         for block in 0..self.open.len() {
             let users = block * BLOCK..self.history.n_users().min((block + 1) * BLOCK);
-            for server in self.history.servers(month, users) {
+            for server in self.history.servers(month, users.clone()) {
                 self.tell_server(server, block, end);
             }
+            for home in self.history.homes(month, users) {
+                self.storage.push(self.rows.storage(&home), end);
+            }
             self.close_days(block, days);
+            self.progress(month);
             self.flush(MOST_ROWS)?;
-            self.progress(month)?;
         }
         self.next_day = self.days_after(month);
         self.flush(1)
@@ -301,10 +261,15 @@ impl Maker {
 
     fn tell_server(
         &mut self,
-        ServerMonth { key, facts, .. }: ServerMonth,
+        ServerMonth {
+            key, facts, usage, ..
+        }: ServerMonth,
         block: usize,
         end: jiff::Timestamp,
     ) {
+        for used in &usage {
+            self.usage.push(self.rows.usage(used), end);
+        }
         let mut tellings: Vec<Telling> = Vec::with_capacity(facts.len());
         let mut known: Vec<Fact> = Vec::with_capacity(facts.len());
         for ToldFact {
@@ -372,33 +337,30 @@ impl Maker {
 
     /// Sends piles that are at least so high.
     fn flush(&mut self, n_rows: usize) -> Result<(), NobodyReads> {
-        if self.events.now.len() >= n_rows {
-            let rows = std::mem::take(&mut self.events.now);
-            self.send(Chunk::Events(rows))?;
-        }
-        if self.sessions.now.len() >= n_rows {
-            let rows = std::mem::take(&mut self.sessions.now);
-            self.send(Chunk::Sessions(rows))?;
-        }
-        if self.user_days.now.len() >= n_rows {
-            let rows = std::mem::take(&mut self.user_days.now);
-            self.send(Chunk::UserDays(rows))?;
-        }
-        Ok(())
+        let events = self.events.take(n_rows).map(Chunk::Events);
+        let sessions = self.sessions.take(n_rows).map(Chunk::Sessions);
+        let user_days = self.user_days.take(n_rows).map(Chunk::UserDays);
+        let usage = self.usage.take(n_rows).map(Chunk::Usage);
+        let storage = self.storage.take(n_rows).map(Chunk::Storage);
+        let chunks = [events, sessions, user_days, usage, storage];
+        chunks
+            .into_iter()
+            .flatten()
+            .try_for_each(|chunk| self.send(chunk))
     }
 
-    fn progress(&mut self, month: usize) -> Result<(), NobodyReads> {
+    fn progress(&mut self, month: usize) {
         self.n_done += 1;
         let n_parts = self.history.n_months() * self.open.len();
-        self.send(Chunk::Progress(Progress {
+        self.done.push(Progress {
             month: self.history.month_date(month),
             n_done: self.n_done,
             n_parts: n_parts as u64,
             n_rows: 0,
-        }))
+        });
     }
 
-    fn send_late(&self, mut late: Vec<Event>) -> Result<(), NobodyReads> {
+    fn send_late(&mut self, mut late: Vec<Event>) -> Result<(), NobodyReads> {
         if late.is_empty() {
             return Ok(());
         }
@@ -406,8 +368,10 @@ impl Maker {
         self.send(Chunk::Events(late))
     }
 
-    fn send(&self, chunk: Chunk) -> Result<(), NobodyReads> {
-        self.chunks.blocking_send(chunk).map_err(|_| NobodyReads)
+    fn send(&mut self, chunk: Chunk) -> Result<(), NobodyReads> {
+        let done = std::mem::take(&mut self.done);
+        let parcel = Parcel { chunk, done };
+        self.chunks.blocking_send(parcel).map_err(|_| NobodyReads)
     }
 }
 
@@ -436,6 +400,17 @@ impl<R: Row> Pile<R> {
         } else {
             self.later.push(row);
         }
+    }
+
+    /// What is to be written now, if it is so many rows at least.
+    fn take(&mut self, n_rows: usize) -> Option<Vec<R>> {
+        let height = self.now.len();
+        if height < n_rows {
+            return None;
+        }
+        // The next pile will be about as high: growing to that would copy it again and again.
+        let next = Vec::with_capacity(height + height / 8);
+        Some(std::mem::replace(&mut self.now, next))
     }
 
     /// The month has ended, the one that ends then begins.

@@ -4,7 +4,7 @@
 //! year for each user, most of them from few people.
 
 use super::calendar::{HOUR, LocalDay, MINUTE, Season};
-use super::draw::Draw;
+use crate::sim::draw::Draw;
 
 /// How somebody uses the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

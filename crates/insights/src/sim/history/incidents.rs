@@ -2,7 +2,7 @@
 //! the moments at which polls could look.
 
 use super::calendar::{Calendar, HOUR, MINUTE, SECOND};
-use super::draw::Draw;
+use crate::sim::draw::Draw;
 
 const POLL_INTERVAL: i64 = MINUTE;
 /// Polls are not exactly on time.
@@ -25,6 +25,13 @@ pub(super) struct Incidents {
 /// Time in which nobody looked.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outage {
+    pub(super) from: i64,
+    pub(super) to: i64,
+}
+
+/// Time in which somebody looked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watched {
     pub(super) from: i64,
     pub(super) to: i64,
 }
@@ -74,6 +81,20 @@ impl Incidents {
     pub(super) fn is_outage_in(&self, from: i64, to: i64) -> bool {
         let mut outages = self.outages.iter();
         outages.any(|outage| outage.from < to && from < outage.to)
+    }
+
+    /// What somebody watched of an hour or less: outages are longer and far apart, so it is in one
+    /// piece.
+    pub(super) fn watched(&self, from: i64, to: i64) -> Option<Watched> {
+        let mut watched = Watched { from, to };
+        for outage in &self.outages {
+            if outage.from <= watched.from {
+                watched.from = watched.from.max(outage.to.min(to));
+            } else {
+                watched.to = watched.to.min(outage.from);
+            }
+        }
+        (watched.from < watched.to).then_some(watched)
     }
 
     /// Whether nobody looked at this time.

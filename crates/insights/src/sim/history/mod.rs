@@ -1,20 +1,22 @@
 //! A made-up year of a simulated hub: what its service would know, had it run for so long.
 //!
 //! [`History`] gives values of the model, the same for the same world, seed and present: facts of
-//! each server, who joined and left which group, who came to the hub and went. It ends where the
-//! world is, so that the poller goes on as if it had been there. [`fill`](fill()) writes all of it
-//! to a [`HistorySink`]. How rows are stored does not belong here.
+//! each server, what it used, who joined and left which group, who came to the hub and went. It ends
+//! where the world is, so that the poller goes on as if it had been there. [`fill`](fill()) writes
+//! all of it to a [`HistorySink`]. How rows are stored does not belong here.
 //!
 //! From large to small: [`calendar`] (days, seasons, clock changes), [`incidents`] (restarts,
 //! outages, polls), [`people`] and [`terms`] (who is in which course when), [`habits`] (how often,
-//! when, how long), [`runs`] (one run of a server), [`activity`] within it, [`facts`] told of it.
+//! when, how long), [`runs`] (one run of a server), [`activity`] within it, [`facts`] told of it,
+//! what it [used](usage), [`homes`], and the machine's [`ceilings`].
 
 mod activity;
 mod calendar;
-mod draw;
+mod ceilings;
 mod facts;
 mod fill;
 mod habits;
+mod homes;
 mod incidents;
 mod months;
 mod news;
@@ -22,27 +24,36 @@ mod people;
 mod presence;
 mod rows;
 mod runs;
+mod sink;
 mod terms;
+mod usage;
 
 pub use facts::{Arrival, Teller, ToldFact};
-pub use fill::{Discard, FillError, Filled, HistorySink, Progress, Totals, fill};
+pub use fill::{FillError, Filled, Progress, Totals, fill};
+pub use homes::HomeDay;
 pub use news::{MemberNews, UserNews};
 pub use presence::{Hour, Reading};
+pub use sink::{Discard, HistorySink};
 
 use super::World;
+use super::usage::Appetite;
+use crate::sources::prometheus::HourUse;
 use calendar::{Calendar, timestamp};
+use ceilings::Loads;
 use incidents::{Incidents, Polls};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use model::days::Day;
 use model::diff::Running;
 use model::fact::ServerKey;
+use model::usage::{Account, Increment};
 use months::MonthPlan;
 use people::Person;
 use presence::Presence;
 use runs::{Catalogue, Run, Workshop};
 use std::ops::Range;
 use std::sync::Arc;
+use usage::{Book, Meter};
 
 /// What a history is like.
 #[derive(Clone, Debug)]
@@ -67,7 +78,16 @@ pub struct History {
     seed: u64,
     people: Vec<Person>,
     months: Vec<MonthPlan>,
+    together: Together,
+}
+
+/// What was told of all servers together.
+#[derive(Debug)]
+struct Together {
     presence: Presence,
+    loads: Loads,
+    /// What was used in the hour of the present.
+    unclosed: Vec<Increment>,
 }
 
 /// One server and its runs that started in a month.
@@ -77,6 +97,9 @@ pub struct ServerMonth {
     pub key: ServerKey,
     /// All facts about these runs, also those of later months, with repetitions.
     pub facts: Vec<ToldFact>,
+    /// What it used in hours that are over, in order, each hour once; of later months only what no
+    /// other run can add to.
+    pub usage: Vec<HourUse>,
     #[cfg_attr(not(test), expect(dead_code, reason = "what tests compare with"))]
     runs: Vec<Run>,
 }
@@ -90,7 +113,11 @@ impl History {
         let polls = Polls::new(&calendar, &incidents, seed);
         let people = Person::all(world, &calendar, seed);
         Self {
-            presence: Presence::new(&people, &polls, calendar.until),
+            together: Together {
+                presence: Presence::new(&people, &polls, calendar.until),
+                loads: Loads::new(calendar.n_hours()),
+                unclosed: Vec::new(),
+            },
             months: if n_days == 0 {
                 Vec::new()
             } else {
@@ -141,24 +168,9 @@ impl History {
         let days = &self.months[month].days;
         let mut servers = Vec::new();
         for person in &mut self.people[users] {
+            person.workdays.turn(days);
             for key in 0..person.keys.len() {
-                let mut runs = Vec::new();
-                workshop.runs(person, key, days.clone(), &mut runs);
-                if runs.is_empty() {
-                    continue;
-                }
-                let mut facts = Vec::with_capacity(runs.len() * 5);
-                for run in &runs {
-                    facts::facts_of(run, &self.calendar, &self.polls, &mut facts);
-                    self.presence.add(run, &self.polls);
-                }
-                let server = Arc::clone(&person.keys[key].server);
-                let user = person.name.clone();
-                servers.push(ServerMonth {
-                    key: ServerKey { user, server },
-                    facts,
-                    runs,
-                });
+                servers.extend(workshop.month(person, key, days, &mut self.together));
             }
         }
         servers
@@ -211,6 +223,59 @@ impl History {
                 user.last_activity = of_servers.chain([timestamp(last_activity)]).max();
             }
         }
+    }
+}
+
+impl Workshop<'_> {
+    /// A server with its runs of a month, and with what is left to tell of those before.
+    fn month(
+        &self,
+        person: &mut Person,
+        key: usize,
+        days: &Range<usize>,
+        together: &mut Together,
+    ) -> Option<ServerMonth> {
+        let mut runs = Vec::new();
+        self.runs(person, key, days.clone(), &mut runs);
+        let mut usage: Vec<HourUse> = person.keys[key].held.take().into_iter().collect();
+        if runs.is_empty() && usage.is_empty() {
+            return None;
+        }
+        let server = Arc::clone(&person.keys[key].server);
+        let meter = Meter {
+            calendar: self.calendar,
+            incidents: self.incidents,
+            account: Account {
+                user: person.name.clone(),
+                server: Some(Arc::clone(&server)),
+            },
+            appetite: Appetite::of(self.seed, person.name.as_str(), &server),
+        };
+        let mut book = Book {
+            hours: &mut usage,
+            unclosed: &mut together.unclosed,
+            loads: &mut together.loads,
+        };
+        let mut facts = Vec::with_capacity(runs.len() * 5);
+        for run in &runs {
+            facts::facts_of(run, self.calendar, self.polls, &mut facts);
+            together.presence.add(run, self.polls);
+            meter.read(run, &mut book);
+            let day = |at| self.calendar.day_index(at);
+            person.workdays.mark(day(run.started)..=day(run.last_seen));
+        }
+        // The next run may start in the hour in which the last one ended.
+        let month_end = timestamp(self.calendar.days[days.end - 1].end);
+        person.keys[key].held = usage.pop_if(|last| last.hour >= month_end);
+        Some(ServerMonth {
+            key: ServerKey {
+                user: person.name.clone(),
+                server,
+            },
+            facts,
+            usage,
+            runs,
+        })
     }
 }
 

@@ -1,12 +1,16 @@
 //! The people of the history: those of the simulated world, and some who have left it since.
 
 use super::calendar::{Calendar, DAY, HOUR, time_us};
-use super::draw::Draw;
 use super::habits::Kind;
+use super::homes::Workdays;
 use super::terms::{Stay, Terms};
 use crate::hub::UserOptions;
+use crate::sim::draw::Draw;
 use crate::sim::generate::user_name;
+use crate::sim::offers::Offer;
+use crate::sim::usage::Home;
 use crate::sim::{ServerState, User, World};
+use crate::sources::prometheus::HourUse;
 use model::names::UserName;
 use std::sync::Arc;
 
@@ -34,6 +38,9 @@ pub(super) struct Person {
     pub(super) last_activity: Option<i64>,
     /// The default server first.
     pub(super) keys: Vec<Key>,
+    /// As large as it was on the last day that was told; who never comes has none.
+    pub(super) home: Option<Home>,
+    pub(super) workdays: Workdays,
 }
 
 /// One server of a person, with all its runs to come.
@@ -45,6 +52,8 @@ pub(super) struct Key {
     pub(super) open: Option<Open>,
     /// When the last run was missed.
     pub(super) free_from: i64,
+    /// What was used in an hour of the next month, to which a next run may add.
+    pub(super) held: Option<HourUse>,
 }
 
 /// When a server runs.
@@ -71,6 +80,7 @@ pub(super) struct Open {
     pub(super) started: i64,
     pub(super) last_activity: i64,
     pub(super) options: UserOptions,
+    pub(super) offer: &'static Offer,
 }
 
 impl Person {
@@ -108,6 +118,8 @@ impl Person {
             stays: terms.stays_of(user, from, &mut draw),
             last_activity: None,
             keys: vec![Key::new("", Pattern::Daily, calendar)],
+            home: (kind != Kind::Absent).then(|| Home::of(seed, user.name().as_str())),
+            workdays: Workdays::default(),
         };
         if kind == Kind::Power {
             let first = draw.index(NAMED_SERVERS.len());
@@ -132,8 +144,11 @@ impl Person {
             one.min(other)
         };
         let to = one.max(other).max(from + 1);
+        let name = user_name(index);
         Self {
-            name: user_name(index).as_str().into(),
+            home: Some(Home::of(seed, &name)),
+            workdays: Workdays::default(),
+            name: name.as_str().into(),
             number,
             kind: if draw.per_mille(300) {
                 Kind::Rare
@@ -172,6 +187,7 @@ impl Person {
                 started,
                 last_activity: last_activity.min(calendar.until),
                 options: kept_of(&server.user_options),
+                offer: Offer::chosen(&server.user_options),
             };
             match key {
                 Some(key) => key.open = Some(open),
@@ -195,6 +211,7 @@ impl Key {
             pattern,
             open: None,
             free_from: calendar.begin,
+            held: None,
         }
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Presence {
 pub struct Reading {
     /// Name in the table of observations.
     pub name: &'static str,
+    /// Sorted by name.
+    pub labels: &'static [(&'static str, &'static str)],
     /// The poll, or the start of the hour.
     pub at: Timestamp,
     /// The value, or the mean of the hour.
@@ -74,8 +76,8 @@ impl Presence {
 impl History {
     /// Numbers about the hub as a whole, once all servers were told.
     pub fn readings(&self) -> Vec<Reading> {
-        let mut readings = self.readings_of(USERS, &self.presence.users);
-        readings.extend(self.readings_of(ACTIVE_SERVERS, &self.presence.servers));
+        let mut readings = self.readings_of(USERS, &self.together.presence.users);
+        readings.extend(self.readings_of(ACTIVE_SERVERS, &self.together.presence.servers));
         readings
     }
 
@@ -105,6 +107,7 @@ impl History {
             } else {
                 readings.push(Reading {
                     name,
+                    labels: &[],
                     at: timestamp(at),
                     value,
                     hour: None,
@@ -129,6 +132,7 @@ impl HourSum {
         let n = self.values.len();
         Some(Reading {
             name,
+            labels: &[],
             at: timestamp(self.start),
             value: values.clone().sum::<f64>() / n as f64,
             hour: Some(Hour {

@@ -1,14 +1,18 @@
 //! The history as rows of the store's tables.
 
 use super::facts::Teller;
+use super::homes::HomeDay;
 use super::news::MemberNews;
 use super::presence::Reading;
+use crate::hub::Number;
+use crate::sources::prometheus::HourUse;
+use crate::usage::rows::{storage_row, usage_row};
 use model::days::UserDay;
 use model::diff::Move;
 use model::fact::{KeyedFact, ServerKey};
 use model::session::Session;
 use std::sync::Arc;
-use store::tables::{self, Event, Membership, Observation, RowId};
+use store::tables::{self, Event, Membership, Observation, RowId, Storage, Usage};
 
 /// Makes rows of one hub. Texts that many rows share are shared.
 #[derive(Debug)]
@@ -120,19 +124,42 @@ impl Rows {
             "observation"
         };
         let name: Arc<str> = reading.name.into();
+        let labels = self.labels(reading);
         let hour = reading.hour.as_ref();
         Observation {
-            id: RowId::of(&[kind, &self.hub, &at, &name, &self.no_labels]),
+            id: RowId::of(&[kind, &self.hub, &at, &name, &labels]),
             hub: Arc::clone(&self.hub),
             at: reading.at,
             name,
-            labels: Arc::clone(&self.no_labels),
+            labels,
             value: reading.value,
             min: hour.map(|hour| hour.min),
             max: hour.map(|hour| hour.max),
             last: hour.map(|hour| hour.last),
             n: hour.map(|hour| hour.n),
         }
+    }
+
+    fn labels(&self, reading: &Reading) -> Arc<str> {
+        if reading.labels.is_empty() {
+            return Arc::clone(&self.no_labels);
+        }
+        let labels = reading.labels.iter();
+        let labels = labels.map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        let number = Number {
+            name: reading.name.into(),
+            labels: labels.collect(),
+            value: reading.value,
+        };
+        number.labels_json().into()
+    }
+
+    pub(super) fn usage(&self, used: &HourUse) -> Usage {
+        usage_row(&self.hub, used)
+    }
+
+    pub(super) fn storage(&self, home: &HomeDay) -> Storage {
+        storage_row(&self.hub, home.day, &home.size, home.at)
     }
 }
 

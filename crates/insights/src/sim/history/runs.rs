@@ -1,11 +1,12 @@
 //! Runs of servers: when each begins and how it ends, as it truly happened and as polls saw it.
 
 use super::calendar::{Calendar, DAY, HOUR, LocalDay, MINUTE, SECOND, Season};
-use super::draw::Draw;
 use super::habits::Kind;
 use super::incidents::{Incidents, Polls};
 use super::people::{Key, Open, Pattern, Person, WrittenRun};
 use crate::hub::UserOptions;
+use crate::sim::draw::Draw;
+use crate::sim::offers::{OFFERS, Offer};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -30,6 +31,8 @@ pub(super) struct Run {
     pub(super) end: Option<RunEnd>,
     pub(super) options: Option<Arc<str>>,
     pub(super) image: Option<Arc<str>>,
+    /// The option that was chosen.
+    pub(super) offer: &'static Offer,
     pub(super) pauses: Pauses,
     /// Whether hub events tell of it.
     pub(super) told: Told,
@@ -82,7 +85,6 @@ pub(super) enum Told {
 #[derive(Debug)]
 pub(super) struct Catalogue(Vec<UserOptions>);
 
-const PROFILES: [&str; 4] = ["small", "medium", "large", "gpu"];
 const IMAGES: [&str; 3] = [
     "quay.io/jupyter/scipy-notebook:2025-09-30",
     "quay.io/jupyter/datascience-notebook:2025-09-30",
@@ -91,9 +93,9 @@ const IMAGES: [&str; 3] = [
 
 impl Catalogue {
     pub(super) fn new() -> Self {
-        let choices = PROFILES.iter().flat_map(|profile| {
+        let choices = OFFERS.iter().flat_map(|offer| {
             IMAGES.iter().map(move |image| {
-                let chosen = serde_json::json!({"profile": profile, "image": image});
+                let chosen = serde_json::json!({"profile": offer.profile, "image": image});
                 UserOptions::read(&chosen.to_string())
             })
         });
@@ -263,6 +265,7 @@ impl Workshop<'_> {
             }),
             options: choice.text.clone(),
             image: choice.image.clone(),
+            offer: &OFFERS[wish.profile],
             pauses: wish.pauses,
             told,
             seed: draw.next(),
@@ -323,6 +326,7 @@ impl Workshop<'_> {
             end: None,
             options: open.options.text.clone(),
             image: open.options.image.clone(),
+            offer: open.offer,
             pauses: Pauses::Short,
             told: self.told(open.started, Cause::Stopped),
             seed: Draw::of(seed).next(),

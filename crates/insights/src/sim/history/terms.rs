@@ -1,8 +1,8 @@
 //! Terms: who is in which course when, and in which lab.
 
 use super::calendar::{Calendar, DAY, HOUR, LocalDay, MINUTE, Season};
-use super::draw::Draw;
 use super::habits::Kind;
+use crate::sim::draw::Draw;
 use crate::sim::{User, World};
 use jiff::civil::{Date, Weekday};
 use model::names::GroupName;

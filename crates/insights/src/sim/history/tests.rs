@@ -13,6 +13,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use store::tables::{self, Event};
 
+mod used;
+
 fn until() -> Timestamp {
     "2026-11-20T12:34:56.789012Z".parse().unwrap()
 }
@@ -39,21 +41,35 @@ fn shape(n_days: u32) -> HistoryShape {
 
 /// All servers with everything about them.
 fn told(history: &mut History) -> BTreeMap<ServerKey, Server> {
-    let mut servers: BTreeMap<ServerKey, Server> = BTreeMap::new();
+    everything(history).servers
+}
+
+fn everything(history: &mut History) -> Everything {
+    let mut everything = Everything::default();
     for month in 0..history.n_months() {
         for told in history.servers(month, 0..history.n_users()) {
-            let server = servers.entry(told.key).or_default();
+            let server = everything.servers.entry(told.key).or_default();
             server.facts.extend(told.facts);
             server.runs.extend(told.runs);
+            server.usage.extend(told.usage);
         }
+        let homes = history.homes(month, 0..history.n_users());
+        everything.homes.extend(homes);
     }
-    servers
+    everything
+}
+
+#[derive(Default)]
+struct Everything {
+    servers: BTreeMap<ServerKey, Server>,
+    homes: Vec<HomeDay>,
 }
 
 #[derive(Default)]
 struct Server {
     facts: Vec<ToldFact>,
     runs: Vec<Run>,
+    usage: Vec<HourUse>,
 }
 
 impl Server {
@@ -70,9 +86,11 @@ fn all_runs(servers: &BTreeMap<ServerKey, Server>) -> Vec<&Run> {
 fn fingerprint(n_users: usize, shape: &HistoryShape) -> String {
     let mut history = History::plan(&world(n_users), shape);
     let mut hash = Sha256::new();
-    for (key, server) in told(&mut history) {
-        hash.update(format!("{key:?} {:?}", server.facts));
+    let Everything { servers, homes } = everything(&mut history);
+    for (key, server) in servers {
+        hash.update(format!("{key:?} {:?} {:?}", server.facts, server.usage));
     }
+    hash.update(format!("{homes:?} {:?}", history.ceilings()));
     hash.update(format!("{:?} {:?}", history.members(), history.users()));
     hash.update(format!("{:?} {:?}", history.readings(), history.running()));
     hash.finalize()
@@ -423,7 +441,9 @@ fn degenerate_histories_are_histories_too() {
             n_users == 0 || n_days == 0 || servers.is_empty()
         );
         history.readings();
+        history.ceilings();
         history.members();
+        history.past();
     }
 }
 
@@ -432,6 +452,8 @@ struct Counting {
     events: Mutex<Vec<Event>>,
     sessions: Mutex<Vec<tables::Session>>,
     user_days: Mutex<Vec<tables::UserDay>>,
+    usage: Mutex<Vec<tables::Usage>>,
+    storage: Mutex<Vec<tables::Storage>>,
     most_rows: AtomicUsize,
     n_calls: AtomicUsize,
 }
@@ -471,6 +493,18 @@ impl HistorySink for Counting {
 
     async fn observations(&self, rows: Vec<tables::Observation>) -> Result<(), Self::Error> {
         self.note(rows.len());
+        Ok(())
+    }
+
+    async fn usage(&self, rows: Vec<tables::Usage>) -> Result<(), Self::Error> {
+        self.note(rows.len());
+        self.usage.lock().unwrap().extend(rows);
+        Ok(())
+    }
+
+    async fn storage(&self, rows: Vec<tables::Storage>) -> Result<(), Self::Error> {
+        self.note(rows.len());
+        self.storage.lock().unwrap().extend(rows);
         Ok(())
     }
 

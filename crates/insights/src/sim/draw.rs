@@ -16,6 +16,14 @@ impl Draw {
         draw
     }
 
+    /// A number for a text, to begin a stream with (FNV-1a).
+    pub(super) fn number_of(text: &str) -> u64 {
+        let bytes = text.bytes();
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+
     pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(STEP);
         let mut bits = self.0;
@@ -89,6 +97,8 @@ mod tests {
         let mut draw = Draw::of([1, 2]);
         let numbers: Vec<u64> = (0..5).map(|_| draw.below(1000)).collect();
         assert_eq!(numbers, [852, 528, 66, 171, 48]);
+        // As published with the function.
+        assert_eq!(Draw::number_of("a"), 0xaf63_dc4c_8601_ec8c);
     }
 
     #[test]
