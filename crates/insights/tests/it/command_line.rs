@@ -148,6 +148,14 @@ fn demo() {
     // What is printed for copying works as printed.
     let output = process.output();
     assert!(output.contains(&format!("curl {url}metrics")), "{output}");
+    let question = output.split("  Usage        ").nth(1);
+    let question = question.and_then(|rest| rest.split("\n\n").next());
+    let question = question.unwrap_or_else(|| panic!("{output}"));
+    let question = question.replace("jupyterhub-insights sql", &format!("{BINARY} sql"));
+    let mut shell = Command::new("/bin/sh");
+    let answer = shell.args(["-c", &question]).env_clear().output().unwrap();
+    let (rows, errors) = (text(&answer.stdout), text(&answer.stderr));
+    assert!(rows.contains("| course::ml-101 "), "{question}\n{errors}{rows}");
     process.signal(Signal::SIGINT);
     assert_eq!(
         process.wait(Duration::from_secs(5)).code(),

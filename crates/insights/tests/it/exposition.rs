@@ -266,7 +266,10 @@ fn every_family_states_its_help_and_type() {
             // The parser takes `_total` off in both formats.
             let (name, kind) = match (kind, dialect) {
                 (Kind::Gauge, _) | (Kind::Info, Dialect::Text) => (name.as_str(), "gauge"),
-                (Kind::Counter, _) => (name.trim_end_matches("_total"), "counter"),
+                (Kind::Counter, _) | (Kind::CounterBesideGauge, Dialect::Text) => {
+                    (name.trim_end_matches("_total"), "counter")
+                }
+                (Kind::CounterBesideGauge, Dialect::OpenMetrics) => (name.as_str(), "unknown"),
                 (Kind::Info, Dialect::OpenMetrics) => (name.trim_end_matches("_info"), "info"),
                 (Kind::Histogram, _) => (name.as_str(), "histogram"),
             };

@@ -37,6 +37,8 @@ mod store_kills;
 mod store_services;
 mod supervision;
 mod support;
+mod usage_local;
+mod usage_prometheus;
 mod walk;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -77,6 +79,8 @@ const MODULES: &[(&str, &[Test])] = &[
     ("store_services", store_services::TESTS),
     ("stopping", stopping::TESTS),
     ("supervision", supervision::TESTS),
+    ("usage_local", usage_local::TESTS),
+    ("usage_prometheus", usage_prometheus::TESTS),
     ("walk", walk::TESTS),
 ];
 
@@ -118,6 +122,7 @@ fn run_tests() {
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     support::stop_shared_servers();
+    usage_prometheus::stop_servers();
     conclusion.exit();
 }
 

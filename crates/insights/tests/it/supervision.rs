@@ -105,7 +105,7 @@ fn each_task() {
         .map(|(name, _)| *name)
         .collect();
     assert_eq!(listeners, ["web", "metrics"]);
-    assert_eq!(seen.len(), 5, "{seen:?}");
+    assert_eq!(seen.len(), 6, "{seen:?}");
 }
 
 fn request() {

@@ -11,6 +11,7 @@ mod prometheus;
 mod python;
 mod service;
 mod sim;
+mod victoria_metrics;
 
 pub(crate) use browser::Browser;
 pub(crate) use history::{Answer, on_folder, sql};
@@ -25,6 +26,7 @@ pub(crate) use prometheus::{Prometheus, ScrapeJob, StaticExporter};
 pub(crate) use python::python;
 pub(crate) use service::{BINARY, NO_HISTORY, Scrape, Service, http, scrape, until};
 pub(crate) use sim::{SimServer, Spoiler};
+pub(crate) use victoria_metrics::VictoriaMetrics;
 
 use std::future::Future;
 use std::sync::OnceLock;

@@ -6,6 +6,7 @@ use axum::http::header;
 use axum::routing::get;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// What Prometheus scrapes, every second.
@@ -42,7 +43,8 @@ impl ScrapeJob {
 /// A Prometheus with an empty database.
 pub(crate) struct Prometheus {
     process: Process,
-    url: String,
+    /// Ends in a slash.
+    pub(crate) url: String,
     _folder: tempfile::TempDir,
 }
 
@@ -57,10 +59,30 @@ impl Prometheus {
     /// Starts it and waits until it answers. The first scrape is 5 s later: it looks for targets
     /// that often, and no flag changes that.
     pub(crate) fn start(jobs: &[ScrapeJob]) -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("prometheus-")
-            .tempdir()
-            .unwrap();
+        Self::start_in(new_folder(), jobs)
+    }
+
+    /// The same with a past: files in OpenMetrics' format, each of which becomes a block.
+    pub(crate) fn start_with_past(files: &[PathBuf]) -> Self {
+        let folder = new_folder();
+        for file in files {
+            let output = Command::new(tools().join("prometheus/usr/bin/promtool"))
+                // The longest block that its database makes, so that a file is read once.
+                .args(["tsdb", "create-blocks-from", "--max-block-duration=162h"])
+                .args(["--quiet", "openmetrics"])
+                .arg(file)
+                .arg(folder.path().join("data"))
+                .current_dir(folder.path())
+                .env_clear()
+                .output()
+                .unwrap();
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{}: {errors}", file.display());
+        }
+        Self::start_in(folder, &[])
+    }
+
+    fn start_in(folder: tempfile::TempDir, jobs: &[ScrapeJob]) -> Self {
         let config = json!({
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
             "scrape_configs": jobs.iter().map(ScrapeJob::config).collect::<Vec<_>>(),
@@ -76,6 +98,8 @@ impl Prometheus {
                 "--storage.tsdb.path={}",
                 folder.path().join("data").display()
             ))
+            // What is older goes at the start.
+            .arg("--storage.tsdb.retention.time=1y")
             .arg(format!("--web.listen-address={address}"))
             .arg("--log.level=warn")
             .current_dir(folder.path())
@@ -131,6 +155,11 @@ impl Prometheus {
         let request = http().get(format!("{}api/v1/targets", self.url));
         block_on(async { request.send().await.unwrap().json().await.unwrap() })
     }
+}
+
+fn new_folder() -> tempfile::TempDir {
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("prometheus-").tempdir().unwrap()
 }
 
 impl Series {

@@ -1,0 +1,428 @@
+//! What servers of a real hub use on this machine, against what they say themselves: by `getrusage`
+//! and the pages that they wrote to.
+//!
+//! A script takes the notebook's place: it uses processor time in threads, children and grandchildren,
+//! holds memory, and leaves its tree.
+
+use crate::support::{
+    HubOptions, METRICS_TOKEN, ManagedService, RealHub, Scrape, block_on, http, scrape, sql, tools,
+    until,
+};
+use insights::config::{LocalConfig, UsageConfig};
+use insights::sources::local::Local;
+use insights::sources::{Known, Look};
+use model::names::UserName;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) const TESTS: &[crate::Test] = &[
+    ("what_is_counted_is_what_burners_report", counted),
+    ("servers_that_outlive_their_hub_are_known_again", outlived),
+    ("the_service_shows_what_burners_report", shown),
+];
+
+/// How far figures may be from what the burners report.
+const SLACK: f64 = 0.05;
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// A hub whose servers are burners.
+struct Burners {
+    hub: RealHub,
+}
+
+/// One of them, by user and server.
+type Name = (&'static str, &'static str);
+
+const ADA: Name = ("burner-ada", "");
+const ADA_LAB: Name = ("burner-ada", "lab");
+const BEN: Name = ("burner-ben", "");
+
+/// What a burner reported.
+struct Report(Value);
+
+impl Report {
+    /// Processor time of the server, of all that it waited for, and of what left it while we looked.
+    fn seconds(&self) -> f64 {
+        self.number("own") + self.number("waited") + self.sum("lingerers")
+    }
+
+    fn number(&self, name: &str) -> f64 {
+        self.0[name].as_f64().unwrap()
+    }
+
+    fn sum(&self, name: &str) -> f64 {
+        let numbers = self.0[name].as_array().unwrap().iter();
+        numbers.map(|number| number.as_f64().unwrap()).sum()
+    }
+}
+
+fn path((user, server): Name) -> String {
+    match server {
+        "" => format!("users/{user}/server"),
+        server => format!("users/{user}/servers/{server}"),
+    }
+}
+
+impl Burners {
+    fn start(service: Option<ManagedService>, hub_config: &Value) -> Self {
+        let python = tools().join("hub-6.1/bin/python");
+        let script = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/it/usage_local/burner.py"
+        );
+        let mut config = json!({"Spawner": {"cmd": [python, script], "poll_interval": 1}});
+        for (name, options) in hub_config.as_object().unwrap() {
+            config[name] = options.clone();
+        }
+        let people = json!({
+            "users": [ADA.0, BEN.0],
+            "groups": {"fire": {"users": [ADA.0]}, "smoke": {"users": [BEN.0]}},
+        });
+        let hub = RealHub::start(HubOptions {
+            service,
+            variables: vec![("HUB_CONFIG", config.to_string())],
+            ..HubOptions::new("6.1", people)
+        });
+        Self { hub }
+    }
+
+    fn server(&self, name: Name) -> Option<Value> {
+        let (_, user) = self
+            .hub
+            .api(Method::GET, &format!("users/{}", name.0), &Value::Null);
+        Some(user["servers"][name.1].clone()).filter(|server| server["ready"] == true)
+    }
+
+    /// Gives the process.
+    #[track_caller]
+    fn begin(&self, name: Name) -> Pid {
+        let (status, reply) = self.hub.api(Method::POST, &path(name), &json!({}));
+        assert!(status < 300, "{status} {reply}\n{}", self.hub.log());
+        let server = until("the server", || self.server(name));
+        let server = server.unwrap_or_else(|| panic!("{}", self.hub.log()));
+        let pid = server["state"]["pid"].as_i64().unwrap();
+        Pid::from_raw(i32::try_from(pid).unwrap())
+    }
+
+    /// Gives the burner a job, waits for its end, and gives its report.
+    fn job(&self, name: Name, job: &str) -> Report {
+        let server = match name.1 {
+            "" => String::new(),
+            server => format!("{server}/"),
+        };
+        let url = format!("{}user/{}/{server}{job}", self.hub.url, name.0);
+        let reply = block_on(async {
+            let response = http().get(&url).send().await.unwrap();
+            let status = response.status();
+            let text = response.text().await.unwrap();
+            assert_eq!(status, 200, "{url}: {text}");
+            text
+        });
+        Report(serde_json::from_str(&reply).unwrap())
+    }
+
+    fn jobs(&self, name: Name, jobs: &[&str]) {
+        for job in jobs {
+            self.job(name, job);
+        }
+    }
+
+    fn report(&self, name: Name) -> Report {
+        self.job(name, "report")
+    }
+}
+
+#[track_caller]
+fn assert_near(what: &str, measured: f64, told: f64) {
+    let ratio = measured / told;
+    assert!((ratio - 1.0).abs() < SLACK, "{what}: {measured} of {told}");
+}
+
+/// Sums of looks.
+struct Looks {
+    local: Local,
+    known: Known,
+    seconds: BTreeMap<String, f64>,
+    /// Core seconds in what was written down, which must be the same.
+    increments: BTreeMap<String, f64>,
+    left_seconds: f64,
+    n_left: u64,
+    last: Option<Look>,
+}
+
+impl Looks {
+    fn of(hub: &RealHub) -> Self {
+        let usage = UsageConfig {
+            interval_seconds: 5,
+            ..UsageConfig::default()
+        };
+        let users = [ADA.0, BEN.0].map(UserName::from);
+        Self {
+            local: Local::new(&LocalConfig::default(), &usage, Some(hub.process.pid())),
+            known: Known {
+                users: Some(Arc::from(users)),
+                spawner: Some("jupyterhub.spawner.SimpleLocalProcessSpawner".into()),
+            },
+            seconds: BTreeMap::new(),
+            increments: BTreeMap::new(),
+            left_seconds: 0.0,
+            n_left: 0,
+            last: None,
+        }
+    }
+
+    fn look(&mut self) {
+        let look = block_on(self.local.look(&self.known)).unwrap();
+        let account = |account: &model::usage::Account| {
+            format!(
+                "{}/{}",
+                account.user,
+                account.server.as_deref().unwrap_or("~")
+            )
+        };
+        for server in &look.servers {
+            let seconds = self.seconds.entry(account(&server.account)).or_default();
+            *seconds += server.cpu_seconds_more;
+        }
+        for increment in &look.increments {
+            let seconds = self
+                .increments
+                .entry(account(&increment.account))
+                .or_default();
+            *seconds += increment.totals.cpu_core_seconds.unwrap_or(0.0);
+        }
+        let span = self
+            .last
+            .as_ref()
+            .map(|last| look.at.duration_since(last.at));
+        let span = span.map_or(0.0, |span| span.as_secs_f64());
+        let left = look
+            .unattributed
+            .iter()
+            .find(|row| row.reason == "left its tree");
+        self.n_left = left.map_or(0, |row| row.n_things);
+        let cores = left.and_then(|row| row.amounts.cpu_cores).unwrap_or(0.0);
+        self.left_seconds += cores * span;
+        self.last = Some(look);
+    }
+
+    fn memory(&self, name: Name) -> f64 {
+        let servers = self.last.iter().flat_map(|look| &look.servers);
+        let mut servers = servers.filter(|server| {
+            let account = &server.account;
+            account.user.as_str() == name.0 && account.server.as_deref() == Some(name.1)
+        });
+        let server = servers
+            .next()
+            .unwrap_or_else(|| panic!("no {name:?}: {:?}", self.last));
+        server.amounts.memory_bytes.unwrap()
+    }
+
+    /// Looks every now and then while the burners have jobs.
+    fn while_running<T: Send>(&mut self, work: impl FnOnce() -> T + Send) -> T {
+        std::thread::scope(|scope| {
+            let work = scope.spawn(work);
+            while !work.is_finished() {
+                self.look();
+                std::thread::sleep(Duration::from_millis(700));
+            }
+            work.join().unwrap()
+        })
+    }
+}
+
+/// At once, each on a thread.
+fn side_by_side(works: &[&(dyn Fn() + Sync)]) {
+    std::thread::scope(|scope| {
+        for work in works {
+            scope.spawn(work);
+        }
+    });
+}
+
+fn counted() {
+    let burners = Burners::start(None, &json!({}));
+    for name in [ADA, ADA_LAB, BEN] {
+        burners.begin(name);
+    }
+    let mut looks = Looks::of(&burners.hub);
+    looks.look();
+    let names = [ADA, ADA_LAB, BEN];
+    let before = names.map(|name| burners.report(name));
+    let bare = names.map(|name| looks.memory(name));
+
+    looks.while_running(|| {
+        let ada = || {
+            burners.jobs(ADA, &["hold?mib=300", "sleepers?n=4", "burn?seconds=5"]);
+            for _ in 0..20 {
+                burners.job(ADA, "children?n=50&ms=20");
+            }
+            burners.job(ADA, "grandchildren?n=20&ms=50");
+        };
+        let lab = || {
+            burners.jobs(
+                ADA_LAB,
+                &["hold?mib=100", "burn?seconds=3", "burn?seconds=3"],
+            );
+        };
+        let ben = || burners.jobs(BEN, &["hold?mib=200", "burn?seconds=8", "linger"]);
+        side_by_side(&[&ada, &lab, &ben]);
+    });
+    looks.look();
+    let memory = names.map(|name| looks.memory(name));
+    // One leaves its tree after it was seen there, one before.
+    burners.jobs(BEN, &["release?seconds=4", "daemon?seconds=3"]);
+    looks.while_running(|| {
+        let is_done = || {
+            let report = burners.report(BEN);
+            (report.sum("lingerers") > 0.0 && report.sum("daemons") > 0.0).then_some(())
+        };
+        until("what left the tree to have worked", is_done).unwrap();
+    });
+    looks.look();
+
+    let after = names.map(|name| burners.report(name));
+    for (n, name) in names.into_iter().enumerate() {
+        let told = after[n].seconds() - before[n].seconds();
+        let key = format!("{}/{}", name.0, name.1);
+        assert_near(&format!("time of {key}"), looks.seconds[&key], told);
+        assert!((looks.increments[&key] - looks.seconds[&key]).abs() < 1e-6);
+        let held = after[n].number("held");
+        assert_near(&format!("memory of {key}"), memory[n] - bare[n], held);
+    }
+    // The sum of what each process has resident is far from it.
+    assert!(
+        after[0].number("resident") > 4.0 * 300.0 * MIB,
+        "{}",
+        after[0].0
+    );
+    assert!(after[0].number("waited") > 20.0, "{}", after[0].0);
+    assert!(after[2].sum("lingerers") > 3.9, "{}", after[2].0);
+    // All servers run under one account here, so it cannot be said whose this was.
+    let daemons = after[2].sum("daemons");
+    assert!(looks.n_left >= 1 && daemons > 2.9, "{:?}", looks.last);
+    assert!(
+        looks.left_seconds > daemons * (1.0 - SLACK),
+        "{}",
+        looks.left_seconds
+    );
+}
+
+fn outlived() {
+    let keep = json!({"JupyterHub": {"cleanup_servers": false}});
+    let burners = Burners::start(None, &keep);
+    let _server = Outliving(burners.begin(BEN));
+    let hub = burners.hub.start_again();
+    let burners = Burners { hub };
+    until("the hub to know its server", || burners.server(BEN)).unwrap();
+    let mut looks = Looks::of(&burners.hub);
+    looks.look();
+    let before = burners.report(BEN);
+    looks.while_running(|| burners.job(BEN, "burn?seconds=3"));
+    looks.look();
+    let told = burners.report(BEN).seconds() - before.seconds();
+    let key = format!("{}/{}", BEN.0, BEN.1);
+    assert_near(
+        "time of a server that outlived its hub",
+        looks.seconds[&key],
+        told,
+    );
+}
+
+/// A server that no hub stops.
+struct Outliving(Pid);
+
+impl Drop for Outliving {
+    fn drop(&mut self) {
+        let _ = kill(self.0, Signal::SIGTERM);
+    }
+}
+
+fn shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = ManagedService {
+        environment: json!({
+            "JUPYTERHUB_INSIGHTS__HUB__INTERVAL_SECONDS": "1",
+            "JUPYTERHUB_INSIGHTS__STORE__PATH": folder.path(),
+            "JUPYTERHUB_INSIGHTS__STORE__KEEP": "always",
+            "JUPYTERHUB_INSIGHTS__USAGE__SOURCE": "local",
+            "JUPYTERHUB_INSIGHTS__USAGE__INTERVAL_SECONDS": "5",
+        }),
+        ..ManagedService::default()
+    };
+    let burners = Burners::start(Some(service), &json!({}));
+    for name in [ADA, ADA_LAB, BEN] {
+        burners.begin(name);
+    }
+    let page = || scrape(&burners.hub.service_url("metrics"), Some(METRICS_TOKEN));
+    let value = |page: &Scrape, metric: &str, name: Name| {
+        let user = format!("username=\"{}\"", name.0);
+        page.value(&format!("jupyterhub_user_group_{metric}"), &[&user])
+    };
+    // All three were seen, so that what they use from now on is counted.
+    burners.job(ADA_LAB, "hold?mib=64");
+    burners.job(BEN, "hold?mib=64");
+    let first = until("servers to be shown", || {
+        let page = page();
+        let is_seen = |name: Name| {
+            let memory = value(&page, "memory_bytes", name)?;
+            value(&page, "cpu_cores", name).filter(|_| memory > 64.0 * MIB)
+        };
+        (is_seen(ADA).is_some() && is_seen(BEN).is_some()).then_some(page)
+    });
+    let first = first.unwrap_or_else(|| panic!("{}\n{}", page().text, burners.hub.log()));
+    let before = [ADA, ADA_LAB, BEN].map(|name| burners.report(name));
+    side_by_side(&[
+        &|| {
+            burners.jobs(
+                ADA,
+                &["hold?mib=200", "burn?seconds=4", "children?n=50&ms=20"],
+            );
+        },
+        &|| burners.jobs(ADA_LAB, &["hold?mib=200", "burn?seconds=4"]),
+        &|| burners.jobs(BEN, &["hold?mib=300", "burn?seconds=6"]),
+    ]);
+    let after = [ADA, ADA_LAB, BEN].map(|name| burners.report(name));
+    let told = |n: usize| after[n].seconds() - before[n].seconds();
+    let held = |n: usize| after[n].number("held") - before[n].number("held");
+    let n_looks = |page: &Scrape| {
+        let labels = ["data=\"usage\"", "result=\"ok\""];
+        page.value("jupyterhub_insights_polls_total", &labels)
+    };
+    // One may have begun before the burners were done, and one may not be shown yet.
+    let enough = n_looks(&page()).unwrap() + 3.0;
+    let last = until("three more looks", || {
+        let page = page();
+        (n_looks(&page)? >= enough).then_some(page)
+    });
+    let last = last.unwrap_or_else(|| panic!("{}", page().text));
+    for (name, told, held) in [
+        (ADA, told(0) + told(1), held(0) + held(1)),
+        (BEN, told(2), held(2)),
+    ] {
+        let more = |metric: &str| {
+            let [first, last] = [&first, &last].map(|page| value(page, metric, name).unwrap());
+            last - first
+        };
+        assert_near(name.0, more("cpu_seconds_total"), told);
+        assert_near(name.0, more("memory_bytes"), held);
+    }
+    let query =
+        "select count(distinct name) from observations where name like 'machine\\_%' escape '\\'";
+    let has_ceilings = || {
+        let answer = sql(folder.path(), query);
+        (answer.code == Some(0) && answer.rows()[0].parse::<u32>().unwrap() >= 4).then_some(())
+    };
+    until("the machine's ceilings", has_ceilings).unwrap_or_else(|| {
+        panic!(
+            "{:?}",
+            sql(folder.path(), "select distinct name from observations").rows()
+        );
+    });
+}
