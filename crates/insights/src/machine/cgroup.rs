@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 const FOLDER: &str = "sys/fs/cgroup";
 
-pub(super) struct Groups {
+pub(crate) struct Groups {
     /// From the process's own to the outermost, of version 2.
     unified: Vec<PathBuf>,
     /// The same of version 1, by what is limited.
@@ -20,7 +20,7 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    pub(super) fn of(root: &Path, proc: &Proc, pid: u32) -> Self {
+    pub(crate) fn of(root: &Path, proc: &Proc, pid: u32) -> Self {
         let folder = root.join(FOLDER);
         let text = proc.cgroups(pid).unwrap_or_default();
         let path_of = |controller: &str| {
@@ -47,7 +47,7 @@ impl Groups {
     }
 
     /// Of the level with the tightest limit; `None` where there is none below what there is.
-    pub(super) fn memory(&self, of_machine: Option<u64>) -> Option<Memory> {
+    pub(crate) fn memory(&self, of_machine: Option<u64>) -> Option<Memory> {
         let unified = self.unified.iter().filter_map(|level| {
             let limit = number(&level.join("memory.max"))?;
             Some((level, limit, "memory.current", "inactive_file"))
@@ -71,7 +71,7 @@ impl Groups {
     }
 
     /// Of the level with the tightest limit; `None` where there is none.
-    pub(super) fn processor(&self) -> Option<ProcessorTime> {
+    pub(crate) fn processor(&self) -> Option<ProcessorTime> {
         let unified = self.unified.iter().filter_map(|level| {
             let text = read(&level.join("cpu.max"))?;
             let (quota, period) = text.trim().split_once(' ')?;

@@ -3,14 +3,16 @@
 //! Only the process that started this service is looked at, and only if it is the hub: whatever else
 //! runs on this machine is none of our business. Its cgroup counts where that has a limit, as in a
 //! container, else the whole machine. What cannot be seen is unknown and not 0.
+//!
+//! What servers use is read in [`crate::sources::local`], with the same readers of the machine's files.
 
 mod cgroup;
 mod proc;
 
 use crate::metrics::live::MachineUse;
-use cgroup::Groups;
+pub(crate) use cgroup::Groups;
 use jiff::{SignedDuration, Timestamp};
-use proc::Proc;
+pub(crate) use proc::Proc;
 use std::path::{Path, PathBuf};
 use tokio::time::Instant;
 
@@ -100,16 +102,16 @@ impl Machine {
 
 /// Memory that there is, and is used: what the system can drop at once is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Memory {
-    used_bytes: u64,
-    total_bytes: u64,
+pub(crate) struct Memory {
+    pub(crate) used_bytes: u64,
+    pub(crate) total_bytes: u64,
 }
 
 /// Processor time since some moment, and the processors that there are.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct ProcessorTime {
-    used_seconds: f64,
-    cores: f64,
+pub(crate) struct ProcessorTime {
+    pub(crate) used_seconds: f64,
+    pub(crate) cores: f64,
 }
 
 #[cfg(test)]

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 /// Parts of a second in which Linux counts processor time, on all of its platforms for programs.
 const TICKS: f64 = 100.0;
 
-pub(super) struct Proc {
+pub(crate) struct Proc {
     folder: PathBuf,
 }
 
 impl Proc {
-    pub(super) fn under(root: &Path) -> Self {
+    pub(crate) fn under(root: &Path) -> Self {
         Self {
             folder: root.join("proc"),
         }
@@ -23,7 +23,7 @@ impl Proc {
     }
 
     /// When a process started.
-    pub(super) fn started(&self, pid: u32) -> Option<Timestamp> {
+    pub(crate) fn started(&self, pid: u32) -> Option<Timestamp> {
         let stat = self.read(&format!("{pid}/stat"))?;
         // The name of the program, in parentheses, may hold anything.
         let (_, fields) = stat.rsplit_once(')')?;
@@ -40,12 +40,12 @@ impl Proc {
     }
 
     /// Lines of the process's cgroups: `0::/path` or `4:memory:/path`.
-    pub(super) fn cgroups(&self, pid: u32) -> Option<String> {
+    pub(crate) fn cgroups(&self, pid: u32) -> Option<String> {
         self.read(&format!("{pid}/cgroup"))
     }
 
     /// Of the whole machine.
-    pub(super) fn memory(&self) -> Option<Memory> {
+    pub(crate) fn memory(&self) -> Option<Memory> {
         let text = self.read("meminfo")?;
         let bytes = |name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -60,7 +60,7 @@ impl Proc {
     }
 
     /// Of the whole machine.
-    pub(super) fn processor(&self) -> Option<ProcessorTime> {
+    pub(crate) fn processor(&self) -> Option<ProcessorTime> {
         let text = self.read("stat")?;
         let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
         let ticks = line.split_whitespace().map(str::parse::<f64>);
