@@ -230,7 +230,8 @@ impl Synthetic {
         let from = question.end - question.length();
         for user in 0..self.n_users {
             let (begin, end) = life(user, question.end - 1);
-            if begin >= question.end || end <= from {
+            let ran = begin < question.end && from < end;
+            if !ran && question.length() < 2 * DAY {
                 continue;
             }
             #[expect(clippy::cast_precision_loss, reason = "times")]

@@ -38,6 +38,8 @@ Examples:
 const CHURN_PAUSE: Duration = Duration::from_secs(3);
 /// Between two looks at what its servers use, so that there is something to see soon.
 const USAGE_SECONDS: u64 = 20;
+/// Between two looks at their homes.
+const HOMES_SECONDS: u64 = 3600;
 
 /// Name of the simulated hub.
 const HUB: &str = "demo";
@@ -230,6 +232,7 @@ fn config(port: u16) -> Config {
     config.hub.token = Some(Secret::new(DEMO_TOKEN));
     config.hub.interval_seconds = 5;
     config.usage.interval_seconds = USAGE_SECONDS;
+    config.usage.homes_interval_seconds = HOMES_SECONDS;
     config.metrics.listen = Some(format!("127.0.0.1:{port}"));
     config
 }

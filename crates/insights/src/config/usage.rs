@@ -141,7 +141,8 @@ pub struct LocalConfig {
     /// SystemdSpawner's `slice`.
     pub slice: String,
     /// Folder of a user's home: `{username}` stands for the name at the hub, `{account}` for the account
-    /// in The Littlest JupyterHub, which begins with `jupyter-`. Empty: homes are not looked at.
+    /// in The Littlest JupyterHub, which begins with `jupyter-`. Empty: `/home/{account}` in The
+    /// Littlest JupyterHub, else homes are not looked at.
     pub homes: String,
     /// Socket of Docker's API, for DockerSpawner. The service's user must be allowed to read it.
     pub docker_socket: PathBuf,

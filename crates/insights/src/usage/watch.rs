@@ -11,7 +11,7 @@ use crate::hub::HubClient;
 use crate::metrics::Published;
 use crate::poll::clock::now;
 use crate::sources::prometheus::HourUse;
-use crate::sources::{Known, Look, Note, SourceError};
+use crate::sources::{Homes, Known, Look, Note, SourceError};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use model::days::Day;
@@ -48,6 +48,8 @@ pub struct Watch {
     /// Whether servers may be somewhere else than on this machine.
     is_anywhere: bool,
     catch_up: CatchUp,
+    /// Homes that were seen and are not written down yet: they are seen seldom.
+    homes: Option<Homes>,
     numbers_kept: Option<Timestamp>,
     spawner: Option<Arc<str>>,
     spawner_asked: Option<Instant>,
@@ -86,6 +88,7 @@ impl Watch {
             restored_of: None,
             is_anywhere: config.usage.source == UsageSourceConfig::Auto
                 && config.local.spawner == SpawnerConfig::Auto,
+            homes: None,
             numbers_kept: None,
             spawner: None,
             spawner_asked: None,
@@ -194,6 +197,9 @@ impl Watch {
 
     /// Writes down what was seen, if this process keeps the history.
     async fn keep(&mut self, look: &Look) -> Result<(), StoreError> {
+        if look.homes.is_some() {
+            self.homes.clone_from(&look.homes);
+        }
         let Some(keeper) = self.usage.keeper() else {
             // Whoever keeps it writes it down.
             return Ok(());
@@ -213,7 +219,7 @@ impl Watch {
         }
         let mut intake = Intake::default();
         let still_open = self.close_hours(look, &mut intake)?;
-        self.homes(look, &mut intake)?;
+        self.write_homes(&mut intake)?;
         let are_numbers_due = self
             .numbers_kept
             .is_none_or(|kept| look.at.duration_since(kept).abs() >= NUMBERS_EVERY);
@@ -221,6 +227,7 @@ impl Watch {
             self.numbers(look, &mut intake)?;
         }
         keeper.take(intake).await?;
+        self.homes = None;
         if let Some(still_open) = still_open {
             self.open_hours = still_open;
         }
@@ -263,8 +270,8 @@ impl Watch {
     }
 
     /// Of a Prometheus the homes of closed days are asked for when they are closed.
-    fn homes(&self, look: &Look, intake: &mut Intake) -> Result<(), StoreError> {
-        let Some(homes) = &look.homes else {
+    fn write_homes(&self, intake: &mut Intake) -> Result<(), StoreError> {
+        let Some(homes) = &self.homes else {
             return Ok(());
         };
         if matches!(self.source, Source::Prometheus(_)) {

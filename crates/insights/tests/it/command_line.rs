@@ -155,7 +155,10 @@ fn demo() {
     let mut shell = Command::new("/bin/sh");
     let answer = shell.args(["-c", &question]).env_clear().output().unwrap();
     let (rows, errors) = (text(&answer.stdout), text(&answer.stderr));
-    assert!(rows.contains("| course::ml-101 "), "{question}\n{errors}{rows}");
+    assert!(
+        rows.contains("| course::ml-101 "),
+        "{question}\n{errors}{rows}"
+    );
     process.signal(Signal::SIGINT);
     assert_eq!(
         process.wait(Duration::from_secs(5)).code(),

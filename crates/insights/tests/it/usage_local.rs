@@ -42,6 +42,8 @@ type Name = (&'static str, &'static str);
 const ADA: Name = ("burner-ada", "");
 const ADA_LAB: Name = ("burner-ada", "lab");
 const BEN: Name = ("burner-ben", "");
+/// Of another hub on this machine a server of the same name that outlived it would be the same.
+const OTTO: Name = ("burner-otto", "");
 
 /// What a burner reported.
 struct Report(Value);
@@ -81,7 +83,7 @@ impl Burners {
             config[name] = options.clone();
         }
         let people = json!({
-            "users": [ADA.0, BEN.0],
+            "users": [ADA.0, BEN.0, OTTO.0],
             "groups": {"fire": {"users": [ADA.0]}, "smoke": {"users": [BEN.0]}},
         });
         let hub = RealHub::start(HubOptions {
@@ -162,7 +164,7 @@ impl Looks {
             interval_seconds: 5,
             ..UsageConfig::default()
         };
-        let users = [ADA.0, BEN.0].map(UserName::from);
+        let users = [ADA.0, BEN.0, OTTO.0].map(UserName::from);
         Self {
             local: Local::new(&LocalConfig::default(), &usage, Some(hub.process.pid())),
             known: Known {
@@ -317,17 +319,17 @@ fn counted() {
 fn outlived() {
     let keep = json!({"JupyterHub": {"cleanup_servers": false}});
     let burners = Burners::start(None, &keep);
-    let _server = Outliving(burners.begin(BEN));
+    let _server = Outliving(burners.begin(OTTO));
     let hub = burners.hub.start_again();
     let burners = Burners { hub };
-    until("the hub to know its server", || burners.server(BEN)).unwrap();
+    until("the hub to know its server", || burners.server(OTTO)).unwrap();
     let mut looks = Looks::of(&burners.hub);
     looks.look();
-    let before = burners.report(BEN);
-    looks.while_running(|| burners.job(BEN, "burn?seconds=3"));
+    let before = burners.report(OTTO);
+    looks.while_running(|| burners.job(OTTO, "burn?seconds=3"));
     looks.look();
-    let told = burners.report(BEN).seconds() - before.seconds();
-    let key = format!("{}/{}", BEN.0, BEN.1);
+    let told = burners.report(OTTO).seconds() - before.seconds();
+    let key = format!("{}/{}", OTTO.0, OTTO.1);
     assert_near(
         "time of a server that outlived its hub",
         looks.seconds[&key],

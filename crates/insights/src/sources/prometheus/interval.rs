@@ -15,8 +15,9 @@ use std::collections::HashMap;
 const BEFORE: SignedDuration = SignedDuration::from_hours(2);
 /// Nobody scrapes more seldom: Prometheus forgets a series after five minutes.
 const LONGEST_SECONDS: f64 = 900.0;
-/// A gap of up to so many of the usual ones is a scrape that was missed, and is bridged.
-const MISSED: f64 = 2.5;
+/// A gap of so many of the usual ones is a scrape that was missed: one sample less, and not samples
+/// that are further apart. Another pod may have been scraped then.
+const MISSED: f64 = 1.5;
 /// Prometheus' own default.
 const DEFAULT_SECONDS: f64 = 60.0;
 /// Pods with at least this share of the most samples are as good to look at as that one.
@@ -225,14 +226,13 @@ mod tests {
     }
 
     #[test]
-    fn a_missed_scrape_is_bridged_and_an_outage_is_not() {
+    fn missed_scrapes_and_outages_are_no_intervals() {
         let steady = series("a", (-30..=3600).step_by(30));
         assert_eq!(interval(&[steady]), Some(30.0));
         let outage = series("a", (0..600).step_by(30).chain((3000..3600).step_by(30)));
         assert_eq!(interval(&[outage]), Some(30.0));
-        // Of 120 samples one is missing: the other 119 stand for the whole hour.
         let missed = series("a", (0..=3600).step_by(30).filter(|second| *second != 600));
-        assert_eq!(interval(&[missed]), Some(3600.0 / 119.0));
+        assert_eq!(interval(&[missed]), Some(30.0));
     }
 
     #[test]

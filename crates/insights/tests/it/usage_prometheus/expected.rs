@@ -51,6 +51,8 @@ pub(crate) struct Present {
     pub(crate) cpu_cores: f64,
     pub(crate) memory_requested_bytes: f64,
     pub(crate) cpu_requested_cores: f64,
+    pub(crate) gpus_requested: f64,
+    pub(crate) gpus_used: f64,
 }
 
 impl Present {
@@ -59,6 +61,8 @@ impl Present {
         self.cpu_cores += more.cpu_cores;
         self.memory_requested_bytes += more.memory_requested_bytes;
         self.cpu_requested_cores += more.cpu_requested_cores;
+        self.gpus_requested += more.gpus_requested;
+        self.gpus_used += more.gpus_used;
     }
 }
 
@@ -289,12 +293,16 @@ pub(crate) fn present(month: &Month, at: i64) -> BTreeMap<(String, String), Pres
         let before = last - INTERVAL;
         let more = pod.cpu(container, last) - pod.cpu(container, before) + pod.sandbox_cpu(last)
             - pod.sandbox_cpu(before);
+        let gpus = f64::from(u8::from(pod.gpu.is_some()));
+        let scraped = at - (at - DCGM_OFFSET).rem_euclid(INTERVAL);
         let key = (person.name.clone(), pod.server.clone().unwrap_or_default());
         present.entry(key).or_default().add(&Present {
             memory_bytes: real(pod.memory(last) + SANDBOX_BYTES),
             cpu_cores: real(more) / real(1000 * INTERVAL),
             memory_requested_bytes: real(pod.requested_bytes),
             cpu_requested_cores: real(pod.requested_millicores) / 1000.0,
+            gpus_requested: gpus,
+            gpus_used: gpus * real(Pod::gpu_utilisation(scraped)) / 100.0,
         });
     }
     present
