@@ -4,6 +4,7 @@ The hub is the one whose Python runs the tests; its proxy and our configuration 
 of the integration tests in crates/insights/tests/it.
 """
 
+import contextlib
 import gzip
 import http.client
 import http.cookiejar
@@ -384,13 +385,29 @@ class Hub:
         except (OSError, ValueError):
             pass
 
+    def _stop_the_rest(self):
+        """What a hub leaves that was killed, or could not start: services, servers, its proxy."""
+        for pid in os.listdir("/proc"):
+            if pid.isdigit() and (_folder(pid) + "/").startswith(self.folder + "/"):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
         self.stop()
         self._stop_proxy()
+        self._stop_the_rest()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _folder(pid):
+    """Where a process runs; nothing if it is over."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return ""
 
 
 def _environment(pid):

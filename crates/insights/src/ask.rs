@@ -24,6 +24,16 @@ impl Asker {
         Self { store, engine }
     }
 
+    /// Where the rows are.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What runs queries.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// An answer as bytes, as they come. `params` are the values of `$name` in the query.
     pub async fn ask(
         &self,

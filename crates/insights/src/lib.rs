@@ -2,8 +2,10 @@
 //!
 //! The binary is a thin shell around this library, so that tests can run the real service.
 
+pub mod answers;
 pub mod archive;
 pub mod ask;
+pub mod chart;
 pub mod checks;
 pub mod cli;
 pub mod collect;
@@ -13,7 +15,9 @@ pub mod hub;
 pub mod logging;
 pub mod machine;
 pub mod metrics;
+pub mod moment;
 pub mod poll;
+pub mod report;
 pub mod service;
 pub mod sim;
 pub mod sources;

@@ -76,6 +76,61 @@ pub struct Increment {
     pub totals: Totals,
 }
 
+/// What a user used on a day.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Used {
+    /// Core seconds used.
+    pub cpu_core_seconds: Option<f64>,
+    /// Byte seconds used.
+    pub memory_byte_seconds: Option<f64>,
+    /// GPU seconds asked for.
+    pub gpu_seconds: Option<f64>,
+}
+
+/// Adds up what a user's servers used in the hours of a day. The sum is the same to the last bit in
+/// whatever order hours come, so that a day that is summed again has not changed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UsedSum([Vec<f64>; 3]);
+
+impl Used {
+    /// Whether anything was used; what is unknown and what is zero is nothing.
+    pub fn is_any(&self) -> bool {
+        let amounts = [
+            self.cpu_core_seconds,
+            self.memory_byte_seconds,
+            self.gpu_seconds,
+        ];
+        amounts.into_iter().flatten().any(|amount| amount > 0.0)
+    }
+}
+
+impl UsedSum {
+    /// Adds an hour of a server.
+    pub fn add(&mut self, hour: &Used) {
+        let amounts = [
+            hour.cpu_core_seconds,
+            hour.memory_byte_seconds,
+            hour.gpu_seconds,
+        ];
+        for (known, amount) in self.0.iter_mut().zip(amounts) {
+            known.extend(amount.filter(|amount| amount.is_finite()));
+        }
+    }
+
+    /// What that comes to; what none of the hours tells is unknown.
+    pub fn total(self) -> Used {
+        let [cpu_core_seconds, memory_byte_seconds, gpu_seconds] = self.0.map(|mut known| {
+            known.sort_unstable_by(f64::total_cmp);
+            (!known.is_empty()).then(|| known.into_iter().fold(0.0, |sum, more| sum + more))
+        });
+        Used {
+            cpu_core_seconds,
+            memory_byte_seconds,
+            gpu_seconds,
+        }
+    }
+}
+
 /// The sum of two amounts of which one may be unknown.
 fn sum(left: Option<f64>, right: Option<f64>) -> Option<f64> {
     match (left, right) {
@@ -188,5 +243,26 @@ mod tests {
         assert_eq!(totals, expected);
         assert_eq!(totals.times(0.5).cpu_core_seconds, Some(1.5));
         assert_eq!(totals.times(0.5).samples, 5);
+    }
+
+    #[test]
+    fn a_day_is_the_same_in_whatever_order_its_hours_come() {
+        let hour = |cpu, gpu| Used {
+            cpu_core_seconds: cpu,
+            memory_byte_seconds: None,
+            gpu_seconds: gpu,
+        };
+        let hours = [0.1, 1e16, 0.2, 3.0, 0.7].map(|cpu| hour(Some(cpu), Some(0.0)));
+        let sum = |hours: &mut dyn Iterator<Item = Used>| {
+            let mut sum = UsedSum::default();
+            hours.for_each(|hour| sum.add(&hour));
+            sum.total()
+        };
+        let forwards = sum(&mut hours.into_iter());
+        assert_eq!(forwards, sum(&mut hours.into_iter().rev()));
+        assert_eq!(forwards.memory_byte_seconds, None);
+        assert_eq!(forwards.gpu_seconds, Some(0.0));
+        assert!(forwards.is_any() && !hour(Some(0.0), None).is_any());
+        assert_eq!(sum(&mut std::iter::empty()), Used::default());
     }
 }

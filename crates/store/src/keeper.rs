@@ -116,6 +116,8 @@ struct Inner {
     n_waiting: AtomicU64,
     /// Their bytes.
     n_waiting_bytes: AtomicU64,
+    /// Rows that were moved into the history.
+    n_moved: AtomicUsize,
     /// Rows that waited and turned out to be in the history already.
     n_found: AtomicUsize,
     _lock: Lock,
@@ -184,6 +186,7 @@ impl Keeper {
                 turn: Mutex::default(),
                 n_waiting: AtomicU64::default(),
                 n_waiting_bytes: AtomicU64::default(),
+                n_moved: AtomicUsize::default(),
                 n_found: AtomicUsize::default(),
                 settings,
                 _lock: lock,
@@ -316,7 +319,7 @@ impl Keeper {
     }
 
     /// Writes rows of one table straight into the history, in one commit; for large amounts whose
-    /// ids are known to be new.
+    /// ids are known to be new. Whoever writes usage so writes what it comes to in `user_days` too.
     pub async fn append_bulk<R: Row>(&self, rows: &[R]) -> Result<(), StoreError> {
         let _turn = self.turn().await;
         let mut table = self.inner.history.table_to_write(R::TABLE).await?;
@@ -340,16 +343,21 @@ impl Keeper {
     /// Derives what is new and moves everything that waits into the history.
     pub async fn flush(&self) -> Result<usize, StoreError> {
         let _turn = self.turn().await;
-        self.derive().await?;
-        self.flush_rows().await
+        let n_moved = &self.inner.n_moved;
+        let before = n_moved.load(Ordering::Relaxed);
+        let derived = self.derive().await;
+        // What cannot be derived now is no reason to let rows wait.
+        self.flush_rows().await?;
+        derived?;
+        Ok(n_moved.load(Ordering::Relaxed) - before)
     }
 
-    async fn flush_rows(&self) -> Result<usize, StoreError> {
+    async fn flush_rows(&self) -> Result<(), StoreError> {
         self.phase(Phase::Flush);
         let _lock = self.inner.folder.share_tables().await?;
         let n_rows = self.flusher().run().await?;
-        self.count_waiting().await?;
-        Ok(n_rows)
+        self.inner.n_moved.fetch_add(n_rows, Ordering::Relaxed);
+        self.count_waiting().await
     }
 
     fn flusher(&self) -> Flush<'_> {
@@ -453,7 +461,12 @@ impl Keeper {
         let _turn = self.turn().await;
         self.derive().await?;
         self.flush_rows().await?;
-        let rebuilt = self.rebuild_of(Scope::Everything).await?;
+        let mut rebuilt = self.rebuild_of(Scope::Everything).await?;
+        let hub = Arc::clone(&self.inner.hub.name);
+        let again =
+            move |connection: &rusqlite::Connection| derive::sum_all_again(connection, &hub);
+        self.inner.writer.write(again).await?;
+        rebuilt.n_days_changed += self.sum_usage().await?;
         self.flush_rows().await?;
         Ok(rebuilt)
     }

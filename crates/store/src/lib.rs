@@ -15,6 +15,7 @@ mod keeper;
 mod query;
 mod rebuild;
 mod recent;
+pub mod report;
 mod sources;
 mod state;
 mod store;
@@ -24,6 +25,7 @@ mod tallies;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod used;
 mod verify;
 
 pub use derive::Adopted;
@@ -45,7 +47,7 @@ pub use state::jobs::Job;
 pub use state::present::{Change as PresentChange, Present};
 pub use state::spool::{Accepted, Intake, Position};
 pub use store::{AskError, JobError, Store, StoreError};
-pub use table::{Column, Format, Table, TableError};
+pub use table::{Cell, Column, Format, Table, TableError};
 pub use tallies::{
     ANONYMOUS, Histogram, LABEL_MAX_BYTES, Labels, OTHER, Tallied, Tally, TallyDef, TallyKind,
     TallyValue,

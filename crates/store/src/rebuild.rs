@@ -4,7 +4,7 @@
 //! Only rows that differ are written, with a higher revision. Events are kept for a limited time;
 //! what was derived from events that are gone stays as it is.
 
-use crate::derive::{self, Hub, PresentServers, session_row, user_day_row};
+use crate::derive::{self, Hub, PresentServers, session_row, used_of, user_day_id, user_day_row};
 use crate::flush::blocking;
 use crate::history::{DataFile, History, HistoryError};
 use crate::state::facts;
@@ -17,7 +17,7 @@ use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Date32Type};
 use arrow::error::ArrowError;
 use jiff::Timestamp;
-use model::days::{Day, SessionSpan, user_days};
+use model::days::{Day, SessionSpan, UserDay, user_days};
 use model::fact::{ActiveHour, Fact, KeyedFact, ServerKey};
 use model::names::UserName;
 use model::session::{self, End, EndReason, Origin, Recorded, Session, Standing};
@@ -354,7 +354,7 @@ fn found<'a>(people: &'a mut BTreeMap<UserName, Found>, user: &UserName) -> &'a 
 }
 
 /// The highest revision of each id.
-fn newest<R: Row>(rows: Vec<R>) -> HashMap<String, R> {
+pub(crate) fn newest<R: Row>(rows: Vec<R>) -> HashMap<String, R> {
     let mut newest: HashMap<String, R> = HashMap::with_capacity(rows.len());
     for row in rows {
         let known = newest.get(row.id().as_str());
@@ -634,40 +634,33 @@ impl Within<'_> {
         });
         for day in user_days(spans, &self.hub.zone, first..=last) {
             rebuilt.n_days += 1;
-            let row = user_day_row(&self.hub.name, &day, 1);
-            let known = found.days.remove(row.id.as_str());
-            rebuilt.n_days_changed += usize::from(self.write_day(known, row)?);
+            let id = user_day_id(&self.hub.name, day.user.as_str(), day.day.date());
+            let known = found.days.remove(id.as_str());
+            rebuilt.n_days_changed += usize::from(self.write_day(known, &day)?);
         }
         let left = found.days.into_values().filter(|known| {
             let day = Day::new(known.day);
             // With all events at hand, days from before the first of them, or that are not over
             // any more, are another zone's.
-            known.sessions > 0 && (is_whole || day >= first)
+            let is_lost = known.sessions > 0 && (is_whole || day >= first);
+            rebuilt.n_days += usize::from(known.sessions == 0 && used_of(known).is_any());
+            is_lost || (day > last && used_of(known).is_any())
         });
+        let left: Vec<tables::UserDay> = left.collect();
         for known in left {
             let nothing = derive::nothing(Day::new(known.day), &known.user);
-            let empty = user_day_row(&self.hub.name, &nothing, 1);
-            rebuilt.n_days_changed += usize::from(self.write_day(Some(known), empty)?);
+            rebuilt.n_days_changed += usize::from(self.write_day(Some(known), &nothing)?);
         }
         Ok(())
     }
 
-    /// Whether the day differed. What others measured of it stays.
-    fn write_day(
-        &self,
-        known: Option<tables::UserDay>,
-        row: tables::UserDay,
-    ) -> Result<bool, StateError> {
+    /// Whether the day differed. What was used on it stays, if it is closed: that is summed by
+    /// others.
+    fn write_day(&self, known: Option<tables::UserDay>, day: &UserDay) -> Result<bool, StateError> {
         let revision = known.as_ref().map_or(0, |known| known.revision);
-        let row = match &known {
-            Some(known) => tables::UserDay {
-                cpu_core_seconds: known.cpu_core_seconds,
-                memory_byte_seconds: known.memory_byte_seconds,
-                gpu_seconds: known.gpu_seconds,
-                ..row
-            },
-            None => row,
-        };
+        let closed = known.as_ref().filter(|_| Some(day.day) <= self.last_closed);
+        let used = closed.map(used_of).unwrap_or_default();
+        let row = user_day_row(&self.hub.name, day, &used, 1);
         let is_same = known.is_some_and(|known| {
             tables::UserDay {
                 revision: 1,

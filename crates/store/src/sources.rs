@@ -4,9 +4,10 @@
 //! history's number tells so. The other way round it would be in neither.
 
 use crate::StoreError;
+use crate::derive::last_closed;
 use crate::flush::{Discord, batch_of_lines};
 use crate::history::{History, HistoryError, HistoryTable};
-use crate::query::{Part, Sources};
+use crate::query::{Part, Piece, Sources};
 use crate::recent::{Lookup, Recent};
 use crate::state::spool::{self, Portion, Waiting};
 use crate::state::{State, StateError, facts, present, settings_named};
@@ -16,6 +17,7 @@ use arrow::array::{
 };
 use datafusion::datasource::MemTable;
 use jiff::Timestamp;
+use model::days::Day;
 use model::diff::Running;
 use model::session;
 use rusqlite::Connection;
@@ -44,6 +46,7 @@ struct Open {
 struct Moment {
     waiting: Vec<(&'static TableDef, String, Waiting)>,
     zones: BTreeMap<String, String>,
+    closed: BTreeMap<String, Day>,
     running: Vec<Present>,
 }
 
@@ -97,6 +100,9 @@ impl Reader {
         for (hub, zone) in &moment.zones {
             sources = sources.with_hub(hub, zone);
         }
+        for (hub, day) in &moment.closed {
+            sources = sources.with_closed(hub, day.date());
+        }
         let mut open = self.open.lock().await;
         for def in TABLES {
             self.refresh(&mut open, def).await?;
@@ -117,8 +123,13 @@ impl Reader {
                     let lookup = Lookup { recent, hub, table };
                     batch = lookup.new_rows(&waiting.rows, batch).await?;
                 }
+                let pieces = waiting.rows.iter().map(|row| Piece {
+                    name: format!("{hub}/{}", row.number),
+                    first: Some(row.at.as_microsecond()),
+                });
+                let pieces = pieces.collect();
                 let table = memory(batch).map_err(|error| HistoryError::rows(def, error))?;
-                sources = sources.with_part(Part::new(def, Arc::new(table)));
+                sources = sources.with_part(Part::new(def, Arc::new(table)).made_of(pieces));
             }
         }
         let running = running_batch(&moment.running)
@@ -126,7 +137,12 @@ impl Reader {
             .and_then(|batch| {
                 memory(batch).map_err(|error| StateError::Corrupt(error.to_string()))
             })?;
-        Ok(sources.with_running(Arc::new(running)))
+        let first = moment
+            .running
+            .iter()
+            .map(|present| present.running.started)
+            .min();
+        Ok(sources.with_running(Arc::new(running)).running_since(first))
     }
 
     async fn refresh(
@@ -173,7 +189,12 @@ impl HistoryTable {
         let def = self.def();
         let provider = self.delta().table_provider().await;
         let provider = provider.map_err(|error| HistoryError::delta(def, error.into()))?;
-        Ok(Part::new(def, provider))
+        let files = self.files().await?;
+        let pieces = files.iter().map(|file| Piece {
+            name: file.path.to_string_lossy().into_owned(),
+            first: file.times(def).map(|times| times.first),
+        });
+        Ok(Part::new(def, provider).made_of(pieces.collect()))
     }
 }
 
@@ -199,8 +220,11 @@ impl Moment {
             }
         }
         let zones = settings_named(connection, ZONE)?;
-        let mut running = Vec::new();
+        let (mut running, mut closed) = (Vec::new(), BTreeMap::new());
         for hub in zones.keys() {
+            if let Some(day) = last_closed(connection, hub)? {
+                closed.insert(hub.clone(), day);
+            }
             for server in present::read_servers(connection, hub)? {
                 running.push(Present {
                     active_seconds: active_seconds(connection, hub, &server, now)?,
@@ -212,6 +236,7 @@ impl Moment {
         Ok(Self {
             waiting,
             zones,
+            closed,
             running,
         })
     }

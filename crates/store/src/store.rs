@@ -8,6 +8,7 @@ use crate::history::{History, HistoryError};
 use crate::hubs::{self, KnownHub};
 use crate::keeper::{Keeper, KeeperSettings};
 use crate::query::{Engine, Limits, QueryError, Rows, Value};
+use crate::report::{Asked, Definition, Question};
 use crate::sources::Reader;
 use crate::state::jobs::{self, Job};
 use crate::state::present::Present;
@@ -267,6 +268,17 @@ impl Store {
     ) -> Result<Rows, AskError> {
         let sources = self.reader.sources(now).await?;
         Ok(engine.stream(sql, sources, limits, params).await?)
+    }
+
+    /// A report with the rows as they are now.
+    pub async fn question(
+        &self,
+        report: &Arc<Definition>,
+        asked: Asked,
+        now: Timestamp,
+    ) -> Result<Question, StoreError> {
+        let sources = self.reader.sources(now).await?;
+        Ok(Question::new(Arc::clone(report), asked, sources))
     }
 
     /// Who was in which group of a hub at a moment.

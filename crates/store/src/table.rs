@@ -2,9 +2,10 @@
 //!
 //! Where the rows come from and what they mean do not belong here.
 
+use crate::tables::ColumnKind;
 use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch,
+    StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -14,6 +15,7 @@ use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::properties::WriterProperties;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -74,6 +76,18 @@ impl Column {
             .collect();
         Self::new(name, Arc::new(values.with_timezone("UTC")))
     }
+
+    /// Days of a calendar; `None` is unknown.
+    pub fn day(name: impl Into<String>, values: impl IntoIterator<Item = Option<Date>>) -> Self {
+        let since_1970 = |day: Date| (day - Date::constant(1970, 1, 1)).get_days();
+        let days = values.into_iter().map(|day| day.map(since_1970));
+        Self::new(name, Arc::new(days.collect::<Date32Array>()))
+    }
+
+    /// Yes or no; `None` is unknown.
+    pub fn flag(name: impl Into<String>, values: impl IntoIterator<Item = Option<bool>>) -> Self {
+        Self::new(name, Arc::new(values.into_iter().collect::<BooleanArray>()))
+    }
 }
 
 /// Named, typed columns.
@@ -81,6 +95,51 @@ impl Column {
 pub struct Table {
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
+}
+
+/// One value of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// Unknown.
+    Null,
+    /// Text.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// A measure.
+    Real(f64),
+    /// A moment.
+    Time(Timestamp),
+    /// A day of the hub's calendar.
+    Day(jiff::civil::Date),
+    /// Yes or no.
+    Flag(bool),
+}
+
+impl Cell {
+    fn of(column: &ArrayRef, row: usize) -> Self {
+        use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+        if column.is_null(row) {
+            return Self::Null;
+        }
+        match column.data_type() {
+            DataType::Int64 => Self::Integer(column.as_primitive::<Int64Type>().value(row)),
+            DataType::Float64 => Self::Real(column.as_primitive::<Float64Type>().value(row)),
+            DataType::Boolean => Self::Flag(column.as_boolean().value(row)),
+            DataType::Date32 => {
+                let days = column.as_primitive::<Date32Type>().value(row);
+                Self::Day(crate::tables::day_of(days))
+            }
+            DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, _) => {
+                let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);
+                Timestamp::from_microsecond(micros).map_or(Self::Null, Self::Time)
+            }
+            DataType::Utf8View => Self::Text(column.as_string_view().value(row).to_owned()),
+            // Whatever else a query gives, as the library writes it.
+            _ => arrow::util::display::array_value_to_string(column, row)
+                .map_or(Self::Null, Self::Text),
+        }
+    }
 }
 
 /// Why a table could not be made or written.
@@ -128,12 +187,45 @@ impl Table {
         self.batches.iter().map(RecordBatch::num_rows).sum()
     }
 
+    /// Memory that it takes, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.batches
+            .iter()
+            .map(RecordBatch::get_array_memory_size)
+            .sum()
+    }
+
     /// The columns' names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.schema
             .fields()
             .iter()
             .map(|field| field.name().as_str())
+    }
+
+    /// Name and type of each column; what is no type of a table counts as text.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = (&str, ColumnKind)> {
+        self.schema.fields().iter().map(|field| {
+            let kind = match field.data_type() {
+                DataType::Int64 => ColumnKind::Integer,
+                DataType::Float64 => ColumnKind::Real,
+                DataType::Boolean => ColumnKind::Flag,
+                DataType::Date32 => ColumnKind::Day,
+                DataType::Timestamp(..) => ColumnKind::Time,
+                _ => ColumnKind::Text,
+            };
+            (field.name().as_str(), kind)
+        })
+    }
+
+    /// All rows, cell by cell, in the order of [`Table::names`].
+    pub fn rows(&self) -> impl Iterator<Item = Vec<Cell>> + '_ {
+        self.batches.iter().flat_map(|batch| {
+            (0..batch.num_rows()).map(|row| {
+                let columns = batch.columns().iter();
+                columns.map(|column| Cell::of(column, row)).collect()
+            })
+        })
     }
 
     /// Writes all rows, with a line feed at the end.

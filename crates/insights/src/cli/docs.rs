@@ -25,6 +25,8 @@ enum Page {
     Metrics,
     /// The history, its tables and columns.
     History,
+    /// Every report with its definition.
+    Reports,
 }
 
 pub(super) fn run(args: &DocsArgs) -> Result<ExitCode, CommandError> {
@@ -32,6 +34,7 @@ pub(super) fn run(args: &DocsArgs) -> Result<ExitCode, CommandError> {
         Page::Config => crate::config::docs::markdown(),
         Page::Metrics => crate::metrics::docs::markdown(),
         Page::History => crate::collect::page(),
+        Page::Reports => crate::answers::markdown(),
     };
     super::print(&page)?;
     Ok(ExitCode::SUCCESS)

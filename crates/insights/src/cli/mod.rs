@@ -3,9 +3,10 @@
 mod check;
 mod demo;
 mod docs;
+mod files;
 mod import;
-mod moment;
 mod print;
+mod report;
 mod serve;
 mod sql;
 mod store;
@@ -36,6 +37,8 @@ Examples:
   jupyterhub-insights demo                          a simulated hub and the service on it
   jupyterhub-insights serve                         as a hub's service, from the hub's environment
   jupyterhub-insights serve --config insights.toml
+  jupyterhub-insights report                        which questions it can answer
+  jupyterhub-insights report active-users --from '3 months ago'
   jupyterhub-insights sql 'select count(*) from sessions'
   jupyterhub-insights import events archive/        what was recorded before
   jupyterhub-insights import prometheus --from '1 year ago'
@@ -57,6 +60,8 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     /// Run a simulated hub and the service on it.
     Demo(demo::DemoArgs),
+    /// Answer a question about the hub: who uses it, how much, is it healthy.
+    Report(report::ReportArgs),
     /// Ask the history in SQL; `--help` lists tables and columns.
     Sql(sql::SqlArgs),
     /// Take what was recorded before, or elsewhere, into the history.
@@ -109,6 +114,9 @@ enum CommandError {
     TlsFile(#[from] TlsFileError),
     #[error(transparent)]
     History(#[from] HistoryError),
+    /// A question that cannot be asked so.
+    #[error("{0}")]
+    Usage(String),
     #[error(transparent)]
     Other(#[from] anyhow::Error),
 }
@@ -144,12 +152,22 @@ impl CommandError {
     fn is_bad_config(&self) -> bool {
         !matches!(
             self,
-            Self::Other(_) | Self::History(HistoryError::Store { .. })
+            Self::Other(_) | Self::Usage(_) | Self::History(HistoryError::Store { .. })
         )
     }
 
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Usage(_) => "wrong usage",
+            error if error.is_bad_config() => "bad configuration",
+            _ => "error",
+        }
+    }
+
     fn exit_code(&self) -> ExitCode {
-        if self.is_bad_config() {
+        if matches!(self, Self::Usage(_)) {
+            ExitCode::from(EXIT_USAGE)
+        } else if self.is_bad_config() {
             ExitCode::from(EXIT_BAD_CONFIG)
         } else {
             ExitCode::FAILURE
@@ -166,6 +184,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(args) => serve::run(&args, &environment),
         Command::Demo(args) => demo::run(&args),
+        Command::Report(args) => report::run(&args, &environment),
         Command::Sql(args) => sql::run(&args, &environment),
         Command::Import(command) => import::run(&command, &environment),
         Command::Store(command) => store::run(&command, &environment),
@@ -173,21 +192,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config(ConfigCommand::Check(args)) => check::run(&args, &environment),
         Command::Docs(args) => docs::run(&args),
     };
-    outcome.unwrap_or_else(|error| {
-        let code = error.exit_code();
-        let kind = if error.is_bad_config() {
-            "bad configuration"
-        } else {
-            "error"
-        };
-        // Nobody may be listening any more; that is no reason to panic.
-        let message = anyhow::Error::from(error);
-        let _ = writeln!(
-            std::io::stderr(),
-            "jupyterhub-insights: {kind}: {message:#}"
-        );
-        code
-    })
+    outcome.unwrap_or_else(failed)
+}
+
+/// Tells why the command ended early.
+fn failed(error: CommandError) -> ExitCode {
+    let code = error.exit_code();
+    let kind = error.kind();
+    // Nobody may be listening any more; that is no reason to panic.
+    let message = anyhow::Error::from(error);
+    let _ = writeln!(
+        std::io::stderr(),
+        "jupyterhub-insights: {kind}: {message:#}"
+    );
+    code
 }
 
 /// Makes the Python exporter's command line ours: its module name or its flags mean `serve`.

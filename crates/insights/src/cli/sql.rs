@@ -1,14 +1,12 @@
 //! `sql`: read-only SQL over the tables and views of the history.
 
+use super::files::OutputFile;
 use super::{CommandError, ConfigArgs, block_on, of_store};
 use crate::collect;
 use crate::config::environment::Environment;
 use crate::poll::clock::now;
-use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use std::fs::{OpenOptions, Permissions};
-use std::io::{BufWriter, ErrorKind, IntoInnerError, Read as _, Write};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::{BufWriter, ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -125,34 +123,10 @@ impl Answer<'_> {
         }
     }
 
-    /// The file is there when the answer is complete: half of one looks like a whole one.
     async fn write_file(&self, rows: Rows, path: &Path) -> anyhow::Result<()> {
-        let cannot = || format!("cannot write `{}`", path.display());
-        // What a link leads to is replaced, not the link.
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
-            // `/dev/stdout`, a pipe: nothing that could be replaced.
-            let file = OpenOptions::new().write(true).open(&path);
-            let mut file = BufWriter::new(file.with_context(cannot)?);
-            rows.write(self.format, &mut file).await?;
-            return file.flush().with_context(cannot);
-        }
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let file = tempfile::Builder::new()
-            .prefix(".jupyterhub-insights-")
-            // What the user's mask leaves of it, as for any new file.
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder.unwrap_or(Path::new(".")))
-            .with_context(cannot)?;
-        let mut file = BufWriter::new(file);
+        let mut file = OutputFile::begin(path)?;
         rows.write(self.format, &mut file).await?;
-        let file = file.into_inner().map_err(IntoInnerError::into_error);
-        file.with_context(cannot)?
-            .persist(&path)
-            .with_context(cannot)?;
-        Ok(())
+        file.finish()
     }
 
     async fn write_out(&self, rows: Rows) -> anyhow::Result<()> {

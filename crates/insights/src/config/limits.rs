@@ -19,6 +19,7 @@ pub(super) fn check(
         .or_else(|| hub(config))
         .or_else(|| prometheus(config))
         .or_else(|| local(config))
+        .or_else(|| reports(config))
         .or_else(|| addresses(config))
         .or_else(|| web(config))
         .or_else(|| metrics(config))
@@ -277,6 +278,19 @@ fn prometheus(config: &Config) -> Option<Problem> {
     if has_password && prometheus.username.is_none() {
         let text = "`prometheus.password` needs the name that goes with it";
         return Some(Problem::new("prometheus.username", text));
+    }
+    None
+}
+
+fn reports(config: &Config) -> Option<Problem> {
+    let reports = &config.reports;
+    if let Err(text) = reports.networks() {
+        let text = format!("`{text}` is no range such as `campus=10.0.0.0/8`");
+        return Some(Problem::new("reports.networks", text));
+    }
+    if reports.cache_mib > 4096 {
+        let text = format!("{} is not between 0 and 4096 MiB", reports.cache_mib);
+        return Some(Problem::new("reports.cache_mib", text));
     }
     None
 }

@@ -9,12 +9,14 @@ pub mod environment;
 pub mod layers;
 mod limits;
 pub mod print;
+pub mod reports;
 mod schema;
 mod secret;
 pub mod store;
 pub mod usage;
 
 pub use layers::{ConfigError, Effective, Layer, Origin, load};
+pub use reports::ReportsConfig;
 pub use secret::Secret;
 pub use usage::{LocalConfig, PrometheusConfig, SpawnerConfig, UsageConfig, UsageSourceConfig};
 
@@ -56,6 +58,8 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// What everybody may know of the events: one file a day, without names.
     pub archive: ArchiveConfig,
+    /// Figures with their definitions.
+    pub reports: ReportsConfig,
     /// What is written to standard error.
     pub log: LogConfig,
 }

@@ -10,6 +10,7 @@ pub mod port;
 pub mod tasks;
 mod usage;
 
+use crate::answers::Answers;
 use crate::ask::Asker;
 use crate::config::Config;
 use crate::events::Sink;
@@ -146,6 +147,7 @@ impl Service {
             access: Access::Proxied,
             sink: Arc::new(sink),
             asker: None,
+            answers: None,
             room: web::Room::default(),
         };
         Ok(Self {
@@ -170,10 +172,15 @@ impl Service {
     /// The same, keeping a history.
     #[must_use]
     pub fn with_history(self, store: Store) -> Self {
-        let asker = Some(Arc::new(Asker::new(store.clone())));
+        let asker = Arc::new(Asker::new(store.clone()));
+        let answers = Answers::new(&self.site.config, Arc::clone(&asker));
         Self {
             store: Some(store),
-            site: Site { asker, ..self.site },
+            site: Site {
+                asker: Some(asker),
+                answers: Some(Arc::new(answers)),
+                ..self.site
+            },
             ..self
         }
     }

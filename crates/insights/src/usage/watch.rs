@@ -151,8 +151,9 @@ impl Watch {
             info!("What servers use is known again.");
         }
         let look = Arc::new(look);
-        self.usage.complete(look.at, duration, look.notes.clone());
         self.show(Arc::clone(&look)).await;
+        // Only now, since the age is that of what is shown.
+        self.usage.complete(look.at, duration, look.notes.clone());
         let outcome = self.keep(&look).await;
         self.tell(outcome);
     }

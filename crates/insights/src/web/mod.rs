@@ -14,6 +14,7 @@ pub(crate) use api::Room;
 #[cfg(test)]
 pub(crate) use api::body_items;
 
+use crate::answers::Answers;
 use crate::ask::Asker;
 use crate::config::Config;
 use crate::events::Sink;
@@ -52,6 +53,8 @@ pub struct Site {
     pub sink: Arc<Sink>,
     /// Asks the history, if one is kept.
     pub asker: Option<Arc<Asker>>,
+    /// Answers reports, if a history is kept.
+    pub answers: Option<Arc<Answers>>,
     /// Memory for what they send.
     pub(crate) room: api::Room,
 }

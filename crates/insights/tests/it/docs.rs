@@ -17,6 +17,9 @@ pub(crate) const TESTS: &[crate::Test] = &[
     ("the_history_page_is_up_to_date", || {
         check("docs/history.md", &insights::collect::page());
     }),
+    ("the_reports_page_is_up_to_date", || {
+        check("docs/reports.md", &insights::answers::markdown());
+    }),
     ("the_queries_in_the_docs_are_the_tested_ones", queries),
     ("the_failures_page_is_up_to_date", || {
         check("docs/failures.md", &failures_page());

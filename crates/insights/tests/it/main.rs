@@ -37,6 +37,7 @@ mod store_kills;
 mod store_services;
 mod supervision;
 mod support;
+mod usage_hours;
 mod usage_local;
 mod usage_prometheus;
 mod walk;
@@ -79,6 +80,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("store_services", store_services::TESTS),
     ("stopping", stopping::TESTS),
     ("supervision", supervision::TESTS),
+    ("usage_hours", usage_hours::TESTS),
     ("usage_local", usage_local::TESTS),
     ("usage_prometheus", usage_prometheus::TESTS),
     ("walk", walk::TESTS),

@@ -4,17 +4,18 @@
 //! A script takes the notebook's place: it uses processor time in threads, children and grandchildren,
 //! holds memory, and leaves its tree.
 
+pub(crate) mod burners;
+
 use crate::support::{
-    HubOptions, METRICS_TOKEN, ManagedService, RealHub, Scrape, block_on, http, scrape, sql, tools,
-    until,
+    METRICS_TOKEN, ManagedService, RealHub, Scrape, block_on, scrape, sql, until,
 };
+use burners::{Burners, MIB, Name, SLACK, assert_near, side_by_side};
 use insights::config::{LocalConfig, UsageConfig};
 use insights::sources::local::Local;
 use insights::sources::{Known, Look};
 use model::names::UserName;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,124 +27,18 @@ pub(crate) const TESTS: &[crate::Test] = &[
     ("the_service_shows_what_burners_report", shown),
 ];
 
-/// How far figures may be from what the burners report.
-const SLACK: f64 = 0.05;
-
-const MIB: f64 = 1024.0 * 1024.0;
-
-/// A hub whose servers are burners.
-struct Burners {
-    hub: RealHub,
-}
-
-/// One of them, by user and server.
-type Name = (&'static str, &'static str);
-
 const ADA: Name = ("burner-ada", "");
 const ADA_LAB: Name = ("burner-ada", "lab");
 const BEN: Name = ("burner-ben", "");
 /// Of another hub on this machine a server of the same name that outlived it would be the same.
 const OTTO: Name = ("burner-otto", "");
 
-/// What a burner reported.
-struct Report(Value);
-
-impl Report {
-    /// Processor time of the server, of all that it waited for, and of what left it while we looked.
-    fn seconds(&self) -> f64 {
-        self.number("own") + self.number("waited") + self.sum("lingerers")
-    }
-
-    fn number(&self, name: &str) -> f64 {
-        self.0[name].as_f64().unwrap()
-    }
-
-    fn sum(&self, name: &str) -> f64 {
-        let numbers = self.0[name].as_array().unwrap().iter();
-        numbers.map(|number| number.as_f64().unwrap()).sum()
-    }
-}
-
-fn path((user, server): Name) -> String {
-    match server {
-        "" => format!("users/{user}/server"),
-        server => format!("users/{user}/servers/{server}"),
-    }
-}
-
-impl Burners {
-    fn start(service: Option<ManagedService>, hub_config: &Value) -> Self {
-        let python = tools().join("hub-6.1/bin/python");
-        let script = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/it/usage_local/burner.py"
-        );
-        let mut config = json!({"Spawner": {"cmd": [python, script], "poll_interval": 1}});
-        for (name, options) in hub_config.as_object().unwrap() {
-            config[name] = options.clone();
-        }
-        let people = json!({
-            "users": [ADA.0, BEN.0, OTTO.0],
-            "groups": {"fire": {"users": [ADA.0]}, "smoke": {"users": [BEN.0]}},
-        });
-        let hub = RealHub::start(HubOptions {
-            service,
-            variables: vec![("HUB_CONFIG", config.to_string())],
-            ..HubOptions::new("6.1", people)
-        });
-        Self { hub }
-    }
-
-    fn server(&self, name: Name) -> Option<Value> {
-        let (_, user) = self
-            .hub
-            .api(Method::GET, &format!("users/{}", name.0), &Value::Null);
-        Some(user["servers"][name.1].clone()).filter(|server| server["ready"] == true)
-    }
-
-    /// Gives the process.
-    #[track_caller]
-    fn begin(&self, name: Name) -> Pid {
-        let (status, reply) = self.hub.api(Method::POST, &path(name), &json!({}));
-        assert!(status < 300, "{status} {reply}\n{}", self.hub.log());
-        let server = until("the server", || self.server(name));
-        let server = server.unwrap_or_else(|| panic!("{}", self.hub.log()));
-        let pid = server["state"]["pid"].as_i64().unwrap();
-        Pid::from_raw(i32::try_from(pid).unwrap())
-    }
-
-    /// Gives the burner a job, waits for its end, and gives its report.
-    fn job(&self, name: Name, job: &str) -> Report {
-        let server = match name.1 {
-            "" => String::new(),
-            server => format!("{server}/"),
-        };
-        let url = format!("{}user/{}/{server}{job}", self.hub.url, name.0);
-        let reply = block_on(async {
-            let response = http().get(&url).send().await.unwrap();
-            let status = response.status();
-            let text = response.text().await.unwrap();
-            assert_eq!(status, 200, "{url}: {text}");
-            text
-        });
-        Report(serde_json::from_str(&reply).unwrap())
-    }
-
-    fn jobs(&self, name: Name, jobs: &[&str]) {
-        for job in jobs {
-            self.job(name, job);
-        }
-    }
-
-    fn report(&self, name: Name) -> Report {
-        self.job(name, "report")
-    }
-}
-
-#[track_caller]
-fn assert_near(what: &str, measured: f64, told: f64) {
-    let ratio = measured / told;
-    assert!((ratio - 1.0).abs() < SLACK, "{what}: {measured} of {told}");
+/// All of them, of two groups.
+fn people() -> Value {
+    json!({
+        "users": [ADA.0, BEN.0, OTTO.0],
+        "groups": {"fire": {"users": [ADA.0]}, "smoke": {"users": [BEN.0]}},
+    })
 }
 
 /// Sums of looks.
@@ -239,17 +134,8 @@ impl Looks {
     }
 }
 
-/// At once, each on a thread.
-fn side_by_side(works: &[&(dyn Fn() + Sync)]) {
-    std::thread::scope(|scope| {
-        for work in works {
-            scope.spawn(work);
-        }
-    });
-}
-
 fn counted() {
-    let burners = Burners::start(None, &json!({}));
+    let burners = Burners::start(people(), None, &json!({}));
     for name in [ADA, ADA_LAB, BEN] {
         burners.begin(name);
     }
@@ -318,7 +204,7 @@ fn counted() {
 
 fn outlived() {
     let keep = json!({"JupyterHub": {"cleanup_servers": false}});
-    let burners = Burners::start(None, &keep);
+    let burners = Burners::start(people(), None, &keep);
     let _server = Outliving(burners.begin(OTTO));
     let hub = burners.hub.start_again();
     let burners = Burners { hub };
@@ -358,7 +244,7 @@ fn shown() {
         }),
         ..ManagedService::default()
     };
-    let burners = Burners::start(Some(service), &json!({}));
+    let burners = Burners::start(people(), Some(service), &json!({}));
     for name in [ADA, ADA_LAB, BEN] {
         burners.begin(name);
     }

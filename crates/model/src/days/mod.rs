@@ -111,10 +111,16 @@ pub fn hour_start(at: Timestamp, zone: &TimeZone) -> Timestamp {
 /// changed by less than an hour.
 pub fn hour_end(start: Timestamp, zone: &TimeZone) -> Timestamp {
     let full = start.saturating_add(SignedDuration::from_hours(1));
-    let full = full.unwrap_or(Timestamp::MAX);
-    let last_moment = full.saturating_sub(SignedDuration::from_nanos(1));
-    let last_hour = hour_start(last_moment.unwrap_or(start), zone);
-    if last_hour > start { last_hour } else { full }
+    let mut end = full.unwrap_or(Timestamp::MAX);
+    // After a change in the midst of it another full hour may be near: the first of both ends it.
+    loop {
+        let last_moment = end.saturating_sub(SignedDuration::from_nanos(1));
+        let last_hour = hour_start(last_moment.unwrap_or(start), zone);
+        if last_hour <= start {
+            return end;
+        }
+        end = last_hour;
+    }
 }
 
 impl Day {

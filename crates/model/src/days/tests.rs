@@ -313,3 +313,23 @@ fn the_end_of_an_hour_is_the_start_of_the_next() {
         }
     }
 }
+
+/// A clock that is changed in the midst of an hour by less than what is left of it.
+#[test]
+fn of_two_ends_within_an_hour_the_first_is_its_end() {
+    let zone = TimeZone::posix("STD0DST-0:20,J100/2:10,J300/2:10").unwrap();
+    let at = |text: &str| -> Timestamp { format!("2026-{text}Z").parse().unwrap() };
+    // From 2:10 to 2:30, so 3:00 is at 2:40 of the old clock; and back from 2:10 to 1:50.
+    let ends = [
+        ("04-10T02:00:00", "04-10T02:10:00"),
+        ("04-10T02:10:00", "04-10T02:40:00"),
+        ("04-10T02:40:00", "04-10T03:40:00"),
+        ("10-27T01:40:00", "10-27T01:50:00"),
+        ("10-27T01:50:00", "10-27T02:00:00"),
+        ("10-27T02:00:00", "10-27T03:00:00"),
+    ];
+    for (start, end) in ends {
+        assert_eq!(hour_start(at(start), &zone), at(start), "{start}");
+        assert_eq!(hour_end(at(start), &zone), at(end), "{start}");
+    }
+}

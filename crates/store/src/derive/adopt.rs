@@ -1,9 +1,10 @@
 //! Going on from a history that was not collected row by row, as that of the demo.
 
+use super::used::keep_all_marked;
 use super::{Hub, keep_day, keep_last_closed, keep_recorded};
 use crate::state::facts::{self, AT_HAND};
 use crate::state::spool::{Intake, begin_by};
-use crate::state::{StateError, present};
+use crate::state::{StateError, present, used_days};
 use crate::tables;
 use jiff::Timestamp;
 use model::days::Day;
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 pub struct Adopted {
     /// When it begins.
     pub begin: Timestamp,
-    /// The last day with rows in `user_days`.
+    /// The last day with rows in `user_days`, which tell what was used.
     pub last_closed: Day,
     /// All facts of the sessions that run or ended lately, whole sessions only.
     pub facts: Vec<KeyedFact>,
@@ -59,6 +60,9 @@ pub(crate) fn adopt(
     for day in &adopted.days {
         keep_day(connection, &hub.name, day)?;
     }
+    // Of the day that is not over there is usage in the history already.
+    used_days::mark(connection, hub, adopted.last_closed.next())?;
+    keep_all_marked(connection, hub, None)?;
     let mut intake = Intake::default();
     adopted
         .present

@@ -1,10 +1,12 @@
 //! Closing days, and correcting closed ones.
 
+use super::recorded_days::{keep_day, recorded_day};
+use super::used::UsedDays;
 use super::{
     Hub, KeyedRecord, PresentServers, begin, keep_last_closed, last_closed, recorded_since,
-    user_day_row,
+    used_of, user_day_row,
 };
-use crate::state::{StateError, facts, spool};
+use crate::state::{StateError, facts, present, spool};
 use crate::tables;
 use jiff::Timestamp;
 use jiff::ToSpan as _;
@@ -12,7 +14,8 @@ use model::days::{Day, SessionSpan, UserDay, user_days};
 use model::fact::ServerKey;
 use model::names::UserName;
 use model::session::{self, Session};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use model::usage::Used;
+use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
 
 /// Users whose days are corrected in one transaction.
@@ -37,14 +40,34 @@ impl Counted {
     }
 }
 
+/// The last day that is closed or can be.
+pub(crate) fn last_over(connection: &Connection, hub: &Hub) -> Result<Option<Day>, StateError> {
+    let looked = present::read_at_servers(connection, &hub.name)?;
+    let yesterday = match begin(connection, &hub.name)? {
+        Some(_) => looked.map(|at| day_before(Day::of(at, &hub.zone))),
+        None => None,
+    };
+    Ok(yesterday.max(last_closed(connection, &hub.name)?))
+}
+
 /// Closes the days that are over and that a poll has looked back on; gives how many. Called within
 /// a transaction.
 pub(crate) fn close_days(connection: &Connection, hub: &Hub) -> Result<usize, StateError> {
+    close_days_with(connection, hub, &UsedDays::default())
+}
+
+/// The same up to the last of the days whose usage is known, and with it.
+pub(crate) fn close_days_with(
+    connection: &Connection,
+    hub: &Hub,
+    used: &UsedDays,
+) -> Result<usize, StateError> {
     let present = PresentServers::read(connection, &hub.name)?;
     let (Some(at), Some(begin)) = (present.at, begin(connection, &hub.name)?) else {
         return Ok(0);
     };
     let today = Day::of(at, &hub.zone);
+    let open = used.last().map_or(today, |last| today.min(last.next()));
     let mut day = if let Some(last) = last_closed(connection, &hub.name)? {
         last.next()
     } else {
@@ -54,8 +77,8 @@ pub(crate) fn close_days(connection: &Connection, hub: &Hub) -> Result<usize, St
         first
     };
     let mut n_closed = 0;
-    while day < today {
-        close(connection, hub, day, &present)?;
+    while day < open {
+        close(connection, hub, day, &present, used)?;
         keep_last_closed(connection, &hub.name, day)?;
         day = day.next();
         n_closed += 1;
@@ -72,6 +95,7 @@ fn close(
     hub: &Hub,
     day: Day,
     present: &PresentServers,
+    used: &UsedDays,
 ) -> Result<(), StateError> {
     let mut counted = ended(recorded_since(
         connection,
@@ -84,7 +108,8 @@ fn close(
     }
     let spans = counted.iter().map(Counted::span);
     for user_day in user_days(spans, &hub.zone, day..=day) {
-        write_if_changed(connection, hub, &user_day)?;
+        let used = used.of(day, &user_day.user);
+        write_if_changed(connection, hub, &user_day, used)?;
     }
     Ok(())
 }
@@ -164,7 +189,7 @@ fn recompute_user(
         .collect();
     for day in days {
         let user_day = found.remove(day).unwrap_or_else(|| nothing(*day, user));
-        write_if_changed(connection, hub, &user_day)?;
+        write_if_changed(connection, hub, &user_day, None)?;
     }
     Ok(())
 }
@@ -204,14 +229,17 @@ fn dirty_days(
     Ok(dirty)
 }
 
+/// Writes the row if it is another one. What is not summed now (`used` is `None`) stays as it is.
 fn write_if_changed(
     connection: &Connection,
     hub: &Hub,
     user_day: &UserDay,
+    used: Option<Used>,
 ) -> Result<(), StateError> {
-    let known = recorded_day(connection, &hub.name, user_day)?;
+    let known = recorded_day(connection, &hub.name, &user_day.user, user_day.day)?;
     let revision = known.as_ref().map_or(0, |known| known.revision);
-    let row = user_day_row(&hub.name, user_day, revision + 1);
+    let used = used.or_else(|| known.as_ref().map(used_of));
+    let row = user_day_row(&hub.name, user_day, &used.unwrap_or_default(), revision + 1);
     let is_same = match &known {
         Some(known) => {
             tables::UserDay {
@@ -226,40 +254,4 @@ fn write_if_changed(
     }
     spool::append_derived(connection, &hub.name, &row)?;
     keep_day(connection, &hub.name, &row)
-}
-
-fn recorded_day(
-    connection: &Connection,
-    hub: &str,
-    user_day: &UserDay,
-) -> Result<Option<tables::UserDay>, StateError> {
-    let mut select = connection.prepare_cached(
-        "select row from recorded_days where hub = ?1 and user = ?2 and day = ?3",
-    )?;
-    let text: Option<String> = select
-        .query_row(
-            [hub, user_day.user.as_str(), &user_day.day.to_string()],
-            |row| row.get(0),
-        )
-        .optional()?;
-    Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
-}
-
-/// Keeps the highest revision of a day at hand.
-pub(crate) fn keep_day(
-    connection: &Connection,
-    hub: &str,
-    row: &tables::UserDay,
-) -> Result<(), StateError> {
-    connection
-        .prepare_cached(
-            "insert or replace into recorded_days (hub, user, day, row) values (?1, ?2, ?3, ?4)",
-        )?
-        .execute(params![
-            hub,
-            row.user.as_str(),
-            row.day.to_string(),
-            serde_json::to_string(row)?
-        ])?;
-    Ok(())
 }

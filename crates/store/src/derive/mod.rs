@@ -6,13 +6,19 @@
 
 mod adopt;
 mod days;
+mod recorded_days;
 mod rows;
+mod used;
 mod zone;
 
 pub use adopt::Adopted;
 pub(crate) use adopt::adopt;
-pub(crate) use days::{close_days, keep_day, nothing, recompute_days};
-pub(crate) use rows::{session_id, session_row, user_day_id, user_day_row};
+pub(crate) use days::{close_days, close_days_with, nothing, recompute_days};
+pub(crate) use recorded_days::{keep_day, read_day};
+pub(crate) use rows::{session_id, session_row, used_of, user_day_id, user_day_row};
+pub(crate) use used::{
+    UsedDay, UsedDays, are_all_marked, keep_all_marked, marked_days, sum_all_again,
+};
 pub(crate) use zone::{keep_cut, keep_zone, name_of as zone_name, outdated_zone, reopen_days};
 
 use crate::recent::Recent;
@@ -523,7 +529,7 @@ pub(crate) fn follow(
     connection
         .prepare_cached("delete from dirty_days where hub = ?1")?
         .execute([hub])?;
-    Ok(())
+    sum_all_again(connection, hub)
 }
 
 /// Everything was derived again from the history.

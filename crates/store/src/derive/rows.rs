@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use model::days::UserDay;
 use model::fact::ServerKey;
 use model::session::{EndReason, Recorded, Standing};
+use model::usage::Used;
 use std::sync::Arc;
 
 /// Which session it is, in all its revisions.
@@ -45,8 +46,13 @@ pub(crate) fn session_row(hub: &Arc<str>, key: &ServerKey, recorded: &Recorded) 
     }
 }
 
-/// The row of one revision of a closed day.
-pub(crate) fn user_day_row(hub: &Arc<str>, day: &UserDay, revision: i64) -> tables::UserDay {
+/// The row of one revision of a closed day: what ran, and what that used.
+pub(crate) fn user_day_row(
+    hub: &Arc<str>,
+    day: &UserDay,
+    used: &Used,
+    revision: i64,
+) -> tables::UserDay {
     tables::UserDay {
         id: user_day_id(hub, day.user.as_str(), day.day.date()),
         revision,
@@ -58,8 +64,17 @@ pub(crate) fn user_day_row(hub: &Arc<str>, day: &UserDay, revision: i64) -> tabl
         active_seconds: day
             .active_seconds
             .map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)),
-        cpu_core_seconds: None,
-        memory_byte_seconds: None,
-        gpu_seconds: None,
+        cpu_core_seconds: used.cpu_core_seconds,
+        memory_byte_seconds: used.memory_byte_seconds,
+        gpu_seconds: used.gpu_seconds,
+    }
+}
+
+/// What was used, as a row says.
+pub(crate) fn used_of(row: &tables::UserDay) -> Used {
+    Used {
+        cpu_core_seconds: row.cpu_core_seconds,
+        memory_byte_seconds: row.memory_byte_seconds,
+        gpu_seconds: row.gpu_seconds,
     }
 }

@@ -5,7 +5,7 @@
 //! in the midst of it. Cutting is [`crate::rebuild`]'s work.
 
 use super::days::day_before;
-use super::{Hub, keep_last_closed, last_closed, present};
+use super::{Hub, keep_last_closed, last_closed, present, sum_all_again};
 use crate::sources::ZONE;
 use crate::state::{StateError, keep_setting, setting};
 use model::days::Day;
@@ -42,8 +42,9 @@ pub(crate) fn reopen_days(connection: &Connection, hub: &Hub) -> Result<(), Stat
     keep_last_closed(connection, &hub.name, last.min(yesterday))
 }
 
-/// All closed days are cut in the hub's zone now.
+/// All closed days are cut in the hub's zone now; what was used on them is yet to be.
 pub(crate) fn keep_cut(connection: &Connection, hub: &Hub) -> Result<(), StateError> {
+    sum_all_again(connection, &hub.name)?;
     keep_setting(connection, &cut_setting(hub), &name_of(hub))
 }
 

@@ -411,7 +411,7 @@ fn clean_recorded_days(
         "update recorded_days set user = ?4, row = ?5 where hub = ?1 and user = ?2 and day = ?3",
     )?;
     for (day, text) in days {
-        let known: UserDay = serde_json::from_str(&text)?;
+        let known = derive::read_day(&text)?;
         let pseudonym = person.pseudonym();
         let row = UserDay {
             id: user_day_id(&hub.name, pseudonym.as_str(), known.day),

@@ -120,8 +120,37 @@ impl DataFile {
         def: &TableDef,
         names: &[&str],
     ) -> Result<Vec<RecordBatch>, HistoryError> {
+        let batches = self.open(Some(names))?;
+        self.typed(def, names, batches)
+    }
+
+    /// The same for some of its rows; `by` names the columns that tell which are wanted.
+    pub(crate) fn read_columns_where(
+        &self,
+        def: &TableDef,
+        names: &[&str],
+        by: &[&str],
+        is_wanted: impl FnMut(RecordBatch) -> Result<BooleanArray, ArrowError> + Send + 'static,
+    ) -> Result<Vec<RecordBatch>, HistoryError> {
+        let builder = self.builder()?;
+        let schema = builder.parquet_schema();
+        let mask = ProjectionMask::columns(schema, by.iter().copied());
+        let columns = ProjectionMask::columns(schema, names.iter().copied());
+        let wanted = RowFilter::new(vec![Box::new(ArrowPredicateFn::new(mask, is_wanted))]);
+        let builder = builder.with_projection(columns).with_row_filter(wanted);
+        let batches = builder.build().map_err(|error| self.damaged(error))?;
+        self.typed(def, names, batches)
+    }
+
+    /// The columns in this order, with the types of the table.
+    fn typed(
+        &self,
+        def: &TableDef,
+        names: &[&str],
+        batches: ParquetRecordBatchReader,
+    ) -> Result<Vec<RecordBatch>, HistoryError> {
         let schema = def.schema();
-        let batches = self.open(Some(names))?.map(|batch| {
+        let batches = batches.map(|batch| {
             let batch = batch.map_err(|error| self.damaged(error))?;
             let columns = names.iter().map(|name| {
                 let kind = schema.field_with_name(name)?.data_type();

@@ -6,6 +6,7 @@ use crate::StoreError;
 use crate::derive::{self, Hub};
 use crate::rebuild::Scope;
 use crate::state::{StateError, facts};
+use crate::used::UsageReader;
 use std::sync::Arc;
 use tracing::info;
 
@@ -17,10 +18,74 @@ impl Keeper {
         self.recut_days().await?;
         self.derive_late().await?;
         self.derive_news().await?;
+        let summed = self.sum_usage().await;
+        // Those without usage, or without its sums: what cannot be read now is summed later.
         self.repeat(derive::close_days).await?;
         self.repeat(derive::recompute_days).await?;
         // News may have changed days that are no longer at hand.
-        self.derive_late().await
+        self.derive_late().await?;
+        summed.map(drop)
+    }
+
+    /// Closes days that are over and on which something was used, and corrects those that were
+    /// closed before their usage came; gives how many rows it corrected.
+    ///
+    /// Each day is looked at once at most, and one that is not over not at all.
+    pub(super) async fn sum_usage(&self) -> Result<usize, StoreError> {
+        self.mark_all_usage().await?;
+        let (inner, now) = (&self.inner, self.now());
+        let (mut after, mut n_corrected) = (None, 0);
+        loop {
+            let hub = inner.hub.clone();
+            let marked = move |connection: &rusqlite::Connection| {
+                derive::marked_days(connection, &hub, after)
+            };
+            let marked = inner.state.read(marked).await?;
+            if marked.is_empty() {
+                return Ok(n_corrected);
+            }
+            // Sums are read from the history, so that all rows have to be there.
+            self.flush_rows().await?;
+            self.phase(Phase::Derive);
+            let used = Arc::new(self.usage().sum(marked).await?);
+            after = used.last();
+            let (hub, closing) = (inner.hub.clone(), Arc::clone(&used));
+            let close = move |connection: &rusqlite::Connection| {
+                derive::close_days_with(connection, &hub, &closing)
+            };
+            inner.writer.write(close).await?;
+            for piece in used.pieces() {
+                let (hub, used) = (inner.hub.clone(), Arc::clone(&used));
+                let correct = move |connection: &rusqlite::Connection| {
+                    used.correct(connection, &hub, piece, now)
+                };
+                n_corrected += inner.writer.write(correct).await?;
+            }
+        }
+    }
+
+    /// Usage that came before days were marked is summed, too: of an earlier version, or beside an
+    /// older `state.db`.
+    async fn mark_all_usage(&self) -> Result<(), StoreError> {
+        let inner = &self.inner;
+        let hub = Arc::clone(&inner.hub.name);
+        let are_marked =
+            move |connection: &rusqlite::Connection| derive::are_all_marked(connection, &hub);
+        if inner.state.read(are_marked).await? {
+            return Ok(());
+        }
+        let (hub, days) = (inner.hub.clone(), self.usage().days().await?);
+        let mark = move |connection: &rusqlite::Connection| {
+            derive::keep_all_marked(connection, &hub, days)
+        };
+        Ok(inner.writer.write(mark).await?)
+    }
+
+    fn usage(&self) -> UsageReader<'_> {
+        UsageReader {
+            hub: &self.inner.hub,
+            history: &self.inner.history,
+        }
     }
 
     async fn derive_late(&self) -> Result<(), StoreError> {

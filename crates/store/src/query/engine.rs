@@ -21,6 +21,7 @@ use datafusion::execution::memory_pool::{
 };
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::registry::FunctionRegistry as _;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt as _;
@@ -493,7 +494,7 @@ impl Query {
             .resolve(&statement, &state)
             .await?;
         let plan = state.statement_to_plan(statement).await?;
-        guard::check_plan(&plan)?;
+        guard::check_plan(&plan, &self.sources.scope().function_names())?;
         SQLOptions::new()
             .with_allow_ddl(false)
             .with_allow_dml(false)
@@ -517,6 +518,9 @@ impl Query {
             .with_physical_optimizer_rule(Arc::new(GiveWay(self.wanted.clone())));
         let mut state = functions::add_to(builder).build();
         functions::add_later(&mut state, self.sources.now())?;
+        for function in &self.sources.scope().functions {
+            state.register_udf(Arc::clone(function))?;
+        }
         let catalog = MemoryCatalogProvider::new();
         for schema in schemas {
             catalog.register_schema(schema, Arc::new(MemorySchemaProvider::new()))?;

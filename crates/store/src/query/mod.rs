@@ -11,6 +11,7 @@ mod guard;
 mod memory;
 mod plain;
 mod schema;
+mod scope;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ mod written;
 pub use engine::{Engine, EngineSettings, Limits, Rows, Value};
 pub use error::{QueryError, Resource};
 pub use schema::{schema_markdown, schema_text};
-pub(crate) use views::Part;
+pub(crate) use scope::Scope;
 pub use views::Sources;
+pub(crate) use views::{Part, Piece};
 pub use written::Written;

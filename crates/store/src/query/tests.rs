@@ -964,3 +964,24 @@ fn the_help_names_every_table_and_function() {
     assert!(text.contains("date_trunc"));
     assert!(super::schema_markdown().contains("### `current_members`"));
 }
+
+#[tokio::test]
+async fn json_is_read_of_running_and_of_corrected_sessions() {
+    let sources = with_running(
+        with(
+            no_rows(),
+            "sessions",
+            "id | revision | user | server | started          | ended            | active_seconds | withdrawn | options
+             a  | 1        | ada  |        | 2026-11-20T08:00 | 2026-11-20T09:00 | 600            | no        | {\"size\": \"old\"}
+             a  | 2        | ada  |        | 2026-11-20T08:00 | 2026-11-20T10:00 | 600            | no        | {\"size\": \"large\"}",
+        ),
+        "user | server | started          | last_seen        | options
+         ben  |        | 2026-11-20T09:30 | 2026-11-20T11:00 | {\"size\": \"small\"}",
+    );
+    let sql = "select user, json_get_str(options, 'size') as size from all_sessions order by user";
+    insta::assert_snapshot!(ask(sources, sql).await, @r"
+    user,size
+    ada,large
+    ben,small
+    ");
+}

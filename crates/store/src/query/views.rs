@@ -5,6 +5,7 @@
 
 use super::error::QueryError;
 use super::plain::Plain;
+use super::scope::Scope;
 use crate::tables::{
     ColumnDef, ColumnKind, HUB, MONTH, Presence, RowKind, TABLES, TableDef, sessions, user_days,
 };
@@ -19,6 +20,7 @@ use datafusion::logical_expr::{
     EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, cast, col, ident, lit, not,
 };
 use jiff::Timestamp;
+use jiff::civil::Date;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -262,6 +264,17 @@ pub(crate) struct Part {
     provider: Arc<dyn TableProvider>,
     /// Its corrected ids; see [`Superseding`].
     corrected: Arc<OnceCell<Vec<RecordBatch>>>,
+    /// What it is made of.
+    pieces: Arc<[Piece]>,
+}
+
+/// A file, or a waiting row: something that does not change.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Piece {
+    /// Its path, or the row's number.
+    pub(crate) name: String,
+    /// Not after the time of its first row, in microseconds since 1970, where that is known.
+    pub(crate) first: Option<i64>,
 }
 
 impl Part {
@@ -271,7 +284,14 @@ impl Part {
             table,
             provider,
             corrected: Arc::default(),
+            pieces: Arc::default(),
         }
+    }
+
+    /// The same, saying what it is made of.
+    pub(crate) fn made_of(mut self, pieces: Vec<Piece>) -> Self {
+        self.pieces = pieces.into();
+        self
     }
 }
 
@@ -280,8 +300,12 @@ impl Part {
 pub struct Sources {
     now: Timestamp,
     zones: BTreeMap<String, String>,
+    closed: BTreeMap<String, Date>,
     tables: BTreeMap<&'static str, Vec<Part>>,
     running: Vec<Arc<dyn TableProvider>>,
+    /// When the first of them started.
+    first_started: Option<Timestamp>,
+    scope: Arc<Scope>,
 }
 
 impl Sources {
@@ -290,8 +314,11 @@ impl Sources {
         Self {
             now,
             zones: BTreeMap::new(),
+            closed: BTreeMap::new(),
             tables: BTreeMap::new(),
             running: Vec::new(),
+            first_started: None,
+            scope: Arc::default(),
         }
     }
 
@@ -299,6 +326,13 @@ impl Sources {
     #[must_use]
     pub fn with_hub(mut self, hub: &str, zone: &str) -> Self {
         self.zones.insert(hub.to_owned(), zone.to_owned());
+        self
+    }
+
+    /// The last day of a hub that `user_days` has.
+    #[must_use]
+    pub(crate) fn with_closed(mut self, hub: &str, day: Date) -> Self {
+        self.closed.insert(hub.to_owned(), day);
         self
     }
 
@@ -316,6 +350,47 @@ impl Sources {
         self
     }
 
+    /// What one question adds to the tables and views.
+    #[must_use]
+    pub(crate) fn with_scope(mut self, scope: Arc<Scope>) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// The time zone of each hub, by its name.
+    pub(crate) fn zones(&self) -> &BTreeMap<String, String> {
+        &self.zones
+    }
+
+    /// The last day of a hub that `user_days` has.
+    pub(crate) fn closed(&self, hub: &str) -> Option<Date> {
+        self.closed.get(hub).copied()
+    }
+
+    /// What the tables are made of, but for pieces that begin after a moment.
+    pub(crate) fn pieces_until(&self, ends: i64) -> impl Iterator<Item = (&'static str, &Piece)> {
+        let parts = self.tables.values().flatten();
+        let pieces =
+            parts.flat_map(|part| part.pieces.iter().map(|piece| (part.table.name, piece)));
+        pieces.filter(move |(_, piece)| piece.first.is_none_or(|first| first <= ends))
+    }
+
+    /// When the first of the servers started that run now.
+    #[must_use]
+    pub(crate) fn running_since(mut self, started: Option<Timestamp>) -> Self {
+        self.first_started = started;
+        self
+    }
+
+    /// Whether a server runs that started before.
+    pub(crate) fn ran_before(&self, moment: Timestamp) -> bool {
+        self.first_started.is_some_and(|started| started < moment)
+    }
+
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
     /// The columns that [`Sources::with_running`] takes.
     pub(crate) fn running_schema() -> SchemaRef {
         let field = |column: &ColumnDef| {
@@ -327,7 +402,7 @@ impl Sources {
         ))
     }
 
-    pub(super) fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.now
     }
 
@@ -394,7 +469,7 @@ impl<'a> Catalog<'a> {
                 }
                 _ => return Err(unknown_table(&reference)),
             };
-            if !names().any(|known| known == name) {
+            if !names().any(|known| known == name) && !self.sources.scope().has(name) {
                 return Err(unknown_table(&reference));
             }
             let table = self.table(name).await?;
@@ -410,6 +485,16 @@ impl<'a> Catalog<'a> {
     async fn table(&mut self, name: &str) -> Result<Arc<dyn TableProvider>, QueryError> {
         if let Some(known) = self.known.get(name) {
             return Ok(Arc::clone(known));
+        }
+        let scope = self.sources.scope();
+        if let Some(table) = scope.tables.get(name) {
+            return Ok(Arc::clone(table));
+        }
+        if let Some(sql) = scope.views.get(name) {
+            let plan = self.planned(sql).await?;
+            let table: Arc<dyn TableProvider> = Arc::new(ViewTable::new(plan, None));
+            self.known.insert(name.to_owned(), Arc::clone(&table));
+            return Ok(table);
         }
         let view = VIEWS.iter().find(|view| view.name == name);
         let narrowed = NARROWED.iter().find(|(table, _)| *table == name);
@@ -507,10 +592,6 @@ impl<'a> Catalog<'a> {
             .build()?;
         let key = [HUB, "user", "server", "started"];
         let row = |name: &str| Column::new(Some("row"), name);
-        let columns: Vec<Expr> = RUNNING_COLUMNS
-            .iter()
-            .map(|column| Expr::Column(row(column.name)).alias(column.name))
-            .collect();
         let plan = LogicalPlanBuilder::from(running)
             .alias("row")?
             .join(
@@ -522,7 +603,6 @@ impl<'a> Catalog<'a> {
                 ),
                 None,
             )?
-            .project(columns)?
             .build()?;
         Ok(plan)
     }
@@ -689,12 +769,6 @@ impl Superseding {
             .project(vec![col("newer.id"), col("newer.newest")])?
             .build()?;
         let row = |name: &str| Column::new(Some("row"), name);
-        let columns: Vec<Expr> = rows
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| Expr::Column(row(field.name())).alias(field.name()))
-            .collect();
         LogicalPlanBuilder::from(rows)
             .alias("row")?
             .join(
@@ -703,7 +777,6 @@ impl Superseding {
                 (vec![row("id")], vec![Column::new(Some("newer"), "id")]),
                 Some(Expr::Column(row("revision")).lt(col("newer.newest"))),
             )?
-            .project(columns)?
             .build()
     }
 }

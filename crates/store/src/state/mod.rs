@@ -14,6 +14,7 @@ pub(crate) mod settings;
 pub(crate) mod spool;
 pub(crate) mod tallies;
 pub(crate) mod tombstones;
+pub(crate) mod used_days;
 mod writer;
 
 pub(crate) use writer::{Journal, Memory, Writer};

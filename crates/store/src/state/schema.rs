@@ -11,6 +11,7 @@ const STEPS: &[&str] = &[
     include_str!("schema.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
+    include_str!("schema-4.sql"),
 ];
 
 /// How long a process waits for another one's write: two services may share the file.
@@ -112,7 +113,7 @@ mod tests {
                 let n_rows: i64 = connection.query_row(&count, [], |row| row.get(0)).unwrap();
                 assert_eq!(n_rows, 1, "{table} of format {n_steps}");
             }
-            for table in ["tallies", "requests", "inbox"] {
+            for table in ["tallies", "requests", "inbox", "used_days"] {
                 let count = format!("select count(*) from {table}");
                 let n_rows: i64 = connection.query_row(&count, [], |row| row.get(0)).unwrap();
                 assert_eq!(n_rows, 0, "{table} of format {n_steps}");

@@ -25,6 +25,11 @@ pub(crate) fn behind(hub: &str) -> String {
     format!("behind/{hub}")
 }
 
+/// There if all usage of the hub is summed in `user_days`, but for days that are marked.
+pub(crate) fn summed(hub: &str) -> String {
+    format!("summed/{hub}")
+}
+
 /// Before this, in microseconds, events of the hub were removed at some time.
 pub(crate) fn expired(hub: &str) -> String {
     format!("expired/{hub}")

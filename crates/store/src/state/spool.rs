@@ -5,10 +5,10 @@
 
 use super::facts;
 use super::tombstones::{Tombstones, Verdict};
-use super::{StateError, keep_setting, present, setting, settings, tallies};
+use super::{StateError, keep_setting, present, setting, settings, tallies, used_days};
 use crate::derive::{self, Hub};
 use crate::recent::Claim;
-use crate::tables::{Event, Row, RowId, TableDef};
+use crate::tables::{Event, Row, RowId, TableDef, usage};
 use crate::tallies::Tally;
 use jiff::Timestamp;
 use model::names::UserName;
@@ -181,6 +181,7 @@ impl Intake {
         let mut accepted = Accepted::default();
         let mut numbers = Numbering::new(connection, hub);
         let mut counted: Vec<Tally> = Vec::new();
+        let mut used_days = used_days::Marks::default();
         for mut taken in self.rows {
             let tallies = std::mem::take(&mut taken.tallies);
             let Some(taken) = taken.unless_erased(connection, hub, &tombstones)? else {
@@ -195,6 +196,9 @@ impl Intake {
             }
             let number = numbers.next(table)?;
             append(connection, hub, number, &taken.waiting(claim))?;
+            if table.name == usage::TABLE.name {
+                used_days.note(of_hub, taken.at);
+            }
             if let Some(fact) = &taken.fact {
                 derive::mark_active_days(connection, of_hub, fact, now)?;
                 facts::write(connection, hub, fact, now)?;
@@ -207,6 +211,7 @@ impl Intake {
             accepted.n_unsure += usize::from(claim == Claim::Unsure);
         }
         numbers.keep()?;
+        used_days.write(connection, of_hub)?;
         accepted.is_repeated = match &self.request {
             Some(key) => !tallies::claim_request(connection, hub, key, now)?,
             None => false,
@@ -374,14 +379,25 @@ pub(crate) fn append_derived<R: Row>(
     hub: &str,
     row: &R,
 ) -> Result<(), StateError> {
+    append_all_derived(connection, hub, std::slice::from_ref(row))
+}
+
+/// The same for many rows.
+pub(crate) fn append_all_derived<R: Row>(
+    connection: &Connection,
+    hub: &str,
+    rows: &[R],
+) -> Result<(), StateError> {
     let mut numbers = Numbering::new(connection, hub);
-    let number = numbers.next(R::TABLE)?;
-    let row = NewRow {
-        at: row.time(),
-        claim: Claim::New,
-        text: &serde_json::to_string(row)?,
-    };
-    append(connection, hub, number, &row)?;
+    for row in rows {
+        let number = numbers.next(R::TABLE)?;
+        let row = NewRow {
+            at: row.time(),
+            claim: Claim::New,
+            text: &serde_json::to_string(row)?,
+        };
+        append(connection, hub, number, &row)?;
+    }
     numbers.keep()
 }
 

@@ -294,6 +294,11 @@ fn start_in_utc(day: jiff::civil::Date) -> Timestamp {
         .map_or(Timestamp::UNIX_EPOCH, |midnight| midnight.timestamp())
 }
 
+/// The partition of a day.
+pub(crate) fn month_of_day(day: model::days::Day) -> String {
+    month_of(start_in_utc(day.date()))
+}
+
 /// The day that is so many days after the first of 1970, as it stands in batches.
 pub(crate) fn day_of(days_since_1970: i32) -> jiff::civil::Date {
     let epoch = jiff::civil::Date::constant(1970, 1, 1);

@@ -1,6 +1,7 @@
 //! The store as a whole, on real folders.
 
 mod days_and_sessions;
+mod days_of_usage;
 mod erasing;
 mod flushing;
 mod late_news;

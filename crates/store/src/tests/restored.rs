@@ -4,7 +4,7 @@ use super::*;
 use std::path::{Path, PathBuf};
 
 /// A whole copy, as a backup of the running service makes it.
-fn back_up(kept: &Kept) -> PathBuf {
+pub(super) fn back_up(kept: &Kept) -> PathBuf {
     let copy = kept.folder.path().join("backup.db");
     let state = crate::state::State::prepare(&kept.store.folder().state_db()).unwrap();
     state
@@ -14,7 +14,7 @@ fn back_up(kept: &Kept) -> PathBuf {
 }
 
 /// Puts another file in the place of `state.db` while nobody uses it.
-async fn restored(kept: Kept, copy: &Path) -> Kept {
+pub(super) async fn restored(kept: Kept, copy: &Path) -> Kept {
     let Kept {
         folder,
         store,

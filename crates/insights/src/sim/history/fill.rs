@@ -6,7 +6,10 @@ use super::{History, HistorySink, ServerMonth, UserNews};
 use jiff::civil::Date;
 use model::days::{Day, SessionSpan, user_days};
 use model::fact::{Fact, KeyedFact, ServerKey};
+use model::names::UserName;
 use model::session::{Session, sessions};
+use model::usage::{Used, UsedSum};
+use std::collections::HashMap;
 use std::sync::Arc;
 use store::tables::{self, Event, Membership, Observation, Row, Storage, Usage};
 use tokio::sync::mpsc;
@@ -169,6 +172,8 @@ struct Maker {
     late: Vec<Event>,
     /// Sessions that reach into days to come, by block of users.
     open: Vec<Vec<Counted>>,
+    /// What was used on days that are not closed, by block of users.
+    used: Vec<HashMap<(Day, UserName), UsedSum>>,
     /// Days before this one are closed and written.
     next_day: usize,
     n_done: u64,
@@ -202,6 +207,7 @@ impl Maker {
             storage: Pile::new(),
             late: Vec::new(),
             open: std::iter::repeat_with(Vec::new).take(n_blocks).collect(),
+            used: vec![HashMap::new(); n_blocks],
             next_day: 0,
             n_done: 0,
             done: Vec::new(),
@@ -268,7 +274,14 @@ impl Maker {
         end: jiff::Timestamp,
     ) {
         for used in &usage {
-            self.usage.push(self.rows.usage(used), end);
+            let row = self.rows.usage(used);
+            let day = (self.history.day_of(row.hour), row.user.clone());
+            self.used[block].entry(day).or_default().add(&Used {
+                cpu_core_seconds: row.cpu_core_seconds,
+                memory_byte_seconds: row.memory_byte_seconds,
+                gpu_seconds: row.gpu_requested_seconds,
+            });
+            self.usage.push(row, end);
         }
         let mut tellings: Vec<Telling> = Vec::with_capacity(facts.len());
         let mut known: Vec<Fact> = Vec::with_capacity(facts.len());
@@ -329,7 +342,9 @@ impl Maker {
         let zone = self.history.zone();
         let spans = self.open[block].iter().map(Counted::span);
         for day in user_days(spans, zone, first..=last) {
-            self.user_days.now.push(self.rows.user_day(day));
+            let used = self.used[block].remove(&(day.day, day.user.clone()));
+            let used = used.map(UsedSum::total).unwrap_or_default();
+            self.user_days.now.push(self.rows.user_day(day, &used));
         }
         let end = last.span(zone).end;
         self.open[block].retain(|counted| counted.until > end);

@@ -64,6 +64,10 @@ impl History {
         self.calendar.days[index].day
     }
 
+    pub(super) fn day_of(&self, at: Timestamp) -> Day {
+        self.day(self.calendar.day_index(time_us(at)))
+    }
+
     pub(super) fn until(&self) -> Timestamp {
         timestamp(self.calendar.until)
     }

@@ -11,6 +11,7 @@ use model::days::UserDay;
 use model::diff::Move;
 use model::fact::{KeyedFact, ServerKey};
 use model::session::Session;
+use model::usage::Used;
 use std::sync::Arc;
 use store::tables::{self, Event, Membership, Observation, RowId, Storage, Usage};
 
@@ -72,7 +73,7 @@ impl Rows {
         })
     }
 
-    pub(super) fn user_day(&self, day: UserDay) -> tables::UserDay {
+    pub(super) fn user_day(&self, day: UserDay, used: &Used) -> tables::UserDay {
         let date = day.day.to_string();
         tables::UserDay {
             id: RowId::of(&["user day", &self.hub, day.user.as_str(), &date]),
@@ -83,9 +84,9 @@ impl Rows {
             sessions: i64::from(day.sessions),
             hours: day.hours,
             active_seconds: day.active_seconds.map(integer),
-            cpu_core_seconds: None,
-            memory_byte_seconds: None,
-            gpu_seconds: None,
+            cpu_core_seconds: used.cpu_core_seconds,
+            memory_byte_seconds: used.memory_byte_seconds,
+            gpu_seconds: used.gpu_seconds,
         }
     }
 

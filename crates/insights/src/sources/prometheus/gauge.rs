@@ -52,7 +52,8 @@ pub(super) const REQUESTS: Gauge = Gauge {
     metric: "kube_pod_container_resource_requests",
     select: |series| series.one_of("resource", RESOURCES),
     things: CONTAINER,
-    lives: &["uid"],
+    // Without a label of the node until it has one: series that follow each other.
+    lives: &["uid", "node", "exported_node"],
     kept: "resource",
     exporter: &["job", "instance"],
     idle: &[

@@ -17,6 +17,8 @@ pub(super) enum ApiError {
     Refused(Refusal),
     /// The request.
     Bad(String),
+    /// There is nothing of that name.
+    NotFound(String),
     /// There is more of it than is read.
     TooLarge(String),
     /// The request did not come to its end.
@@ -63,6 +65,7 @@ impl IntoResponse for ApiError {
                 (StatusCode::SERVICE_UNAVAILABLE, reason.to_owned())
             }
             Self::Bad(message) => (StatusCode::BAD_REQUEST, message),
+            Self::NotFound(message) => (StatusCode::NOT_FOUND, message),
             Self::TooLarge(message) => (StatusCode::PAYLOAD_TOO_LARGE, message),
             Self::Late(message) => (StatusCode::REQUEST_TIMEOUT, message),
             Self::Busy(message) => (StatusCode::SERVICE_UNAVAILABLE, message),

@@ -7,6 +7,8 @@ mod custom;
 mod error;
 mod events;
 mod list;
+mod openapi;
+mod reports;
 mod split;
 
 pub(crate) use body::Room;
@@ -22,6 +24,9 @@ pub(super) fn routes(prefix: &str) -> Router<Site> {
     let below = |path: &str| format!("{prefix}api/v1/{path}");
     Router::new()
         .route(&below("events"), get(list::list).post(events::take))
+        .route(&below("reports"), get(reports::list))
+        .route(&below("reports/{name}"), get(reports::answer))
+        .route(&below("openapi.json"), get(openapi::show))
         .route(&below("metrics/counter"), post(custom::counter))
         .route(&below("metrics/gauge"), post(custom::gauge))
         .route(&below("metrics/timing"), post(custom::timing))

@@ -5,8 +5,9 @@
 //! of Prometheus' database: it reads a file once for each block.
 
 use super::month::{
-    Container, DAY, INTERVAL, Month, NAMESPACE, NODE_OFFSETS, OTHER_NAMESPACE, Pod, Role,
-    SANDBOX_BYTES, ZONE_OFFSET, times,
+    Container, DAY, HOUR, INTERVAL, Month, NAMESPACE, NODE_OFFSETS, NODES, Node, OTHER_NAMESPACE,
+    Pod, RESERVED_BYTES, RESERVED_MILLICORES, Role, SANDBOX_BYTES, ZONE_OFFSET, node_bytes,
+    node_bytes_used, node_cores, node_millicores_used, times,
 };
 use std::fmt::Write as _;
 use std::fs::File;
@@ -19,7 +20,7 @@ const BLOCK: i64 = 162 * 3600;
 pub(crate) const KUBE_STATE_METRICS_OFFSET: i64 = 27;
 pub(crate) const DCGM_OFFSET: i64 = 5;
 pub(crate) const HUB_OFFSET: i64 = 33;
-const DIRSIZE_OFFSET: i64 = 51;
+pub(crate) const DIRSIZE_OFFSET: i64 = 51;
 /// Sizes are known at the ends of days and now; whole days of them would be most of the data.
 const DIRSIZE_BEFORE: i64 = 9 * 60;
 
@@ -116,7 +117,7 @@ impl<'a> Lines<'a> {
         let offset = NODE_OFFSETS[pod.node];
         let node = format!("node-{}", pod.node);
         let id = format!("/kubepods/burstable/pod{}", pod.uid);
-        let end = pod.to.min(month.end);
+        let end = pod.runs_until().min(month.end);
         let of_pod = Labels::new(&[
             ("instance", &node),
             ("job", job),
@@ -142,13 +143,16 @@ impl<'a> Lines<'a> {
             ("name", &pod.uid),
         ]);
         let started = "container_start_time_seconds";
-        self.series(started, &sandbox, all.clone(), |_| Value::Whole(pod.from));
+        self.series(started, &sandbox, all.clone(), |_| {
+            Value::Whole(pod.placed.unwrap_or(pod.from))
+        });
         let memory = "container_memory_working_set_bytes";
         self.series(memory, &sandbox, all.clone(), |_| {
             Value::Whole(SANDBOX_BYTES)
         });
         let cpu = "container_cpu_usage_seconds_total";
-        self.series(cpu, &sandbox, all.clone(), |at| {
+        let total = [("cpu", "total")];
+        self.series(cpu, &sandbox.with(&total), all.clone(), |at| {
             Value::Thousandths(pod.sandbox_cpu(at))
         });
         // The sum of both, which has neither name nor image.
@@ -156,7 +160,7 @@ impl<'a> Lines<'a> {
         self.series(memory, &both, all.clone(), |at| {
             Value::Whole(pod.memory(at) + SANDBOX_BYTES)
         });
-        self.series(cpu, &both, all.clone(), |at| {
+        self.series(cpu, &both.with(&total), all.clone(), |at| {
             Value::Thousandths(pod.cpu(&pod.containers[0], at) + pod.sandbox_cpu(at))
         });
         let network = both.with(&[("interface", "eth0")]);
@@ -168,7 +172,9 @@ impl<'a> Lines<'a> {
         self.series(sent, &network, all.clone(), |at| Value::Whole(pod.sent(at)));
         if pod.from % 20 == 0 {
             let loopback = both.with(&[("interface", "lo")]);
-            self.series(received, &loopback, all, |at| Value::Whole(at - pod.from));
+            self.series(received, &loopback, all, |at| {
+                Value::Whole(90_000 * (at - pod.from))
+            });
         }
     }
 
@@ -191,7 +197,8 @@ impl<'a> Lines<'a> {
             }
         });
         let cpu = "container_cpu_usage_seconds_total";
-        self.series(cpu, labels, times.clone(), |at| {
+        let total = labels.with(&[("cpu", "total")]);
+        self.series(cpu, &total, times.clone(), |at| {
             Value::Thousandths(pod.cpu(container, at))
         });
         let started = "container_start_time_seconds";
@@ -238,6 +245,7 @@ impl<'a> Lines<'a> {
             Role::Server => ("label_component", "singleuser-server"),
             Role::DaskWorker => ("label_app_kubernetes_io_component", "dask-worker"),
             Role::Hub => ("label_component", "hub"),
+            Role::Placeholder => ("label_component", "user-placeholder"),
         };
         let components = labels.with(&[component]);
         self.series("kube_pod_labels", &components, times.clone(), one);
@@ -245,17 +253,23 @@ impl<'a> Lines<'a> {
             let created = |_| Value::Whole(pod.from);
             self.series("kube_pod_created", labels, times.clone(), created);
         }
-        let runs_from = pod.containers[0].from;
-        for (phase, is_running) in [("Pending", false), ("Running", true)] {
-            let phase = labels.with(&[("phase", phase)]);
-            self.series("kube_pod_status_phase", &phase, times.clone(), |at| {
-                Value::Whole(i64::from((at >= runs_from) == is_running))
-            });
-        }
-        let node = format!("node-{}", pod.node);
-        let requests = labels.with(&[("container", "notebook"), ("node", &node)]);
+        self.phases(month, pod, labels, times);
+        let placed = pod.placed.unwrap_or(i64::MAX);
+        let container = labels.with(&[("container", "notebook")]);
+        // Without a label of the node as long as there is none.
+        self.requests(pod, &container, &times.clone().filter(|at| *at < placed));
+        let on_node = container.with(&[("node", &format!("node-{}", pod.node))]);
+        self.requests(pod, &on_node, &times.clone().filter(|at| placed <= *at));
+    }
+
+    fn requests(
+        &mut self,
+        pod: &Pod,
+        labels: &Labels,
+        times: &(impl Iterator<Item = i64> + Clone),
+    ) {
         let mut request = |resource: &str, unit: &str, value: Value| {
-            let requests = requests.with(&[("resource", resource), ("unit", unit)]);
+            let requests = labels.with(&[("resource", resource), ("unit", unit)]);
             let name = "kube_pod_container_resource_requests";
             self.series(name, &requests, times.clone(), |_| value);
         };
@@ -264,6 +278,62 @@ impl<'a> Lines<'a> {
         if pod.gpu.is_some() {
             request("nvidia_com_gpu", "integer", Value::Whole(1));
         }
+    }
+
+    /// What becomes of a pod. Of those for which all went well it is told in less detail than
+    /// kube-state-metrics does, but for those of now: it would be a third of all samples.
+    fn phases(
+        &mut self,
+        month: &Month,
+        pod: &Pod,
+        labels: &Labels,
+        times: &(impl Iterator<Item = i64> + Clone),
+    ) {
+        let flag = |is_so: bool| Value::Whole(i64::from(is_so));
+        let has_failed = |at: i64| pod.failed.is_some_and(|failed| failed <= at);
+        let has_begun = |at: i64| pod.containers[0].from <= at;
+        let is_running = |at: i64| has_begun(at) && !has_failed(at);
+        let name = "kube_pod_status_phase";
+        let phase = |phase: &str| labels.with(&[("phase", phase)]);
+        let times = || times.clone();
+        self.series(name, &phase("Pending"), times(), |at| flag(!has_begun(at)));
+        self.series(name, &phase("Running"), times(), |at| flag(is_running(at)));
+        let is_odd = pod.failed.is_some() || pod.placed != Some(pod.from);
+        if !is_odd && pod.to < month.now {
+            return;
+        }
+        self.series(name, &phase("Failed"), times(), |at| flag(has_failed(at)));
+        for other in ["Succeeded", "Unknown"] {
+            self.series(name, &phase(other), times(), |_| flag(false));
+        }
+        let is_placed = |at: i64| pod.placed.is_some_and(|placed| placed <= at);
+        for condition in ["true", "false", "unknown"] {
+            let labels = labels.with(&[("condition", condition)]);
+            self.series("kube_pod_status_scheduled", &labels, times(), |at| {
+                flag(condition == if is_placed(at) { "true" } else { "false" })
+            });
+        }
+        let waits = times().filter(|at| !is_placed(*at));
+        self.series("kube_pod_status_unschedulable", labels, waits, |_| {
+            flag(true)
+        });
+        let placed = times().filter(|at| is_placed(*at));
+        self.series("kube_pod_start_time", labels, placed, |_| {
+            Value::Whole(pod.placed.unwrap_or(pod.from))
+        });
+        let ended = |why| labels.with(&[("container", "notebook"), ("reason", why)]);
+        let why = ended(if pod.is_oom_killed {
+            "OOMKilled"
+        } else {
+            "Error"
+        });
+        let failed = times().filter(|at| has_failed(*at));
+        let name = "kube_pod_container_status_terminated_reason";
+        self.series(name, &why, failed, |_| flag(true));
+        let is_again = |at: i64| pod.containers.len() > 1 && pod.containers[1].from <= at;
+        let again = times().filter(|at| is_again(*at));
+        let name = "kube_pod_container_status_last_terminated_reason";
+        self.series(name, &why, again, |_| flag(true));
     }
 
     fn dcgm(&mut self, pod: &Pod) {
@@ -283,38 +353,100 @@ impl<'a> Lines<'a> {
             ("namespace", "gpu-operator"),
             ("pod", &format!("dcgm-exporter-{}", pod.node)),
         ]);
-        let times = times(pod.containers[0].from, pod.to, DCGM_OFFSET);
+        let times = times(pod.containers[0].from, pod.runs_until(), DCGM_OFFSET);
         self.series("DCGM_FI_DEV_GPU_UTIL", &labels, times, |at| {
-            Value::Whole(Pod::gpu_utilisation(at))
+            Value::Whole(pod.gpu_utilisation(at))
         });
     }
 
     /// As they are now; a month of it would say the same.
     fn nodes(&mut self, month: &Month) {
-        for number in 0..NODE_OFFSETS.len() {
-            let node = format!("node-{number}");
-            let labels = Labels::new(&[
-                ("instance", "10.0.9.1:8080"),
-                ("job", "kube-state-metrics"),
-                ("node", &node),
-            ]);
-            let times = times(month.now - 3600, month.end, KUBE_STATE_METRICS_OFFSET);
-            let pool = labels.with(&[("label_hub_jupyter_org_node_purpose", "user")]);
-            self.series("kube_node_labels", &pool, times.clone(), |_| {
-                Value::Whole(1)
-            });
-            for metric in ["kube_node_status_capacity", "kube_node_status_allocatable"] {
-                let cpu = labels.with(&[("resource", "cpu"), ("unit", "core")]);
-                self.series(metric, &cpu, times.clone(), |_| Value::Whole(16));
-                let memory = labels.with(&[("resource", "memory"), ("unit", "byte")]);
-                self.series(metric, &memory, times.clone(), |_| Value::Whole(64 << 30));
+        for (number, node) in (0..).zip(&NODES) {
+            self.node_states(month, number, node);
+            if node.is_ready {
+                self.machine(month, number);
             }
-            let ready = labels.with(&[("condition", "Ready"), ("status", "true")]);
-            self.series("kube_node_status_condition", &ready, times.clone(), |_| {
-                Value::Whole(1)
-            });
-            let metric = "kube_node_spec_unschedulable";
-            self.series(metric, &labels, times, |_| Value::Whole(0));
+        }
+    }
+
+    fn node_states(&mut self, month: &Month, number: i64, node: &Node) {
+        let labels = Labels::new(&[
+            ("instance", "10.0.9.1:8080"),
+            ("job", "kube-state-metrics"),
+            ("node", &format!("node-{number}")),
+        ]);
+        let times = || times(month.now - HOUR, month.end, KUBE_STATE_METRICS_OFFSET);
+        let flag = |is_so: bool| Value::Whole(i64::from(is_so));
+        self.series(
+            "kube_node_labels",
+            &labels.with(node.labels),
+            times(),
+            |_| flag(true),
+        );
+        for (metric, millicores, bytes) in [
+            ("kube_node_status_capacity", 0, 0),
+            (
+                "kube_node_status_allocatable",
+                RESERVED_MILLICORES,
+                RESERVED_BYTES,
+            ),
+        ] {
+            let mut amount = |resource, unit, value| {
+                let labels = labels.with(&[("resource", resource), ("unit", unit)]);
+                self.series(metric, &labels, times(), |_| value);
+            };
+            let cores = Value::Thousandths(1000 * node_cores(number) - millicores);
+            amount("cpu", "core", cores);
+            amount("memory", "byte", Value::Whole(node_bytes(number) - bytes));
+            amount("pods", "integer", Value::Whole(110));
+            amount("ephemeral_storage", "byte", Value::Whole(1 << 37));
+        }
+        // A kubelet that does not answer is neither ready nor not.
+        let ready = if node.is_ready { "true" } else { "unknown" };
+        for (condition, so) in [("Ready", ready), ("MemoryPressure", "false")] {
+            for status in ["true", "false", "unknown"] {
+                let labels = labels.with(&[("condition", condition), ("status", status)]);
+                self.series("kube_node_status_condition", &labels, times(), |_| {
+                    flag(status == so)
+                });
+            }
+        }
+        let metric = "kube_node_spec_unschedulable";
+        self.series(metric, &labels, times(), |_| flag(node.is_cordoned));
+    }
+
+    /// The machine as a whole and a part of it, by two jobs that name it in their own ways.
+    fn machine(&mut self, month: &Month, number: i64) {
+        let node = format!("node-{number}");
+        let by_hostname = Labels::new(&[
+            ("beta_kubernetes_io_os", "linux"),
+            ("instance", &node),
+            ("job", "cadvisor"),
+            ("kubernetes_io_hostname", &node),
+        ]);
+        let by_address = Labels::new(&[
+            ("endpoint", "https-metrics"),
+            ("instance", &format!("10.0.1.{number}:10250")),
+            ("job", "kubelet"),
+            ("metrics_path", "/metrics/cadvisor"),
+            ("namespace", "kube-system"),
+            ("node", &node),
+            ("service", "kubelet"),
+        ]);
+        let from = month.now - HOUR;
+        for labels in [by_hostname, by_address] {
+            for (id, share) in [("/", 1), ("/kubepods", 2)] {
+                let labels = labels.with(&[("id", id)]);
+                let times = || times(from, month.end, 3 * number);
+                let cpu = labels.with(&[("cpu", "total")]);
+                self.series("container_cpu_usage_seconds_total", &cpu, times(), |at| {
+                    Value::Thousandths(node_millicores_used(number) * (at - from) / share)
+                });
+                let memory = "container_memory_working_set_bytes";
+                self.series(memory, &labels, times(), |_| {
+                    Value::Whole(node_bytes_used(number) / share)
+                });
+            }
         }
     }
 

@@ -23,6 +23,28 @@ const N_DAYS: i64 = 31;
 const AFTER_NOW: i64 = 30 * 60;
 /// When each node's kubelet is scraped, in seconds after the full minute: also exactly then.
 pub(crate) const NODE_OFFSETS: [i64; 6] = [0, 13, 41, 29, 7, 55];
+/// The machines of the cluster; pods run on those whose kubelets are in [`NODE_OFFSETS`].
+pub(crate) const NODES: [Node; 8] = [
+    Node::new(&[PURPOSE], "user"),
+    Node::new(&[PURPOSE], "user"),
+    Node::new(&[PURPOSE, GKE_POOL], "gpu-pool"),
+    Node::new(&[PURPOSE, GKE_POOL], "gpu-pool"),
+    Node::new(
+        &[("label_karpenter_sh_nodepool", "spot \"1\"")],
+        "spot \"1\"",
+    ),
+    Node::new(&[("label_kubernetes_io_os", "linux")], "unknown"),
+    Node {
+        is_cordoned: true,
+        ..Node::new(&[PURPOSE], "user")
+    },
+    Node {
+        is_ready: false,
+        ..Node::new(&[PURPOSE, GKE_POOL], "gpu-pool")
+    },
+];
+const PURPOSE: (&str, &str) = ("label_hub_jupyter_org_node_purpose", "user");
+const GKE_POOL: (&str, &str) = ("label_cloud_google_com_gke_nodepool", "gpu-pool");
 /// Bytes of each pod's sandbox.
 pub(crate) const SANDBOX_BYTES: i64 = 458_752;
 const MIB: i64 = 1 << 20;
@@ -62,6 +84,15 @@ pub(crate) struct Person {
     pub(crate) directory: String,
 }
 
+/// A machine; what it has and uses follows from its place in [`NODES`].
+pub(crate) struct Node {
+    /// Those that kube-state-metrics tells.
+    pub(crate) labels: &'static [(&'static str, &'static str)],
+    pub(crate) pool: &'static str,
+    pub(crate) is_ready: bool,
+    pub(crate) is_cordoned: bool,
+}
+
 /// What a pod is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -69,6 +100,8 @@ pub(crate) enum Role {
     DaskWorker,
     /// The hub's own.
     Hub,
+    /// Keeps a place free for users' servers.
+    Placeholder,
 }
 
 pub(crate) struct Pod {
@@ -80,7 +113,14 @@ pub(crate) struct Pod {
     pub(crate) user: Option<usize>,
     /// Only of named servers.
     pub(crate) server: Option<String>,
+    /// The place in [`NODES`] of the machine that it runs on, or would.
     pub(crate) node: usize,
+    /// When it got its node, if it ever did.
+    pub(crate) placed: Option<i64>,
+    /// From then on it has failed, and is told of all the same.
+    pub(crate) failed: Option<i64>,
+    /// Whether a container of it was killed for want of memory.
+    pub(crate) is_oom_killed: bool,
     /// It is there after the first and until the last moment.
     pub(crate) from: i64,
     pub(crate) to: i64,
@@ -152,6 +192,7 @@ impl Month {
         }
         month.add_special_ones(&mut dice);
         month.add_other_hub(&mut dice);
+        month.add_those_of_now(&mut dice);
         for pod in &mut month.pods {
             pod.steady_from = now - 20 * 60;
         }
@@ -214,7 +255,10 @@ impl Month {
         }
         if is_known && user.is_multiple_of(7) {
             let from = self.now - 30 * 60 - dice.roll(60 * 60);
-            self.add_server(user, None, from, self.end, dice);
+            let pod = self.add_server(user, None, from, self.end, dice);
+            if user.is_multiple_of(3) {
+                pod.gpu = Some(2);
+            }
             if user.is_multiple_of(14) {
                 self.add_server(user, Some("second"), from + 120, self.end, dice);
             }
@@ -290,6 +334,60 @@ impl Month {
         let midnight = (noon(self, 20) + ZONE_OFFSET).div_euclid(DAY) * DAY - ZONE_OFFSET;
         let pod = self.add_server(77, Some("night"), midnight - 3000, midnight + 3500, dice);
         pod.tells_created = false;
+        // It waits for a node over the full hour, as where a cluster has to grow first.
+        let from = noon(self, 11);
+        let pod = self.add_server(61, Some("waits"), from, from + 150 * 60, dice);
+        pod.wait_until(from + 70 * 60);
+        pod.gpu = Some(0);
+        // A shorter wait, and it is there for a while when it has failed.
+        let from = noon(self, 12);
+        let pod = self.add_server(62, Some("fails"), from, from + 150 * 60, dice);
+        pod.wait_until(from + 7 * 60);
+        pod.fail(from + 50 * 60);
+    }
+
+    /// What is bad or odd now.
+    fn add_those_of_now(&mut self, dice: &mut Dice) {
+        let (now, end) = (self.now, self.end);
+        let from = now - 55 * 60;
+        self.add_pod(Role::Server, "jupyter-nobody-knows-now", from, dice);
+        self.add_pod(Role::DaskWorker, "dask-worker-nobodys", from, dice);
+        let hub = self.add_pod(Role::Hub, "hub-5c9d8f-q2w3e", from, dice);
+        hub.is_oom_killed = true;
+        hub.restart_container(now - 25 * 60, dice);
+        for name in ["user-placeholder-0", "user-placeholder-1"] {
+            self.add_pod(Role::Placeholder, name, from, dice);
+        }
+        let waits = self.add_pod(Role::Placeholder, "user-placeholder-2", from, dice);
+        waits.never_start();
+        // Of somebody whom the hub does not know any more.
+        self.add_server(N_USERS, None, from, end, dice);
+        let pod = self.add_server(1, None, from, end, dice);
+        pod.gpu = Some(0);
+        pod.never_start();
+        let pod = self.add_server(2, None, from, end, dice);
+        pod.fail(now - 30 * 60);
+        pod.is_oom_killed = true;
+        let pod = self.add_server(3, Some("killed"), from, end, dice);
+        pod.restart_container(now - 25 * 60, dice);
+        pod.is_oom_killed = true;
+        // Beside a server, and alone.
+        self.add_worker(Some(7), from, end, dice);
+        self.add_worker(Some(4), from, end, dice);
+        for user in [0, 7] {
+            let name = format!("jupyter-{}", slug::safe(&self.people[user].name));
+            self.pods.push(Pod {
+                user: Some(user),
+                ..Pod::new(OTHER_NAMESPACE, name, Role::Server, from, end, dice)
+            });
+        }
+    }
+
+    /// One that says nobody's name and is there until the end.
+    fn add_pod(&mut self, role: Role, name: &str, from: i64, dice: &mut Dice) -> &mut Pod {
+        let pod = Pod::new(NAMESPACE, name.to_owned(), role, from, self.end, dice);
+        self.pods.push(pod);
+        self.pods.last_mut().unwrap()
     }
 
     fn add_other_hub(&mut self, dice: &mut Dice) {
@@ -328,6 +426,9 @@ impl Pod {
             user: None,
             server: None,
             node: dice.index(NODE_OFFSETS.len()),
+            placed: Some(from),
+            failed: None,
+            is_oom_killed: false,
             from,
             to,
             containers: vec![container],
@@ -354,6 +455,39 @@ impl Pod {
         });
     }
 
+    /// It gets its node only then.
+    fn wait_until(&mut self, at: i64) {
+        self.placed = Some(at);
+        self.containers[0].from = at + 20;
+    }
+
+    /// It never gets a node.
+    fn never_start(&mut self) {
+        self.placed = None;
+        self.containers[0].from = self.to;
+    }
+
+    fn fail(&mut self, at: i64) {
+        self.failed = Some(at);
+        self.containers[0].to = at;
+    }
+
+    /// Until when its kubelet tells of it.
+    pub(crate) fn runs_until(&self) -> i64 {
+        self.failed.unwrap_or(self.to)
+    }
+
+    /// Whether it has a node and has not failed.
+    pub(crate) fn holds(&self, at: i64) -> bool {
+        self.placed.is_some_and(|placed| placed <= at)
+            && self.failed.is_none_or(|failed| at < failed)
+    }
+
+    /// Whether it is a user's, known or not.
+    pub(crate) fn is_users(&self) -> bool {
+        self.namespace == NAMESPACE && matches!(self.role, Role::Server | Role::DaskWorker)
+    }
+
     /// Bytes of the user's container, at a full minute or between two.
     pub(crate) fn memory(&self, at: i64) -> i64 {
         self.bytes + at.min(self.steady_from).div_euclid(INTERVAL) % 7 * MIB
@@ -367,11 +501,12 @@ impl Pod {
 
     /// The same of the sandbox.
     pub(crate) fn sandbox_cpu(&self, at: i64) -> i64 {
-        (at - self.from).div_euclid(INTERVAL)
+        (at - self.placed.unwrap_or(self.from)).div_euclid(INTERVAL)
     }
 
     pub(crate) fn received(&self, at: i64) -> i64 {
-        self.bytes_per_second * (at - self.begin_of_counters(self.from, at)) + at % 50
+        let begin = self.begin_of_counters(self.placed.unwrap_or(self.from), at);
+        self.bytes_per_second * (at - begin) + at.min(self.steady_from) % 50
     }
 
     pub(crate) fn sent(&self, at: i64) -> i64 {
@@ -379,13 +514,46 @@ impl Pod {
     }
 
     /// Percent.
-    pub(crate) fn gpu_utilisation(at: i64) -> i64 {
-        at.div_euclid(INTERVAL) % 101
+    pub(crate) fn gpu_utilisation(&self, at: i64) -> i64 {
+        (at.min(self.steady_from).div_euclid(INTERVAL) + self.millicores) % 101
     }
 
     fn begin_of_counters(&self, from: i64, at: i64) -> i64 {
         self.reset.filter(|reset| *reset <= at).unwrap_or(from)
     }
+}
+
+impl Node {
+    const fn new(labels: &'static [(&'static str, &'static str)], pool: &'static str) -> Self {
+        Self {
+            labels,
+            pool,
+            is_ready: true,
+            is_cordoned: false,
+        }
+    }
+}
+
+/// Cores of the machine with this number.
+pub(crate) fn node_cores(number: i64) -> i64 {
+    8 + 4 * number
+}
+
+pub(crate) fn node_bytes(number: i64) -> i64 {
+    (32 + 16 * number) << 30
+}
+
+/// What the system keeps for itself.
+pub(crate) const RESERVED_MILLICORES: i64 = 80;
+pub(crate) const RESERVED_BYTES: i64 = 1 << 30;
+
+/// Thousandths of a core that all that runs there uses.
+pub(crate) fn node_millicores_used(number: i64) -> i64 {
+    1000 * number + 137
+}
+
+pub(crate) fn node_bytes_used(number: i64) -> i64 {
+    (5 << 30) + number * 12_345_678
 }
 
 /// When a series is sampled: after the first moment, until the last one, so many seconds after each

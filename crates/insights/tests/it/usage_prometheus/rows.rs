@@ -1,6 +1,6 @@
 //! Rows of a history, and whether they are what was expected.
 
-use super::expected::{Key, Session, Sums, real};
+use super::expected::{Key, Numbers, Session, Sums, real};
 use super::exporters::{
     HUB_OFFSET, active_users, home_bytes, home_files, running_servers, total_users,
 };
@@ -235,16 +235,14 @@ pub(crate) fn compare_unattributed(folder: &Path, nobodys: &BTreeMap<i64, Sums>,
     }
     let mut expected: BTreeMap<(i64, String), f64> = BTreeMap::new();
     for (hour, sums) in nobodys.iter().filter(|(hour, _)| *hour + HOUR <= to) {
-        let cpu = real(sums.cpu_thousandths.unwrap()) / 1000.0;
-        expected.insert(
-            (*hour, "usage_unattributed_cpu_core_seconds".to_owned()),
-            cpu,
-        );
-        let memory = real(sums.memory_byte_seconds.unwrap());
-        expected.insert(
-            (*hour, "usage_unattributed_memory_byte_seconds".to_owned()),
-            memory,
-        );
+        let cpu = sums.cpu_thousandths.map(|cpu| real(cpu) / 1000.0);
+        let memory = sums.memory_byte_seconds.map(real);
+        for (name, sum) in [
+            ("usage_unattributed_cpu_core_seconds", cpu),
+            ("usage_unattributed_memory_byte_seconds", memory),
+        ] {
+            expected.extend(sum.map(|sum| ((*hour, name.to_owned()), sum)));
+        }
     }
     assert!(expected.len() >= 4);
     assert!(seen.keys().eq(expected.keys()), "{seen:?} {expected:?}");
@@ -255,6 +253,25 @@ pub(crate) fn compare_unattributed(folder: &Path, nobodys: &BTreeMap<i64, Sums>,
             seen[&key]
         );
     }
+}
+
+/// Ceilings that a service wrote, which were the same all the time.
+pub(crate) fn ceilings(folder: &Path) -> Numbers {
+    #[derive(Deserialize)]
+    struct Line {
+        name: String,
+        labels: String,
+        value: f64,
+    }
+    let query = "select name, labels, value from observations \
+                 where starts_with(name, 'pool_') or starts_with(name, 'pods_')";
+    let mut numbers = Numbers::new();
+    for line in lines::<Line>(folder, query) {
+        let key = (line.name, line.labels);
+        let other = numbers.insert(key, line.value);
+        assert!(other.is_none_or(|other| is_close(other, line.value)));
+    }
+    numbers
 }
 
 /// The home of everybody at the end of each day.

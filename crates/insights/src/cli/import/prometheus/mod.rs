@@ -16,11 +16,11 @@ mod progress;
 mod recorded;
 mod rows;
 
-use crate::cli::moment::Moment;
 use crate::cli::store::settings;
 use crate::cli::{CommandError, ConfigArgs, block_on, of_store, print};
 use crate::collect;
 use crate::config::environment::Environment;
+use crate::moment::Moment;
 use crate::poll::clock::now;
 use crate::service::StartError;
 use crate::sources::prometheus::{Prometheus, SETTLES};

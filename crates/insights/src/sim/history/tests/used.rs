@@ -318,3 +318,52 @@ async fn a_sink_gets_what_was_used_each_row_once() {
     let out_of_order = out_of_order.filter(|(one, next)| one > next).count();
     assert_eq!(out_of_order, 0, "months are written one after the other");
 }
+
+#[tokio::test]
+async fn closed_days_say_what_was_used_on_them() {
+    use model::usage::{Used, UsedSum};
+    for zone in ["Europe/Berlin", "Asia/Kathmandu", "America/Los_Angeles"] {
+        let shape = HistoryShape {
+            zone: TimeZone::get(zone).unwrap(),
+            ..shape(100)
+        };
+        let sink = Counting::default();
+        let history = History::plan(&world(200), &shape);
+        let filled = fill(history, &"demo".into(), &sink, |_| ()).await.unwrap();
+        let last = filled.history.last_closed_day().unwrap();
+        let mut expected: BTreeMap<(Day, String), UsedSum> = BTreeMap::new();
+        for row in sink.usage.into_inner().unwrap() {
+            let day = Day::of(row.hour, &shape.zone);
+            let used = Used {
+                cpu_core_seconds: row.cpu_core_seconds,
+                memory_byte_seconds: row.memory_byte_seconds,
+                gpu_seconds: row.gpu_requested_seconds,
+            };
+            if day <= last {
+                let sum = expected.entry((day, row.user.to_string())).or_default();
+                sum.add(&used);
+            }
+        }
+        let days = sink.user_days.into_inner().unwrap().into_iter();
+        let told = days.map(|row| {
+            let used = Used {
+                cpu_core_seconds: row.cpu_core_seconds,
+                memory_byte_seconds: row.memory_byte_seconds,
+                gpu_seconds: row.gpu_seconds,
+            };
+            ((Day::new(row.day), row.user.to_string()), used)
+        });
+        // A session that nobody watched has no usage.
+        let told = told.filter(|(_, used)| *used != Used::default());
+        let told: BTreeMap<_, _> = told.collect();
+        let expected = expected.into_iter().map(|(day, sum)| (day, sum.total()));
+        let expected: BTreeMap<_, _> = expected.collect();
+        assert!(
+            told == expected,
+            "{zone}: {} {}",
+            told.len(),
+            expected.len()
+        );
+        assert!(told.len() > 500, "{}", told.len());
+    }
+}

@@ -347,6 +347,27 @@ async fn requests_count_while_a_pod_holds_them_and_gpus_by_the_better_measure() 
 }
 
 #[tokio::test]
+async fn requests_before_and_after_a_pod_got_its_node_are_added_up() {
+    let ksm = json!({"pod": "jupyter-ada", "job": "ksm"});
+    let server = Server::with_rules(rules(vec![on(
+        &["count_over_time(kube_pod_container"],
+        series(&[(ksm, at_end(60.0))]),
+    )]))
+    .await;
+    server.prometheus().hours(&hours(1)).await.unwrap();
+    let asked = server.asked();
+    for function in ["sum_over_time(", "count_over_time("] {
+        let words = [function, "(kube_pod_container_resource_requests{"];
+        let question = asked.iter().find(|asked| asked.has(&words)).unwrap();
+        assert!(
+            question.has(&["uid,node,exported_node) ("]),
+            "{}",
+            question.query()
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_users_pod_without_annotation_is_nobodys_and_the_hubs_own_are_left_out() {
     let by = |pod: &str| json!({"pod": pod, "job": "cadvisor"});
     let hours = used(rules(vec![

@@ -1,4 +1,4 @@
-//! Moments as people write them on a command line: `3 months ago`, a day, RFC 3339.
+//! Moments as people write them on a command line or in an address: `3 months ago`, a day, RFC 3339.
 //!
 //! What they mean depends on the clock and on the hub's zone, which the commands know.
 
@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 /// A moment, as it was written.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Moment {
+pub enum Moment {
     /// The present one.
     Now,
     /// So long before it, by the calendar: a month ago is the same day of the month.
@@ -24,7 +24,7 @@ pub(super) enum Moment {
 
 /// A number of units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ago {
+pub struct Ago {
     n: i32,
     unit: Unit,
 }
@@ -41,7 +41,7 @@ enum Unit {
 
 /// A part of the calendar around now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Period {
+pub enum Period {
     /// The day that is.
     Today,
     /// The day before.
@@ -60,12 +60,12 @@ pub(super) enum Period {
     "expected `now`, `today`, `yesterday`, `last week`, `last month`, `last year`, `3 months ago` (minutes, \
      hours, days, weeks, months, years), a day like 2026-01-31, or RFC 3339"
 )]
-pub(super) struct NoMoment;
+pub struct NoMoment;
 
 /// A moment that lies outside the years that can be written.
 #[derive(Debug, thiserror::Error)]
 #[error("the time is too far away")]
-pub(super) struct TooFar;
+pub struct TooFar;
 
 impl FromStr for Moment {
     type Err = NoMoment;
@@ -123,7 +123,7 @@ impl Ago {
 
 impl Moment {
     /// Which moment it is.
-    pub(super) fn at(&self, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, TooFar> {
+    pub fn at(&self, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, TooFar> {
         self.zoned(&now.to_zoned(zone.clone()))
             .map(|zoned| zoned.timestamp())
             .map_err(|_| TooFar)

@@ -1,0 +1,229 @@
+//! What can be asked: the table of contents, the definition of one report, and `docs/reports.md`.
+
+use std::fmt::Write as _;
+use store::report::{Definition, Filter, Parameter, ParameterKind, Registry, Section};
+
+const SECTIONS: [Section; 7] = [
+    Section::Overview,
+    Section::Activity,
+    Section::Sessions,
+    Section::Resources,
+    Section::Operation,
+    Section::Binder,
+    Section::Site,
+];
+
+/// What a section is about.
+fn about(section: Section) -> &'static str {
+    match section {
+        Section::Overview => "the one page",
+        Section::Activity => "who comes, and how often",
+        Section::Sessions => "servers that ran",
+        Section::Resources => "what they used, and what was short",
+        Section::Operation => "how well the hub works",
+        Section::Binder => "launches of a BinderHub",
+        Section::Site => "what this site added",
+    }
+}
+
+/// The table of contents, for a terminal.
+pub fn contents(registry: &Registry) -> String {
+    let all = registry.all();
+    let width = all
+        .iter()
+        .map(|report| report.name.len())
+        .max()
+        .unwrap_or(0);
+    let mut text = String::new();
+    for section in SECTIONS {
+        let mut of_section = all
+            .iter()
+            .filter(|report| report.section == section)
+            .peekable();
+        if of_section.peek().is_none() {
+            continue;
+        }
+        let _ = writeln!(text, "{section}: {}", about(section));
+        for report in of_section {
+            let _ = writeln!(text, "  {:width$}  {}", report.name, report.question);
+        }
+        text.push('\n');
+    }
+    for file in registry.left_out() {
+        let _ = writeln!(text, "Left out: `{}`: {}", file.path.display(), file.reason);
+    }
+    text.push_str(
+        "jupyterhub-insights report NAME answers, report NAME --explain tells how it is defined.\n",
+    );
+    text
+}
+
+/// How a report is defined, for a terminal.
+pub fn explained(report: &Definition) -> String {
+    let mut text = format!(
+        "{} ({})\n{}\n\n",
+        report.title, report.name, report.question
+    );
+    let _ = writeln!(text, "{}\n", report.definition);
+    for caveat in &report.caveats {
+        let _ = writeln!(text, "Note: {caveat}");
+    }
+    if !report.caveats.is_empty() {
+        text.push('\n');
+    }
+    let _ = writeln!(text, "Can be asked about: {}\n", scope(report));
+    if !report.parameters.is_empty() {
+        text.push_str("Choices:\n");
+        for parameter in &report.parameters {
+            let _ = writeln!(text, "  {}  {}", choice(parameter), parameter.doc);
+        }
+        text.push('\n');
+    }
+    text.push_str("Columns:\n");
+    let width = report
+        .columns
+        .iter()
+        .map(|column| column.name.len())
+        .max()
+        .unwrap_or(0);
+    for column in &report.columns {
+        let kind = column.kind.to_string();
+        let _ = writeln!(text, "  {:width$}  {kind:10}  {}", column.name, column.doc);
+    }
+    let _ = writeln!(
+        text,
+        "\nThe query reads the views of the period:\n\n{}",
+        report.sql
+    );
+    text
+}
+
+fn scope(report: &Definition) -> String {
+    let more = report.scope.iter().map(|filter| match filter {
+        Filter::Group => ", a group",
+        Filter::User => ", a person",
+    });
+    format!("everything, a hub{}", more.collect::<String>())
+}
+
+fn choice(parameter: &Parameter) -> String {
+    let Parameter {
+        name,
+        default,
+        kind,
+        ..
+    } = parameter;
+    match kind {
+        ParameterKind::Choice(choices) => {
+            format!("{name}={} (default {default})", choices.join("|"))
+        }
+        ParameterKind::Number => format!("{name}=NUMBER (default {default})"),
+        ParameterKind::Text => format!("{name}=TEXT (default {default})"),
+    }
+}
+
+const HEAD: &str = "\
+# Reports
+
+This page is made by `jupyterhub-insights docs reports`; a test keeps it true.
+
+A report is a question, a definition, a query, a picture and a test. `jupyterhub-insights report` lists them,
+`report NAME` answers, `report NAME --explain` tells the definition, and `GET api/v1/reports/NAME` gives the
+same to programs (`api/v1/openapi.json` describes it).
+
+```
+jupyterhub-insights report active-users --from '3 months ago'
+jupyterhub-insights report groups --from 2026-01-01 --to 2026-03-31 --format csv --output groups.csv
+jupyterhub-insights report overview --from '12 months ago' --format html --output year.html
+```
+
+**Period.** `--from` and `--to` are days of the hub's calendar, both included; without them it is the last 30 days.
+The present day is included and said to be not over. `--hub`, `--group` and `--user` narrow it to a hub, to the members of a
+group on the days they were members, to a person. Formats: `table`, `json`, `csv`, `parquet`, `md`, `html` (one file, works
+offline), `svg`.
+
+**Who counts.** Everybody but the accounts that `reports.leave_out_users` and `reports.leave_out_groups`
+([config.md](config.md)) or `--leave-out` name. *Started* means that a server of theirs ran, for however short a time;
+*active* that the hub recorded activity.
+
+**Unknown is not zero.** Days before the history began, days on which nothing was collected, and days before memberships,
+accounts or usage were known are gaps: empty in data (`null`), hatched in pictures, left out of means, and named beneath the
+answer. A session over midnight counts on both days, each with its part; one that ends at midnight sharp does not count on the
+day that begins.
+
+**People in several groups.** Counts of people overlap: somebody in two groups is one of the people of each. Hours and
+whatever else adds up follows `groups.multiple` ([config.md](config.md)); beneath the answer stands whether it adds up to the
+whole.
+
+**Your own reports.** `reports.folder` names a folder with further `.sql` files: the head below, then one `select` over the views
+`period_…`. They only read, with the functions that `sql --help` lists. One that does not run is named in the log and left
+out.
+
+```sql
+-- title: Servers by image
+-- section: Site
+-- question: Which images are used?
+-- definition: Sessions that started in the period, by the image that the hub told.
+-- scope: group, user
+-- needs: sessions
+-- column: hub text The hub.
+-- column: image text The image.
+-- column: sessions count Sessions.
+-- chart: rows x=image y=sessions top=20
+select hub, coalesce(image, 'not told') as image, count(*) as sessions
+from period_sessions where starts_in_period
+group by hub, coalesce(image, 'not told') order by hub, sessions desc, image
+```
+";
+
+/// `docs/reports.md`.
+pub fn markdown() -> String {
+    let registry = Registry::ours();
+    let mut text = HEAD.to_owned();
+    for section in SECTIONS {
+        let of_section: Vec<_> = registry
+            .all()
+            .into_iter()
+            .filter(|report| report.section == section)
+            .collect();
+        if of_section.is_empty() {
+            continue;
+        }
+        let _ = writeln!(text, "\n## {section}: {}\n", about(section));
+        text.push_str("| report | question |\n|---|---|\n");
+        for report in &of_section {
+            let Definition { name, question, .. } = &***report;
+            let _ = writeln!(text, "| [`{name}`](#{name}) | {question} |");
+        }
+        for report in of_section {
+            push(report, &mut text);
+        }
+    }
+    text
+}
+
+fn push(report: &Definition, text: &mut String) {
+    let _ = writeln!(text, "\n### {}\n\n*{}*\n", report.name, report.question);
+    let _ = writeln!(text, "{}\n", report.definition);
+    for caveat in &report.caveats {
+        let _ = writeln!(text, "- {caveat}");
+    }
+    if !report.caveats.is_empty() {
+        text.push('\n');
+    }
+    let _ = writeln!(text, "Can be asked about: {}.\n", scope(report));
+    for parameter in &report.parameters {
+        let _ = writeln!(text, "- `{}`: {}", choice(parameter), parameter.doc);
+    }
+    if !report.parameters.is_empty() {
+        text.push('\n');
+    }
+    text.push_str("| column | unit | |\n|---|---|---|\n");
+    for column in &report.columns {
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {} |",
+            column.name, column.kind, column.doc
+        );
+    }
+}

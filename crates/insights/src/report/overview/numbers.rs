@@ -1,0 +1,252 @@
+//! The rows of the overview: numbers, how they changed, and what is said of them.
+
+use super::Period;
+use crate::report::about;
+use crate::report::heading::capital;
+use crate::report::value::{self, UNKNOWN, fixed, number};
+use store::Cell;
+use store::report::Answer;
+
+/// One row of the report.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Number {
+    pub(super) hub: String,
+    /// Which one it is.
+    pub(super) key: String,
+    pub(super) title: String,
+    pub(super) value: Option<f64>,
+    /// The same of as many days before.
+    pub(super) before: Option<f64>,
+    /// A part of what it was before.
+    pub(super) change: Option<f64>,
+    pub(super) unit: String,
+}
+
+/// A number in words: `812` and `people`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Amount {
+    pub(super) number: String,
+    pub(super) unit: String,
+}
+
+/// What became of a number, as `4 % more`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// It rose by so much.
+    More(String),
+    /// It fell by so much.
+    Less(String),
+    /// It changed by less than people notice.
+    Same,
+    /// It is not known itself.
+    Unknown,
+    /// There is nothing to compare it with.
+    Alone,
+    /// It cannot be said in percent.
+    Unsaid,
+}
+
+impl Number {
+    /// All rows.
+    pub(super) fn all(answer: &Answer) -> Vec<Self> {
+        let names: Vec<&str> = answer.table.names().collect();
+        let place = |name: &str| names.iter().position(|known| *known == name);
+        let rows = answer.table.rows().map(|row| {
+            let cell = |name: &str| place(name).and_then(|place| row.get(place));
+            let text = |name: &str| match cell(name) {
+                Some(Cell::Text(text)) => text.clone(),
+                _ => String::new(),
+            };
+            Self {
+                hub: text("hub"),
+                key: text("number"),
+                title: about::visible(&text("title")),
+                value: cell("value").and_then(number),
+                before: cell("before").and_then(number),
+                change: cell("change").and_then(number),
+                unit: about::visible(&text("unit")),
+            }
+        });
+        rows.collect()
+    }
+
+    /// A value of this number in words.
+    pub(super) fn amount(&self, value: f64) -> Amount {
+        let text = value::measured(value, &self.unit);
+        if !["share", "bytes", "seconds"].contains(&self.unit.as_str()) {
+            return Amount::new(text, &self.unit);
+        }
+        match text.split_once(' ') {
+            Some((number, unit)) if !unit.contains(' ') => Amount::new(number.to_owned(), unit),
+            _ => Amount::new(text, ""),
+        }
+    }
+
+    /// Of parts of a whole the difference, of everything else the part by which it changed.
+    pub(super) fn change(&self) -> Change {
+        let (value, before) = match (self.value, self.before) {
+            (Some(value), Some(before)) => (value, before),
+            (Some(_), None) => return Change::Alone,
+            (None, _) => return Change::Unknown,
+        };
+        if self.unit == "share" {
+            return self.changed((value - before) * 100.0, "points");
+        }
+        match self.change {
+            Some(change) => self.changed(change * 100.0, "%"),
+            None => Change::Unsaid,
+        }
+    }
+
+    fn changed(&self, change: f64, unit: &str) -> Change {
+        let size = change.abs();
+        let decimals = u8::from(unit == "points" || size < 0.95);
+        let size_in_words = format!("{}\u{a0}{unit}", fixed(size, decimals));
+        match change {
+            _ if !change.is_finite() => Change::Unsaid,
+            _ if size < 0.05 => Change::Same,
+            0.0.. => Change::More(format!("{size_in_words} more")),
+            _ if self.is_countable() => Change::Less(format!("{size_in_words} fewer")),
+            _ => Change::Less(format!("{size_in_words} less")),
+        }
+    }
+
+    fn is_countable(&self) -> bool {
+        let is_measure = ["share", "bytes", "seconds", ""].contains(&self.unit.as_str());
+        !is_measure && !self.unit.ends_with("hours")
+    }
+
+    /// Whether the unit would only repeat the title.
+    pub(super) fn title_says_unit(&self) -> bool {
+        self.title
+            .to_lowercase()
+            .contains(&self.unit.to_lowercase())
+    }
+}
+
+impl Amount {
+    fn new(number: String, unit: &str) -> Self {
+        let unit = unit.to_owned();
+        Self { number, unit }
+    }
+
+    /// No number.
+    pub(super) fn unknown() -> Self {
+        Self::new(UNKNOWN.to_owned(), "")
+    }
+
+    /// Whether there is room for the unit beside the number.
+    pub(super) fn is_short(&self) -> bool {
+        self.unit.chars().count() <= 3
+    }
+
+    /// The number with its unit if that is short.
+    pub(super) fn short(&self) -> String {
+        if self.is_short() && !self.unit.is_empty() {
+            return format!("{}\u{a0}{}", self.number, self.unit);
+        }
+        self.number.clone()
+    }
+
+    /// The number with its unit.
+    fn long(&self) -> String {
+        let unit = if self.number == "1" {
+            one(&self.unit)
+        } else {
+            &self.unit
+        };
+        format!("{} {unit}", self.number).trim_end().to_owned()
+    }
+}
+
+fn one(unit: &str) -> &str {
+    match unit {
+        "people" => "person",
+        unit => unit.strip_suffix('s').unwrap_or(unit),
+    }
+}
+
+impl Change {
+    /// An arrow; colours would judge, and some people do not see them.
+    pub(super) fn sign(&self) -> &'static str {
+        match self {
+            Self::More(_) => "▲",
+            Self::Less(_) => "▼",
+            Self::Same => "=",
+            Self::Unknown | Self::Alone | Self::Unsaid => "",
+        }
+    }
+
+    /// On a card.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::More(words) | Self::Less(words) => words.clone(),
+            Self::Same => "no change".to_owned(),
+            Self::Unknown => "not known".to_owned(),
+            Self::Alone => "nothing to compare with".to_owned(),
+            Self::Unsaid => String::new(),
+        }
+    }
+
+    /// At the end of a sentence.
+    fn tail(&self, before: &str) -> String {
+        match self {
+            Self::More(words) | Self::Less(words) => format!(", {words} than {before}"),
+            Self::Same => format!(", the same as {before}"),
+            Self::Unknown | Self::Alone | Self::Unsaid => String::new(),
+        }
+    }
+}
+
+/// What is said of a number: `{}` is the number with its unit, `{n}` the number alone.
+struct Saying {
+    key: &'static str,
+    words: &'static str,
+}
+
+const fn saying(key: &'static str, words: &'static str) -> Saying {
+    Saying { key, words }
+}
+
+/// Of people, and of what they used.
+const PARAGRAPHS: [&[Saying]; 2] = [
+    &[
+        saying("users", "{} used the hub"),
+        saying("new-users", "{} joined"),
+        saying("groups", "people of {} took part"),
+    ],
+    &[
+        saying("sessions", "people started {}"),
+        saying("hours", "servers ran for {n} hours in all"),
+        saying("peak", "at most {} ran at once"),
+        saying("cpu", "programs used {} of processor time"),
+        saying("gpu", "GPUs were held for {n} hours"),
+    ],
+];
+
+/// The numbers that are known, as sentences. Nothing is said of nothing, unless nobody came.
+pub(super) fn paragraphs(numbers: &[&Number], period: &Period) -> Vec<String> {
+    let mut start = Some(period);
+    let paragraphs = PARAGRAPHS.iter().map(|sayings| {
+        let sentences = sayings.iter().filter_map(|saying| {
+            let number = numbers.iter().find(|number| number.key == saying.key)?;
+            let value = number
+                .value
+                .filter(|value| *value != 0.0 || number.key == "users")?;
+            let amount = number.amount(value);
+            let words = saying.words.replacen("{}", &amount.long(), 1);
+            let words = words.replacen("{n}", &amount.number, 1);
+            Some(match start.take() {
+                Some(period) => {
+                    let tail = number.change().tail(&period.before);
+                    format!("{}, {words}{tail}.", period.now)
+                }
+                None => format!("{}{}.", capital(&words), number.change().tail("before")),
+            })
+        });
+        sentences.collect::<Vec<_>>().join(" ")
+    });
+    paragraphs
+        .filter(|paragraph| !paragraph.is_empty())
+        .collect()
+}

@@ -1,0 +1,392 @@
+//! `GET api/v1/reports` and `GET api/v1/reports/{name}`: which questions there are, and their answers.
+//!
+//! Every answer carries its definition, its source and the age of the data.
+
+use super::error::ApiError;
+use crate::answers::{AnswerError, Answered, Answers, Request};
+use crate::report::{self, ColumnOfReply, Reply, ReportFormat};
+use crate::web::{Site, access, no_store};
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::ops::Range;
+use store::report::{Answer, Definition, ReportError};
+use store::{AskError, QueryError};
+
+/// A key that an address may have.
+pub(super) struct AddressKey {
+    pub(super) name: &'static str,
+    /// As JSON Schema names it.
+    pub(super) kind: &'static str,
+    pub(super) doc: &'static str,
+}
+
+const fn key(name: &'static str, kind: &'static str, doc: &'static str) -> AddressKey {
+    AddressKey { name, kind, doc }
+}
+
+/// What addresses of answers may say beside the report's own parameters.
+pub(super) const PARAMETERS: [AddressKey; 9] = [
+    key("name", "string", "The report, as the list names it."),
+    key(
+        "from",
+        "string",
+        "First day: a date, `3 months ago`; 29 days before the last if not said.",
+    ),
+    key("to", "string", "Last day; today if not said."),
+    key("hub", "string", "Only this hub."),
+    key(
+        "group",
+        "string",
+        "Only members of this group, on the days they were.",
+    ),
+    key("user", "string", "Only this person."),
+    key(
+        "format",
+        "string",
+        "`json`, `csv`, `parquet`, `md`, `html`, `svg` or `table`.",
+    ),
+    key("offset", "integer", "Of JSON: rows before the first."),
+    key(
+        "limit",
+        "integer",
+        "Of JSON: at most so many rows, 1 to 100000; 10000 if not said.",
+    ),
+];
+
+/// Rows of a JSON answer, if nobody says how many; the header `Link` names the next ones.
+const USUAL_ROWS: usize = 10_000;
+const MOST_ROWS: usize = 100_000;
+
+/// A report as the list has it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Listed {
+    /// In addresses and commands.
+    name: String,
+    /// As a heading.
+    title: String,
+    /// Part of the table of contents.
+    section: String,
+    /// What it answers.
+    question: String,
+    /// How its figures are defined.
+    definition: String,
+    /// Filters that it knows beside `hub`.
+    filters: Vec<String>,
+    /// What may be chosen.
+    parameters: Vec<ListedParameter>,
+    /// What its rows hold.
+    columns: Vec<ColumnOfReply>,
+}
+
+/// What may be chosen of a report.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ListedParameter {
+    /// As in `by=week`.
+    name: String,
+    /// Without a choice.
+    default: String,
+    /// What it does.
+    description: String,
+}
+
+impl Listed {
+    fn of(report: &Definition) -> Self {
+        let parameters = report.parameters.iter().map(|parameter| ListedParameter {
+            name: parameter.name.clone(),
+            default: parameter.default.clone(),
+            description: parameter.doc.clone(),
+        });
+        Self {
+            name: report.name.clone(),
+            title: report.title.clone(),
+            section: report.section.to_string(),
+            question: report.question.clone(),
+            definition: report.definition.clone(),
+            filters: report.scope.iter().map(ToString::to_string).collect(),
+            parameters: parameters.collect(),
+            columns: report.columns.iter().map(ColumnOfReply::from).collect(),
+        }
+    }
+}
+
+/// All reports, in the order of the table of contents.
+pub(super) async fn list(
+    State(site): State<Site>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    access::may_read_everything(&site, &headers).await?;
+    let registry = answers(&site)?.registry().await;
+    let all: Vec<Listed> = registry
+        .all()
+        .into_iter()
+        .map(|report| Listed::of(report))
+        .collect();
+    let mut response = Json(all).into_response();
+    no_store(&mut response);
+    Ok(response)
+}
+
+/// The answer of a report. Its own parameters stand in the address beside the others, as `by=week`.
+pub(super) async fn answer(
+    State(site): State<Site>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    access::may_read_everything(&site, &headers).await?;
+    let asked = Asked::of(name, query.as_deref().unwrap_or_default()).map_err(ApiError::Bad)?;
+    let answers = answers(&site)?;
+    let answered = answers.answer(&asked.request).await?;
+    let tag = format!(
+        "\"{}-{}-{}-{}\"",
+        answered.tag,
+        asked.format.name(),
+        asked.page.offset,
+        asked.page.limit
+    );
+    let is_known = headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|known| known.trim().trim_start_matches("W/") == tag);
+    let mut response = if is_known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        written(answers, &asked, &answered).await?
+    };
+    let headers = response.headers_mut();
+    // Asked again each time, but not sent again.
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("private, no-cache"),
+    );
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    if let Some(next) = next(&asked, answered.answer.table.n_rows()) {
+        headers.insert(header::LINK, next);
+    }
+    Ok(response)
+}
+
+async fn written(
+    answers: &Answers,
+    asked: &Asked,
+    answered: &Answered,
+) -> Result<Response, ApiError> {
+    let pictures = match asked.format {
+        ReportFormat::Html => answers.pictures(&asked.request).await?,
+        _ => Vec::new(),
+    };
+    let answered = answered.clone();
+    let (format, page) = (asked.format, asked.page);
+    // Writing a large answer takes a while.
+    let written = tokio::task::spawn_blocking(move || {
+        let mut output = Vec::new();
+        if format == ReportFormat::Json {
+            let rows = page.of(answered.answer.table.n_rows());
+            serde_json::to_writer(&mut output, &Reply::page(&answered.answer, rows))?;
+            return Ok::<_, anyhow::Error>(output);
+        }
+        let pictures: Vec<&Answer> = pictures.iter().map(|picture| &*picture.answer).collect();
+        report::write(&answered.answer, &pictures, format, &mut output)?;
+        Ok(output)
+    });
+    let output = match written.await {
+        Ok(Ok(output)) => output,
+        Ok(Err(error)) => {
+            tracing::error!("A report could not be written: {error:#}");
+            return Err(ApiError::Internal);
+        }
+        Err(_) => return Err(ApiError::Internal),
+    };
+    let mut response = output.into_response();
+    let kind = HeaderValue::from_static(asked.format.content_type());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, kind);
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(SANDBOX),
+    );
+    if let Some(name) = asked.file_name() {
+        headers.insert(header::CONTENT_DISPOSITION, name);
+    }
+    Ok(response)
+}
+
+/// A page of ours that is opened here may run its own script, but is nobody's at this address.
+const SANDBOX: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; \
+     sandbox allow-scripts; frame-ancestors 'none'";
+
+fn answers(site: &Site) -> Result<&Answers, ApiError> {
+    let answers = site.answers.as_deref();
+    answers.ok_or_else(|| ApiError::Busy("no history is kept here".to_owned()))
+}
+
+impl From<AnswerError> for ApiError {
+    fn from(error: AnswerError) -> Self {
+        match error {
+            AnswerError::Report(ReportError::Query(error)) => of_query(error),
+            AnswerError::Report(error @ ReportError::Wrong(_)) => Self::Bad(error.to_string()),
+            AnswerError::Report(error) => Self::NotFound(error.to_string()),
+            AnswerError::Store(error) if error.is_busy() => Self::Busy(error.to_string()),
+            AnswerError::Store(error) => {
+                tracing::error!("A report could not be answered: {error:#}");
+                Self::Internal
+            }
+        }
+    }
+}
+
+fn of_query(error: QueryError) -> ApiError {
+    match error {
+        QueryError::TooLarge { .. } | QueryError::TimedOut { .. } => {
+            ApiError::Bad(format!("{error}: ask for a shorter period"))
+        }
+        other => AskError::Query(other).into(),
+    }
+}
+
+/// Which rows of a JSON answer are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Page {
+    /// Rows before the first.
+    offset: usize,
+    /// At most so many.
+    limit: usize,
+}
+
+impl Page {
+    fn of(self, n_rows: usize) -> Range<usize> {
+        let first = self.offset.min(n_rows);
+        first..first.saturating_add(self.limit).min(n_rows)
+    }
+}
+
+/// Where the next rows are.
+fn next(asked: &Asked, n_rows: usize) -> Option<HeaderValue> {
+    let rows = asked.page.of(n_rows);
+    if asked.format != ReportFormat::Json || rows.end >= n_rows {
+        return None;
+    }
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (key, value) in &asked.others {
+        query.append_pair(key, value);
+    }
+    query.append_pair("offset", &rows.end.to_string());
+    query.append_pair("limit", &asked.page.limit.to_string());
+    let link = format!("<?{}>; rel=\"next\"", query.finish());
+    HeaderValue::from_str(&link).ok()
+}
+
+/// A question as the address says it.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    request: Request,
+    format: ReportFormat,
+    page: Page,
+    /// Keys and values but those of the page.
+    others: Vec<(String, String)>,
+}
+
+impl Asked {
+    fn of(name: String, query: &str) -> Result<Self, String> {
+        let mut asked = Self {
+            request: Request {
+                name,
+                ..Request::default()
+            },
+            format: ReportFormat::Json,
+            page: Page {
+                offset: 0,
+                limit: USUAL_ROWS,
+            },
+            others: Vec::new(),
+        };
+        for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            let value = value.into_owned();
+            if !matches!(key.as_ref(), "offset" | "limit") {
+                asked.others.push((key.to_string(), value.clone()));
+            }
+            let request = &mut asked.request;
+            match key.as_ref() {
+                "from" => request.from = Some(value),
+                "to" => request.to = Some(value),
+                "hub" => request.hub = Some(value),
+                "group" => request.group = Some(value),
+                "user" => request.user = Some(value),
+                "format" => asked.format = format_of(&value)?,
+                "offset" => asked.page.offset = number("offset", &value, 0)?,
+                "limit" => asked.page.limit = number("limit", &value, 1)?.min(MOST_ROWS),
+                _ => {
+                    request.choices.insert(key.into_owned(), value);
+                }
+            }
+        }
+        Ok(asked)
+    }
+
+    /// What the answer is saved as; pages and pictures are shown.
+    fn file_name(&self) -> Option<HeaderValue> {
+        let is_shown = matches!(
+            self.format,
+            ReportFormat::Json | ReportFormat::Html | ReportFormat::Table
+        );
+        let name = format!(
+            "attachment; filename=\"{}.{}\"",
+            self.request.name,
+            self.format.extension()
+        );
+        // The name is a report's: small letters, digits and `-`.
+        HeaderValue::from_str(&name).ok().filter(|_| !is_shown)
+    }
+}
+
+fn format_of(text: &str) -> Result<ReportFormat, String> {
+    ReportFormat::from_name(text).ok_or_else(|| {
+        let names = ReportFormat::ALL.map(ReportFormat::name);
+        format!("`format={text}`: it is one of `{}`", names.join("`, `"))
+    })
+}
+
+fn number(key: &str, text: &str, least: usize) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number >= least);
+    number.ok_or_else(|| format!("`{key}={text}`: it is a whole number from {least} on"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_question() {
+        let asked = Asked::of(
+            "new-users".to_owned(),
+            "from=3+months+ago&by=week&group=a%26b&format=csv&limit=5",
+        );
+        let asked = asked.unwrap();
+        assert_eq!(asked.request.from.as_deref(), Some("3 months ago"));
+        assert_eq!(asked.request.group.as_deref(), Some("a&b"));
+        assert_eq!(asked.request.choices["by"], "week");
+        assert_eq!((asked.format, asked.page.limit), (ReportFormat::Csv, 5));
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_named() {
+        let wrong = |query: &str| Asked::of("x".to_owned(), query).unwrap_err();
+        assert_eq!(
+            wrong("limit=0"),
+            "`limit=0`: it is a whole number from 1 on"
+        );
+        assert!(wrong("format=doc").starts_with("`format=doc`: it is one of `table`"));
+    }
+}

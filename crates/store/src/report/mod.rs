@@ -1,0 +1,31 @@
+//! Reports: a question, a definition, a query, a picture, and rows that can be checked.
+//!
+//! A report is one file of `src/reports`. What it says of itself is in [`definition`], what a reader
+//! asks in [`asked`]; [`run`] finds out what is known of the period and makes the views that the
+//! query reads ([`scope`]). How answers look on a page does not belong here.
+
+mod answer;
+mod asked;
+mod calendar;
+mod definition;
+mod functions;
+#[cfg(test)]
+mod golden;
+mod knowledge;
+mod members;
+mod question;
+mod raw;
+mod registry;
+mod run;
+mod scope;
+
+pub use answer::{Answer, HubOfAnswer};
+pub use asked::{Asked, Chosen, LeftOutAccounts, Network, ReportError, RollUp, Site};
+pub use definition::{
+    BadReport, ChartKind, ChartSpec, Definition, Filter, Kind, Lead, Need, Parameter,
+    ParameterKind, ReportColumn, Section,
+};
+pub use question::{Key, Question};
+pub use registry::{LeftOut, Registry};
+#[cfg(test)]
+use run::run;

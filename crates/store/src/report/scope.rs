@@ -1,0 +1,357 @@
+//! The views that a report reads, made for one question: its period, hubs and people.
+//!
+//! Text of views is put together from the parts that stand here; values of the question come as
+//! parameters and small tables, never as text.
+
+use super::asked::Asked;
+use super::calendar::{Calendar, DayNumber, date, number, seconds, weekday};
+use super::functions;
+use super::knowledge::Knowledge;
+use super::members::Span;
+use super::raw::ActiveDay;
+use crate::query::{QueryError, Scope, Value};
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
+use datafusion::catalog::{MemTable, TableProvider};
+use jiff::{Timestamp, ToSpan as _};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Name and text of the views.
+const VIEWS: &[(&str, &str)] = &[
+    ("started_raw", include_str!("views/started_raw.sql")),
+    (
+        "period_started_days",
+        include_str!("views/period_started_days.sql"),
+    ),
+    (
+        "period_user_days",
+        include_str!("views/period_user_days.sql"),
+    ),
+    (
+        "period_group_days",
+        include_str!("views/period_group_days.sql"),
+    ),
+    ("period_members", include_str!("views/period_members.sql")),
+    ("period_sessions", include_str!("views/period_sessions.sql")),
+    ("period_usage", include_str!("views/period_usage.sql")),
+    ("period_storage", include_str!("views/period_storage.sql")),
+    ("period_events", include_str!("views/period_events.sql")),
+    (
+        "period_observations",
+        include_str!("views/period_observations.sql"),
+    ),
+    ("period_people", include_str!("views/period_people.sql")),
+];
+
+/// Tests read the file, so that a changed view is tested without a build.
+#[cfg(test)]
+fn current(name: &str, _: &str) -> String {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/report/views");
+    std::fs::read_to_string(folder.join(format!("{name}.sql"))).unwrap_or_default()
+}
+
+#[cfg(not(test))]
+fn current(_: &str, text: &str) -> String {
+    text.to_owned()
+}
+
+/// A question on its way to the engine.
+pub(super) struct Prepared<'a> {
+    pub(super) asked: &'a Asked,
+    pub(super) calendar: Arc<Calendar>,
+    /// First day that is read.
+    pub(super) first: DayNumber,
+    /// Last day of the period.
+    pub(super) last: DayNumber,
+    /// First day that is not in the roll-up.
+    pub(super) raw: DayNumber,
+    pub(super) now: Timestamp,
+    pub(super) knowledge: BTreeMap<String, Knowledge>,
+    pub(super) spans: Vec<Span>,
+    pub(super) group_days: Vec<Span>,
+    pub(super) left_out: Vec<Span>,
+    pub(super) activity: Vec<ActiveDay>,
+}
+
+impl Prepared<'_> {
+    /// Views, tables and functions.
+    pub(super) fn scope(&self) -> Result<Scope, QueryError> {
+        let views = VIEWS
+            .iter()
+            .map(|(name, text)| (*name, self.view(&current(name, text))));
+        let mut tables: BTreeMap<&'static str, Arc<dyn TableProvider>> = BTreeMap::new();
+        tables.insert("period_days", table(self.days())?);
+        tables.insert("member_spans", table(spans(&self.spans))?);
+        tables.insert("asked_members", table(spans(&self.group_days))?);
+        tables.insert("left_out", table(spans(&self.left_out))?);
+        tables.insert("activity", table(activity(&self.activity))?);
+        tables.insert("networks", table(self.networks())?);
+        Ok(Scope {
+            tables,
+            views: views.collect(),
+            functions: functions::all(&self.calendar),
+        })
+    }
+
+    fn view(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        while let Some((before, rest)) = text.split_once("/*") {
+            let Some((mark, after)) = rest.split_once("*/") else {
+                break;
+            };
+            let (kind, of) = mark.split_once(' ').unwrap_or((mark, ""));
+            text = format!("{before}{}{after}", self.part(kind, of));
+        }
+        text
+    }
+
+    /// The conditions that a mark in a view stands for; nothing where nothing is asked.
+    fn part(&self, kind: &str, of: &str) -> String {
+        let (asked, left_out) = (self.asked, &self.asked.site.left_out);
+        let is_of_people = kind == "people";
+        let has_group = asked.group.is_some();
+        let conditions = [
+            (
+                asked.hub.is_some() && (is_of_people || kind == "hub"),
+                "{of}.hub = $hub",
+            ),
+            (
+                asked.user.is_some() && is_of_people,
+                "{of}.\"user\" = $user",
+            ),
+            (
+                !left_out.users.is_empty() && is_of_people,
+                "({of}.\"user\" is null or not regexp_like({of}.\"user\", $left_out))",
+            ),
+            (
+                !left_out.groups.is_empty() && is_of_people,
+                "not exists (select 1 from left_out o \
+                 where o.hub = {of}.hub and o.\"user\" = {of}.\"user\")",
+            ),
+            (
+                has_group && kind == "members",
+                "exists (select 1 from asked_members m \
+                 where m.hub = {of}.hub and m.\"user\" = {of}.\"user\" \
+                 and {of}.day >= m.first_day and {of}.day <= m.last_day)",
+            ),
+            (
+                has_group && kind == "ever",
+                "exists (select 1 from asked_members m \
+                 where m.hub = {of}.hub and m.\"user\" = {of}.\"user\" and m.last_day >= $from)",
+            ),
+            (has_group && kind == "group", "{of} = $group"),
+        ];
+        let asked = conditions.iter().filter(|(is_asked, _)| *is_asked);
+        let parts = asked.map(|(_, text)| format!(" and {}", text.replace("{of}", of)));
+        parts.collect()
+    }
+
+    /// Values of the parameters that views and reports name.
+    pub(super) fn params(&self) -> Vec<(&'static str, Value)> {
+        let text = |text: &Option<String>| text.clone().map_or(Value::Null, Value::Text);
+        let (starts, ends) = (self.moment(self.first), self.moment(self.last + 1));
+        let raw_starts = if self.raw > self.last {
+            // Nothing ends so late.
+            Timestamp::MAX
+                .saturating_sub(1000.hours())
+                .unwrap_or(ends.1)
+        } else {
+            self.moment(self.raw).0
+        };
+        vec![
+            ("from", Value::Day(self.asked.from)),
+            ("to", Value::Day(date(self.last))),
+            ("first", Value::Day(date(self.first))),
+            ("raw", Value::Day(date(self.raw))),
+            ("raw_starts", Value::Time(raw_starts)),
+            ("starts", Value::Time(starts.0)),
+            ("ends", Value::Time(ends.1)),
+            ("now", Value::Time(self.now)),
+            ("hub", text(&self.asked.hub)),
+            ("group", text(&self.asked.group)),
+            ("user", text(&self.asked.user)),
+            (
+                "left_out",
+                Value::Text(pattern(&self.asked.site.left_out.users)),
+            ),
+        ]
+    }
+
+    /// The first and the last moment at which the day begins at any of the hubs.
+    fn moment(&self, day: DayNumber) -> (Timestamp, Timestamp) {
+        let starts = self.calendar.hubs().map(|(_, hub)| hub.start(day));
+        let (first, last) = starts.fold((i64::MAX, i64::MIN), |(first, last), start| {
+            (first.min(start), last.max(start))
+        });
+        let moment = |micros| Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH);
+        (moment(first), moment(last))
+    }
+
+    fn days(&self) -> Vec<(&'static str, ArrayRef)> {
+        let from = number(self.asked.from);
+        let now = self.now.as_microsecond();
+        let nothing = Knowledge::default();
+        let mut rows = Vec::new();
+        for (name, hub) in self.calendar.hubs() {
+            let known = self.knowledge.get(name).unwrap_or(&nothing);
+            for day in self.first..=self.last.min(hub.day_of(now)) {
+                let (starts, ends) = (hub.start(day), hub.start(day + 1));
+                if starts < ends {
+                    rows.push((name, day, starts, ends, known.of_day(day, hub, now)));
+                }
+            }
+        }
+        macro_rules! column {
+            ($name:literal, $kind:ty, |$row:pat_param| $value:expr) => {
+                (
+                    $name,
+                    Arc::new(rows.iter().map(|$row| $value).collect::<$kind>()) as ArrayRef,
+                )
+            };
+        }
+        let times = |pick: &dyn Fn(&(i64, i64)) -> i64| -> ArrayRef {
+            let all = rows.iter().map(|row| Some(pick(&(row.2, row.3))));
+            Arc::new(
+                all.collect::<TimestampMicrosecondArray>()
+                    .with_timezone("UTC"),
+            )
+        };
+        vec![
+            column!("hub", StringArray, |row| Some(row.0.as_str())),
+            column!("day", Date32Array, |row| Some(row.1)),
+            ("starts", times(&|(starts, _)| *starts)),
+            ("ends", times(&|(_, ends)| *ends)),
+            column!("week", Date32Array, |row| Some(monday(row.1))),
+            column!("month", Date32Array, |row| Some(month(row.1))),
+            column!("weekday", Int64Array, |row| Some(weekday(row.1))),
+            column!("in_period", BooleanArray, |row| Some(row.1 >= from)),
+            column!("is_over", BooleanArray, |row| Some(row.3 <= now)),
+            column!("in_history", BooleanArray, |row| Some(row.4.in_history)),
+            column!("known", BooleanArray, |row| Some(row.4.known)),
+            column!("members_known", BooleanArray, |row| Some(row.4.members)),
+            column!("usage_known", BooleanArray, |row| Some(row.4.usage)),
+            column!("accounts_known", BooleanArray, |row| Some(row.4.accounts)),
+            column!("hooks_known", BooleanArray, |row| Some(row.4.hooks)),
+            column!("storage_known", BooleanArray, |row| Some(row.4.storage)),
+            column!("watched", Float64Array, |row| row.4.watched),
+            column!("seconds", Float64Array, |row| Some(seconds(row.3 - row.2))),
+        ]
+    }
+
+    fn networks(&self) -> Vec<(&'static str, ArrayRef)> {
+        let all = &self.asked.site.networks;
+        let text = |pick: &dyn Fn(&super::asked::Network) -> String| -> ArrayRef {
+            Arc::new(
+                all.iter()
+                    .map(|network| Some(pick(network)))
+                    .collect::<StringArray>(),
+            )
+        };
+        vec![
+            ("network", text(&|network| network.name.clone())),
+            ("first", text(&|network| network.first.clone())),
+            ("last", text(&|network| network.last.clone())),
+        ]
+    }
+}
+
+fn monday(day: DayNumber) -> DayNumber {
+    day - (day + 3).rem_euclid(7)
+}
+
+fn month(day: DayNumber) -> DayNumber {
+    number(date(day).first_of_month())
+}
+
+/// Names with `*` as one regular expression.
+fn pattern(names: &[String]) -> String {
+    let all = names.iter().map(|name| {
+        let parts = name.split('*').map(escaped);
+        parts.collect::<Vec<_>>().join(".*")
+    });
+    format!("^(?s:{})$", all.collect::<Vec<_>>().join("|"))
+}
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for letter in text.chars() {
+        if !letter.is_alphanumeric() && !letter.is_whitespace() && letter.is_ascii() {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    escaped
+}
+
+fn table(columns: Vec<(&'static str, ArrayRef)>) -> Result<Arc<dyn TableProvider>, QueryError> {
+    let failed = |error: &dyn std::fmt::Display| QueryError::Failed(error.to_string());
+    let columns = columns.into_iter().map(|(name, array)| (name, array, true));
+    let batch =
+        RecordBatch::try_from_iter_with_nullable(columns).map_err(|error| failed(&error))?;
+    let table = MemTable::try_new(batch.schema(), vec![vec![batch]]);
+    Ok(Arc::new(table.map_err(|error| failed(&error))?))
+}
+
+fn spans(spans: &[Span]) -> Vec<(&'static str, ArrayRef)> {
+    let text = |pick: &dyn Fn(&Span) -> String| -> ArrayRef {
+        Arc::new(
+            spans
+                .iter()
+                .map(|span| Some(pick(span)))
+                .collect::<StringArray>(),
+        )
+    };
+    let day = |pick: &dyn Fn(&Span) -> DayNumber| -> ArrayRef {
+        Arc::new(
+            spans
+                .iter()
+                .map(|span| Some(pick(span)))
+                .collect::<Date32Array>(),
+        )
+    };
+    vec![
+        ("hub", text(&|span| span.hub.clone())),
+        ("user", text(&|span| span.user.clone())),
+        ("group", text(&|span| span.group.clone())),
+        ("first_day", day(&|span| span.first)),
+        ("last_day", day(&|span| span.last)),
+        (
+            "share",
+            Arc::new(
+                spans
+                    .iter()
+                    .map(|span| Some(span.share))
+                    .collect::<Float64Array>(),
+            ),
+        ),
+    ]
+}
+
+fn activity(days: &[ActiveDay]) -> Vec<(&'static str, ArrayRef)> {
+    let text = |pick: &dyn Fn(&ActiveDay) -> String| -> ArrayRef {
+        Arc::new(
+            days.iter()
+                .map(|day| Some(pick(day)))
+                .collect::<StringArray>(),
+        )
+    };
+    vec![
+        ("hub", text(&|day| day.hub.clone())),
+        ("user", text(&|day| day.user.clone())),
+        (
+            "day",
+            Arc::new(
+                days.iter()
+                    .map(|day| Some(day.day))
+                    .collect::<Date32Array>(),
+            ),
+        ),
+        (
+            "seconds",
+            Arc::new(days.iter().map(|day| day.seconds).collect::<Float64Array>()),
+        ),
+    ]
+}

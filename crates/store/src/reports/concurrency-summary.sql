@@ -1,0 +1,101 @@
+-- title: How many at once
+-- section: Sessions
+-- question: For how many servers and people at once does the hub have to be made?
+-- definition: How many servers ran at the same moment, and of how many people: two servers of one person count once.
+--   `peak` is the largest number, and `at` the first moment at which there were so many. `p95` is the smallest number
+--   that was not exceeded for 95 % of the time, `mean` the mean over the time; both weigh each number with how long
+--   there were so many, also at night. Time is that of the days of the period that are known, up to now. A server runs
+--   from its start on, and no longer at the moment of its end.
+-- scope: group, user
+-- needs: sessions, accounts
+-- column: hub text The hub.
+-- column: what text `servers` or `users`.
+-- column: peak count Most at once.
+-- column: at time When there were so many first; empty if there was never one.
+-- column: p95 number Not exceeded for 95 % of the time.
+-- column: mean number Mean over the time.
+-- column: known_hours hours Time that the figures are about.
+-- column: accounts count Accounts of the hub at the end of the period; empty if they are not known.
+-- chart: bars x=what y=peak,p95,mean
+with sessions as (
+    -- Until when the sessions of the same person that began earlier ran: a person counts only once.
+    select hub, started, until,
+        max(until) over earlier as covered
+    from period_sessions
+    where started < until
+    window earlier as (partition by hub, user order by started rows between unbounded preceding and 1 preceding)
+),
+steps as (
+    select hub,
+        case step when 'start' then started when 'end' then until else covered end as moment,
+        case step when 'start' then 1 when 'end' then -1 else 0 end as servers,
+        case
+            when step = 'start' and started < covered then 0
+            when step = 'end' and until <= covered then 0
+            when step = 'end' then -1
+            else 1
+        end as users
+    from sessions cross join (values ('start'), ('end'), ('goes on')) as steps (step)
+    where step <> 'goes on' or (started < covered and covered < until)
+    union all
+    -- Each midnight, so that no level reaches from one day into the next.
+    select hub, starts, 0, 0 from period_days
+),
+-- Servers and people are summed up as one number: that is one running sum less.
+levels as (
+    select hub, moment, day_of(hub, moment) as day,
+        lead(moment) over (partition by hub order by moment, servers) as next,
+        sum(servers * 1000000 + users) over (partition by hub order by moment, servers rows unbounded preceding) as level
+    from steps
+),
+-- How long there were so many servers and so many people.
+lasted as (
+    select hub, level / 1000000 as servers, level % 1000000 as users, min(moment) as at, sum(seconds) as seconds
+    from (
+        select hub, level, moment, seconds_between(moment, least(next, ends, $now)) as seconds
+        from levels join period_days using (hub, day)
+        where known
+    )
+    where seconds > 0
+    group by hub, level
+),
+by_level as (
+    select hub, what, level, min(at) as at, sum(seconds) as seconds
+    from (
+        select hub, what, case what when 'servers' then servers else users end as level, at, seconds
+        from lasted cross join (values ('servers'), ('users')) as whats (what)
+    )
+    group by hub, what, level
+),
+ranked as (
+    select hub, what, level, at, seconds,
+        sum(seconds) over (partition by hub, what order by level) as seconds_up_to,
+        sum(seconds) over (partition by hub, what) as seconds_in_all
+    from by_level
+),
+summary as (
+    select hub, what,
+        max(level) as peak,
+        first_value(at order by level desc) as at,
+        min(level) filter (where 20 * seconds_up_to >= 19 * seconds_in_all) as p95,
+        sum(level * seconds) / sum(seconds) as mean,
+        sum(seconds) / 3600 as known_hours
+    from ranked
+    group by hub, what
+),
+accounts as (
+    select hub, count(*) as accounts from period_people where removed is null group by hub
+),
+-- Both rows of each hub, also of one of which nothing is known.
+hubs as (
+    select hub, what, case when accounts_known then coalesce(accounts, 0) end as accounts
+    from (select * from period_days where day = $to)
+        left join accounts using (hub)
+        cross join (values ('servers'), ('users')) as whats (what)
+)
+select hub, what, peak,
+    case when peak > 0 then at end as at,
+    cast(p95 as double) as p95, mean,
+    coalesce(known_hours, 0.0) as known_hours, accounts
+from hubs left join summary using (hub, what)
+order by hub, what

@@ -1,0 +1,107 @@
+-- title: Groups side by side
+-- section: Activity
+-- question: How much does each group use the hub?
+-- definition: Members are the people who were in the group on at least one day of the period, at some moment of it;
+--   `none` are the people with an account who were in no group on at least one day of it. Participants are those of
+--   them of whom a server ran on a day on which they were members. `sessions` are the servers that they started on such
+--   days, `hours` the server hours (two servers at once count both), `active_hours` the hours with activity, and CPU,
+--   memory and GPUs what they used on such days; GPU hours are hours of GPUs requested, whether they were at work or
+--   not. What somebody did who was in several groups on a day is divided among them by the rule that the site chose for
+--   such people, so that the groups add up to the whole; only with the rule `in-each` every group counts all of it, and
+--   the groups add up to more. People always count wholly in each group. Days on which sessions or members are not
+--   known are left out.
+-- scope: group, user
+-- needs: sessions, members, usage
+-- column: hub text The hub.
+-- column: group name The group; `none` for people in no group.
+-- column: members count Members in the period; empty if no day's members are known.
+-- column: participants count Members who came.
+-- column: participation share `participants` divided by `members`.
+-- column: sessions number Servers that were started, by share.
+-- column: hours hours Server hours, by share.
+-- column: active_hours hours Hours with activity, by share; empty if none of them is known.
+-- column: cpu_core_hours core-hours CPU used, by share; empty if none of it is known.
+-- column: memory_gib_hours gib-hours Memory used, by share; empty if none of it is known.
+-- column: gpu_hours gpu-hours GPUs requested, by share; empty if none of it is known.
+-- caveat: What is not known of a day, activity or usage, is left out of its sum, which is then too small.
+-- chart: rows x=group y=hours
+with hubs as (
+    select hub,
+        bool_or(members_known) as members_known,
+        bool_or(usage_known) as usage_known,
+        min(day) filter (where members_known) as first_day,
+        max(day) as last_day
+    from period_days
+    group by hub
+),
+-- Who never had a group has no span at all. Spans of `none` also cover days before and after an account was there, and
+-- those before members were known. If one group is asked for, `none` is no answer.
+spans as (
+    select hubs.hub, coalesce(spans.user, people.user) as user, coalesce(spans.group, 'none') as group, added, removed,
+        greatest(spans.first_day, hubs.first_day) as first_day,
+        coalesce(spans.last_day, hubs.last_day) as last_day
+    from period_members as spans
+        full join period_people as people on spans.hub = people.hub and spans.user = people.user
+        join hubs on hubs.hub = coalesce(spans.hub, people.hub)
+    where spans.group is not null or $group is null
+),
+members as (
+    select hub, group, count(distinct user) as members
+    from spans
+    where first_day <= last_day
+        and (group <> 'none' or coalesce(added <= last_day, true) and coalesce(removed >= first_day, true))
+    group by hub, group
+),
+started as (
+    select hub, day, user, count(*) as started
+    from period_sessions
+    group by hub, day, user
+),
+-- One row per person and group, so that participants are counted and never made distinct.
+people as (
+    select used.hub, used.group, used.user,
+        bool_or(sessions > 0) as came,
+        sum(started * share) as sessions,
+        sum(hours * share) as hours,
+        sum(active_seconds * share) as active_seconds,
+        sum(cpu_core_seconds * share) as cpu_core_seconds,
+        sum(memory_byte_seconds * share) as memory_byte_seconds,
+        sum(gpu_seconds * share) as gpu_seconds
+    from period_group_days as used
+        join period_days as days on used.hub = days.hub and used.day = days.day
+        left join started on used.hub = started.hub and used.day = started.day and used.user = started.user
+    where members_known
+    group by used.hub, used.group, used.user
+),
+did as (
+    select hub, group,
+        count(*) filter (where came) as participants,
+        sum(sessions) as sessions,
+        sum(hours) as hours,
+        sum(active_seconds) / 3600 as active_hours,
+        sum(cpu_core_seconds) / 3600 as cpu_core_hours,
+        sum(memory_byte_seconds) / 3600 / power(2, 30) as memory_gib_hours,
+        sum(gpu_seconds) / 3600 as gpu_hours
+    from people
+    group by hub, group
+),
+figures as (
+    select coalesce(members.hub, did.hub) as hub, coalesce(members.group, did.group) as group, members,
+        coalesce(participants, 0) = 0 as is_idle,
+        did.hub is null as is_unused,
+        participants, sessions, hours, active_hours, cpu_core_hours, memory_gib_hours, gpu_hours
+    from members full join did on members.hub = did.hub and members.group = did.group
+)
+-- Where nobody came, nothing was done; what somebody did may be unknown.
+select figures.hub, group,
+    case when members_known then members end as members,
+    case when members_known then coalesce(participants, 0) end as participants,
+    case when members_known then 1.0 * coalesce(participants, 0) / members end as participation,
+    case when members_known then coalesce(sessions, 0.0) end as sessions,
+    case when members_known then coalesce(hours, 0.0) end as hours,
+    case when members_known and is_idle then 0.0 else active_hours end as active_hours,
+    case when usage_known and is_unused then 0.0 else cpu_core_hours end as cpu_core_hours,
+    case when usage_known and is_unused then 0.0 else memory_gib_hours end as memory_gib_hours,
+    case when usage_known and is_unused then 0.0 else gpu_hours end as gpu_hours
+from figures join hubs on figures.hub = hubs.hub
+order by figures.hub, group

@@ -1,0 +1,74 @@
+-- title: Stickiness
+-- section: Activity
+-- question: Do people come back, or was it once?
+-- definition: Of the people who came within the last 30 days, the share who came today (`daily_per_monthly`, known as
+--   DAU/MAU), and the share who came within the last 7 days (`weekly_per_monthly`, WAU/MAU). To come is to have a
+--   server that ran at some moment of the day; the 7 and the 30 days end with the day itself and include it; each
+--   person counts once. What is good depends on what the hub is for: a tool of daily work is doing well from about 20 %
+--   daily to monthly and 60 % weekly to monthly; a course that meets twice a week reaches about 2 of 7, or 29 %, daily
+--   to monthly on the mean over a week, even if everybody comes each time. Weekends pull the daily share down, so
+--   compare whole weeks.
+-- scope: group, user
+-- lead: 29 days
+-- needs: sessions
+-- column: hub text The hub.
+-- column: day day Day in the hub's time zone.
+-- column: daily count People of whom a server ran on the day.
+-- column: weekly count People of whom a server ran on any of the 7 days that end with this one; empty where they reach back to before the history began.
+-- column: monthly count The same of 30 days.
+-- column: daily_per_monthly share `daily` divided by `monthly`; empty if nobody came in 30 days.
+-- column: weekly_per_monthly share `weekly` divided by `monthly`; empty if nobody came in 30 days.
+-- caveat: Days that are not known are left out of `weekly` and `monthly`, so shares in the 30 days after a gap may be too large.
+-- chart: line x=day y=daily_per_monthly,weekly_per_monthly
+with came as (
+    select hub, day, user
+    from period_started_days join period_days using (hub, day)
+    where known
+),
+-- Somebody who comes counts in a window from that day on until the window has moved past it, or until they come again
+-- and count anew: so nobody counts twice, and one sort serves all windows.
+visits as (
+    select hub, day, least(coalesce(lead(day) over (partition by hub, user order by day) - day, 30), 30) as until_next
+    from came
+),
+-- The same visits together, since everything after this concerns days and no longer people.
+alike as (
+    select hub, day, until_next, count(*) as people
+    from visits
+    group by hub, day, until_next
+),
+steps as (
+    select hub, length,
+        case step when 1 then day else day + least(until_next, length) end as day,
+        step * people as change
+    from alike
+        cross join (values (1), (7), (30)) as windows (length)
+        cross join (values (1), (-1)) as steps (step)
+),
+changes as (
+    select hub, day,
+        sum(change) filter (where length = 1) as daily,
+        sum(change) filter (where length = 7) as weekly,
+        sum(change) filter (where length = 30) as monthly
+    from steps
+    group by hub, day
+),
+rolling as (
+    select hub, day, in_period, known,
+        sum(coalesce(daily, 0)) over days_so_far as daily,
+        sum(coalesce(weekly, 0)) over days_so_far as weekly,
+        sum(coalesce(monthly, 0)) over days_so_far as monthly,
+        lag(in_history, 6, false) over days_so_far as has_week,
+        lag(in_history, 29, false) over days_so_far as has_month
+    from period_days left join changes using (hub, day)
+    window days_so_far as (partition by hub order by day)
+)
+select hub, day,
+    case when known then daily end as daily,
+    case when known and has_week then weekly end as weekly,
+    case when known and has_month then monthly end as monthly,
+    case when known and has_month then 1.0 * daily / nullif(monthly, 0) end as daily_per_monthly,
+    case when known and has_month then 1.0 * weekly / nullif(monthly, 0) end as weekly_per_monthly
+from rolling
+where in_period
+order by hub, day
