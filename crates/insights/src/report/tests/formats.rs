@@ -174,7 +174,7 @@ fn programs_get_plain_numbers_and_moments_in_utc() {
     let rows = json["rows"].as_array().unwrap().iter();
     let rows: Vec<String> = rows.map(ToString::to_string).collect();
     insta::assert_snapshot!(rows.join("\n"), @r#"
-    {"hub":"lab","day":"2026-03-01","users":1200,"weekly":1200,"mean":3.14159,"success":1.0,"at":"2026-03-01T23:30:00Z","quiet":false}
+    {"hub":"lab","day":"2026-03-01","users":1200,"weekly":1200,"mean":3.1209,"success":1.0,"at":"2026-03-01T23:30:00Z","quiet":false}
     {"hub":"lab","day":"2026-03-02","users":30,"weekly":1210,"mean":0.01,"success":0.875,"at":"2026-03-02T08:05:59Z","quiet":false}
     {"hub":"lab","day":"2026-03-03","users":null,"weekly":null,"mean":null,"success":null,"at":null,"quiet":null}
     {"hub":"lab","day":"2026-03-04","users":0,"weekly":1210,"mean":0.0,"success":null,"at":null,"quiet":true}
@@ -221,10 +221,9 @@ fn a_spreadsheet_runs_no_name() {
     lab,turned<turn>txt,,4096000000.0
     lab,"""'&</td>",<i>,163840000000.0
     "#);
-
     insta::assert_snapshot!(written(&days(), ReportFormat::Csv), @r#"
     hub,day,users,weekly,mean,success,at,quiet
-    lab,2026-03-01,1200,1200,3.14159,1.0,2026-03-01T23:30:00Z,false
+    lab,2026-03-01,1200,1200,3.1209,1.0,2026-03-01T23:30:00Z,false
     lab,2026-03-02,30,1210,0.01,0.875,2026-03-02T08:05:59Z,false
     lab,2026-03-03,,,,,,
     lab,2026-03-04,0,1210,0.0,,,true

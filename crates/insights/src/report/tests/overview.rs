@@ -199,9 +199,12 @@ fn a_terminal_shows_each_number_in_its_unit() {
     write(&numbers(), &[], ReportFormat::Table, &mut output).unwrap();
     let text = String::from_utf8(output).unwrap();
     insta::assert_snapshot!(text.split("\n\n").nth(1).unwrap(), @r#"
-    number     title                 value   before  change  unit          report
-    users      People                  812      780   4.1 %  people        active-users
-    hours      Server hours         12,346   13,717  −10.0 %  server hours  a
-    new-users  New people                1        0       –  people        b
+    number     title                 value  before   change  unit          report
+    users      People                  812     780    4.1 %  people        active-users
+    hours      Server hours         12,346  13,717  −10.0 %  server hours  a
+    new-users  New people                1       0        –  people        b
+    starts     Starts that worked   98.7 %  95.0 %    3.8 %  share         c
+    homes      Homes               1.8 TiB       –        –  bytes         d
+    gpu        <b>GPU                    –     1.5    0.0 %  GPU hours     e
     "#);
 }

@@ -27,7 +27,7 @@ pub(super) fn words(page: &str) -> String {
         words.push_str("[picture]");
         words.push_str(part.split_once("</svg>").unwrap().1);
     }
-    words.replace(env!("CARGO_PKG_VERSION"), "[version]")
+    words.trim().replace(env!("CARGO_PKG_VERSION"), "[version]")
 }
 
 const VOID: [&str; 2] = ["meta", "br"];
