@@ -14,9 +14,8 @@ fn folder(variable: &str) -> PathBuf {
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=src/reports");
-    let root = folder("CARGO_MANIFEST_DIR");
     let mut names = Vec::new();
-    for entry in fs::read_dir(root.join("src/reports"))? {
+    for entry in fs::read_dir(folder("CARGO_MANIFEST_DIR").join("src/reports"))? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "sql") {
             names.extend(
@@ -28,10 +27,11 @@ fn main() -> io::Result<()> {
     names.sort();
     let mut text = String::from("&[\n");
     for name in names {
-        let path = root.join("src/reports").join(format!("{name}.sql"));
-        // As literals of Rust.
-        let (name, path) = (format!("{name:?}"), format!("{:?}", path.to_string_lossy()));
-        let _ = writeln!(text, "    ({name}, include_str!({path})),");
+        // Where the sources lie is asked when they are compiled: a clone elsewhere may share what was built.
+        let _ = writeln!(
+            text,
+            "    ({name:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/src/reports/\", {name:?}, \".sql\"))),"
+        );
     }
     text.push_str("]\n");
     let out = folder("OUT_DIR");

@@ -129,6 +129,23 @@ impl Moment {
             .map_err(|_| TooFar)
     }
 
+    /// The day that it lies in.
+    pub fn day(&self, now: &Zoned) -> Result<Date, TooFar> {
+        self.zoned(now)
+            .map(|zoned| zoned.date())
+            .map_err(|_| TooFar)
+    }
+
+    /// The last day that is meant: `last month` up to `last month` is the whole month.
+    pub fn last_day(&self, now: &Zoned) -> Result<Date, TooFar> {
+        let Self::StartOf(period) = self else {
+            return self.day(now);
+        };
+        let last = period.first_day(now.date());
+        let last = last.and_then(|first| period.last_day(first));
+        last.map_err(|_| TooFar)
+    }
+
     fn zoned(&self, now: &Zoned) -> Result<Zoned, jiff::Error> {
         let zone = now.time_zone();
         match self {
@@ -142,6 +159,15 @@ impl Moment {
 }
 
 impl Period {
+    fn last_day(self, first: Date) -> Result<Date, jiff::Error> {
+        match self {
+            Self::Today | Self::Yesterday => Ok(first),
+            Self::LastWeek => first.checked_add(Span::new().try_days(6)?),
+            Self::LastMonth => Ok(first.last_of_month()),
+            Self::LastYear => Ok(first.last_of_year()),
+        }
+    }
+
     fn first_day(self, today: Date) -> Result<Date, jiff::Error> {
         match self {
             Self::Today => Ok(today),
@@ -192,6 +218,24 @@ mod tests {
         check("2026-07-01T08:30", "2026-07-01T06:30:00Z");
         check("2026-07-01T08:30:00Z", "2026-07-01T08:30:00Z");
         check("2026-07-01T08:30:00+05:30", "2026-07-01T03:00:00Z");
+    }
+
+    #[test]
+    fn a_period_has_a_first_and_a_last_day() {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let now = "2026-11-21T11:00:00Z".parse::<Timestamp>().unwrap();
+        let now = now.to_zoned(zone);
+        let days = |text: &str| {
+            let moment: Moment = text.parse().unwrap();
+            let day = |day: Result<Date, TooFar>| day.unwrap().to_string();
+            [day(moment.day(&now)), day(moment.last_day(&now))].join(" ")
+        };
+        assert_eq!(days("last week"), "2026-11-09 2026-11-15");
+        assert_eq!(days("last month"), "2026-10-01 2026-10-31");
+        assert_eq!(days("last year"), "2025-01-01 2025-12-31");
+        assert_eq!(days("yesterday"), "2026-11-20 2026-11-20");
+        assert_eq!(days("3 months ago"), "2026-08-21 2026-08-21");
+        assert_eq!(days("2026-07-01"), "2026-07-01 2026-07-01");
     }
 
     #[test]

@@ -86,7 +86,8 @@ impl Attribution {
     /// `groups` sorted by name, as in a snapshot. `all_users` is everybody the hub knows, or
     /// `None` while that is not known completely: then nobody is said to be in no group.
     pub fn apply(&self, groups: &[Group], all_users: Option<&[UserName]>) -> Memberships {
-        let mut pseudo = PseudoNames::new(groups.iter().filter(|g| self.filter.allows(&g.name)));
+        let visible = groups.iter().map(|group| &group.name);
+        let mut pseudo = PseudoNames::new(visible.filter(|name| self.filter.allows(name)));
         let mut groups_by_user: BTreeMap<&UserName, Vec<&GroupName>> = BTreeMap::new();
         for group in groups
             .iter()
@@ -106,7 +107,7 @@ impl Attribution {
         }
         let mut rows = Vec::with_capacity(groups_by_user.len());
         for (user, groups) in &groups_by_user {
-            self.push_rows(user, groups, &mut pseudo, &mut rows);
+            rows.extend(self.of_user(user, groups, &mut pseudo));
         }
         Memberships {
             rows,
@@ -115,13 +116,15 @@ impl Attribution {
         }
     }
 
-    fn push_rows(
+    /// Where one user counts who is in these groups and no others, all of which may be shown;
+    /// sorted as they are.
+    pub fn of_user(
         &self,
         user: &UserName,
         groups: &[&GroupName],
         pseudo: &mut PseudoNames<'_>,
-        rows: &mut Vec<Membership>,
-    ) {
+    ) -> Vec<Membership> {
+        let mut rows = Vec::with_capacity(groups.len().max(1));
         let mut push = |group: GroupName, share: f64| {
             rows.push(Membership {
                 user: user.clone(),
@@ -131,7 +134,8 @@ impl Attribution {
         };
         let [_, _, ..] = groups else {
             let only = groups.first().map(|&group| group.clone());
-            return push(only.unwrap_or_else(|| pseudo.name(NO_GROUP)), 1.0);
+            push(only.unwrap_or_else(|| pseudo.no_group()), 1.0);
+            return rows;
         };
         match &self.rule {
             MultiGroupRule::InEach => {
@@ -154,6 +158,7 @@ impl Attribution {
             }
             MultiGroupRule::Bucket(bucket) => push(pseudo.name(bucket.as_str()), 1.0),
         }
+        rows
     }
 }
 
@@ -161,17 +166,24 @@ impl Attribution {
 ///
 /// Hidden groups do not count: a pseudo group called `none_` would tell that there is a hidden
 /// group called `none`.
-struct PseudoNames<'a> {
+#[derive(Debug)]
+pub struct PseudoNames<'a> {
     taken: HashSet<&'a str>,
     renamed: Vec<RenamedPseudoGroup>,
 }
 
 impl<'a> PseudoNames<'a> {
-    fn new(visible: impl Iterator<Item = &'a Group>) -> Self {
+    /// Of groups that may be shown.
+    pub fn new(visible: impl Iterator<Item = &'a GroupName>) -> Self {
         Self {
-            taken: visible.map(|group| group.name.as_str()).collect(),
+            taken: visible.map(GroupName::as_str).collect(),
             renamed: Vec::new(),
         }
+    }
+
+    /// What users in no group are said to be in.
+    pub fn no_group(&mut self) -> GroupName {
+        self.name(NO_GROUP)
     }
 
     fn name(&mut self, usual: &str) -> GroupName {

@@ -7,6 +7,8 @@
 mod day;
 #[path = "store/process.rs"]
 mod process;
+#[path = "store/reports.rs"]
+mod reports;
 #[path = "store/rows.rs"]
 mod rows;
 
@@ -19,12 +21,17 @@ Usage: cargo bench --profile dev --workspace --bench store -- COMMAND
 
   rows [MINUTES]   batches as fast as they are acknowledged, and single rows beside them [10]
   day [EVENTS]     a day of single events in 1,440 minutes of the service's work [50000]
+  report FOLDER FROM TO NAME   one report from the rows themselves, as CSV
+  pages FOLDER FROM TO         CPU and wall time of each report that was asked before
 ";
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
+    // As the program does.
+    #[cfg(target_os = "linux")]
+    let _ = nix::sys::prctl::set_thp_disable(true);
     let args: Vec<String> = std::env::args()
         .skip(1)
         .filter(|arg| arg != "--bench")
@@ -43,6 +50,14 @@ fn main() {
                 day::run(count),
             );
         }
+        ["report", folder, from, to, name] => {
+            let year = year(folder, from, to);
+            block_on(&mut Builder::new_multi_thread(), reports::one(&year, name));
+        }
+        ["pages", folder, from, to] => {
+            let year = year(folder, from, to);
+            block_on(&mut Builder::new_multi_thread(), reports::pages(&year));
+        }
         _ => print!("{HELP}"),
     }
 }
@@ -50,6 +65,12 @@ fn main() {
 fn block_on(runtime: &mut Builder, work: impl Future<Output = ()>) {
     let runtime = runtime.enable_all().build();
     runtime.expect("a runtime starts").block_on(work);
+}
+
+fn year<'a>(folder: &'a str, from: &str, to: &str) -> reports::Year<'a> {
+    let day = |text: &str| text.parse().expect("a date such as 2026-11-20");
+    let (from, to) = (day(from), day(to));
+    reports::Year { folder, from, to }
 }
 
 fn number(text: &str) -> u64 {

@@ -6,7 +6,7 @@
 use crate::StoreError;
 use crate::derive::last_closed;
 use crate::flush::{Discord, batch_of_lines};
-use crate::history::{History, HistoryError, HistoryTable};
+use crate::history::{DataFile, History, HistoryError, HistoryTable};
 use crate::query::{Part, Piece, Sources};
 use crate::recent::{Lookup, Recent};
 use crate::state::spool::{self, Portion, Waiting};
@@ -19,9 +19,10 @@ use datafusion::datasource::MemTable;
 use jiff::Timestamp;
 use model::days::Day;
 use model::diff::Running;
-use model::session;
+use model::fact::ActiveHour;
+use model::session::{self, Session};
 use rusqlite::Connection;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -53,7 +54,8 @@ struct Moment {
 struct Present {
     hub: String,
     running: Running,
-    active_seconds: Option<u64>,
+    /// With what was told of earlier hours.
+    session: Option<Session>,
 }
 
 impl Reader {
@@ -129,7 +131,8 @@ impl Reader {
                 });
                 let pieces = pieces.collect();
                 let table = memory(batch).map_err(|error| HistoryError::rows(def, error))?;
-                sources = sources.with_part(Part::new(def, Arc::new(table)).made_of(pieces));
+                let part = Part::new(def, Arc::new(table)).made_of(pieces);
+                sources = sources.with_part(part.of_hub(&hub));
             }
         }
         let running = running_batch(&moment.running)
@@ -194,7 +197,20 @@ impl HistoryTable {
             name: file.path.to_string_lossy().into_owned(),
             first: file.times(def).map(|times| times.first),
         });
-        Ok(Part::new(def, provider).made_of(pieces.collect()))
+        let part = Part::new(def, provider).made_of(pieces.collect());
+        let hubs: BTreeSet<&str> = files.iter().map(|file| &*file.partition.hub).collect();
+        let part = match hubs.first() {
+            Some(hub) if hubs.len() == 1 => part.of_hub(hub),
+            _ => part,
+        };
+        let revisions: Option<Vec<[i64; 2]>> = files.iter().map(DataFile::revisions).collect();
+        let revisions = revisions.unwrap_or_default();
+        let lowest = revisions.iter().map(|[lowest, _]| *lowest).min();
+        let highest = revisions.iter().map(|[_, highest]| *highest).max();
+        Ok(match (lowest, highest) {
+            (Some(lowest), Some(highest)) => part.with_revisions(lowest, highest),
+            _ => part,
+        })
     }
 }
 
@@ -227,7 +243,7 @@ impl Moment {
             }
             for server in present::read_servers(connection, hub)? {
                 running.push(Present {
-                    active_seconds: active_seconds(connection, hub, &server, now)?,
+                    session: session_so_far(connection, hub, &server, now)?,
                     hub: hub.clone(),
                     running: server,
                 });
@@ -242,20 +258,18 @@ impl Moment {
     }
 }
 
-/// What was told of earlier days together with what is tallied since.
-fn active_seconds(
+/// What was told of earlier hours together with what is tallied since.
+fn session_so_far(
     connection: &Connection,
     hub: &str,
     running: &Running,
     now: Timestamp,
-) -> Result<Option<u64>, StateError> {
+) -> Result<Option<Session>, StateError> {
     let mut facts = facts::of_key(connection, hub, &running.key)?;
     facts.extend(running.activity(now).map(|keyed| keyed.fact));
     let sessions = session::sessions(&facts);
-    let of_this = sessions
-        .iter()
-        .find(|session| session.started == running.started);
-    Ok(of_this.and_then(|session| session.active_seconds))
+    let of_this = |session: &Session| session.started == running.started;
+    Ok(sessions.into_iter().find(of_this))
 }
 
 fn running_batch(running: &[Present]) -> Result<RecordBatch, String> {
@@ -273,9 +287,8 @@ fn running_batch(running: &[Present]) -> Result<RecordBatch, String> {
         )
     };
     let seconds = running.iter().map(|present| {
-        present
-            .active_seconds
-            .and_then(|seconds| i64::try_from(seconds).ok())
+        let seconds = present.session.as_ref()?.active_seconds?;
+        i64::try_from(seconds).ok()
     });
     let ready: BooleanArray = running.iter().map(|_| Some(true)).collect();
     let columns = vec![
@@ -287,8 +300,18 @@ fn running_batch(running: &[Present]) -> Result<RecordBatch, String> {
         time(&|present| present.running.tally.last_activity),
         Arc::new(ready),
         Arc::new(seconds.collect::<Int64Array>()),
+        text(&|present| by_hour(present.session.as_ref()?.known_active_hours()?)),
         text(&|present| present.running.options.as_deref().map(str::to_owned)),
         text(&|present| present.running.image.as_deref().map(str::to_owned)),
     ];
     RecordBatch::try_new(Sources::running_schema(), columns).map_err(|error| error.to_string())
+}
+
+/// The hours as a JSON object, with their starts as names.
+pub(crate) fn by_hour(hours: &[ActiveHour]) -> Option<String> {
+    let by_hour: BTreeMap<Timestamp, u32> = hours
+        .iter()
+        .map(|active| (active.hour, active.seconds))
+        .collect();
+    serde_json::to_string(&by_hour).ok()
 }

@@ -211,7 +211,8 @@ impl Table {
                 DataType::Float64 => ColumnKind::Real,
                 DataType::Boolean => ColumnKind::Flag,
                 DataType::Date32 => ColumnKind::Day,
-                DataType::Timestamp(..) => ColumnKind::Time,
+                // Without a zone it is no moment.
+                DataType::Timestamp(_, Some(_)) => ColumnKind::Time,
                 _ => ColumnKind::Text,
             };
             (field.name().as_str(), kind)
@@ -385,7 +386,8 @@ fn harmless(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
 }
 
 fn is_formula(text: &str) -> bool {
-    text.starts_with(['=', '+', '-', '@', '\t', '\r'])
+    // Some spreadsheets take the wide ones for the others.
+    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
 }
 
 fn mark_formula(text: &str) -> String {

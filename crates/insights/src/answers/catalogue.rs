@@ -1,7 +1,11 @@
 //! What can be asked: the table of contents, the definition of one report, and `docs/reports.md`.
 
+use super::USUAL_DAYS;
 use std::fmt::Write as _;
-use store::report::{Definition, Filter, Parameter, ParameterKind, Registry, Section};
+use store::report::{
+    CALENDAR_FUNCTIONS, Definition, Filter, Parameter, ParameterKind, REPORT_VIEWS, Registry,
+    Section,
+};
 
 const SECTIONS: [Section; 7] = [
     Section::Overview,
@@ -71,7 +75,8 @@ pub fn explained(report: &Definition) -> String {
     if !report.caveats.is_empty() {
         text.push('\n');
     }
-    let _ = writeln!(text, "Can be asked about: {}\n", scope(report));
+    let _ = writeln!(text, "Can be asked about: {}", scope(report));
+    let _ = writeln!(text, "Period unless chosen: {}\n", period(report));
     if !report.parameters.is_empty() {
         text.push_str("Choices:\n");
         for parameter in &report.parameters {
@@ -106,6 +111,13 @@ fn scope(report: &Definition) -> String {
     format!("everything, a hub{}", more.collect::<String>())
 }
 
+fn period(report: &Definition) -> String {
+    match report.usual_months {
+        Some(months) => months.to_string(),
+        None => format!("{USUAL_DAYS} days"),
+    }
+}
+
 fn choice(parameter: &Parameter) -> String {
     let Parameter {
         name,
@@ -128,8 +140,9 @@ const HEAD: &str = "\
 This page is made by `jupyterhub-insights docs reports`; a test keeps it true.
 
 A report is a question, a definition, a query, a picture and a test. `jupyterhub-insights report` lists them,
-`report NAME` answers, `report NAME --explain` tells the definition, and `GET api/v1/reports/NAME` gives the
-same to programs (`api/v1/openapi.json` describes it).
+`report NAME` answers, `report NAME --explain` tells the definition, and `GET api/v1/reports` and
+`GET api/v1/reports/NAME` give the same to programs that send an administrator's hub token ([access.md](access.md);
+`api/v1/openapi.json` describes it).
 
 ```
 jupyterhub-insights report active-users --from '3 months ago'
@@ -137,9 +150,11 @@ jupyterhub-insights report groups --from 2026-01-01 --to 2026-03-31 --format csv
 jupyterhub-insights report overview --from '12 months ago' --format html --output year.html
 ```
 
-**Period.** `--from` and `--to` are days of the hub's calendar, both included; without them it is the last 30 days.
+**Period.** `--from` and `--to` are days of the hub's calendar, both included; without them it is the last 30 days,
+or as many whole months as the report says.
 The present day is included and said to be not over. `--hub`, `--group` and `--user` narrow it to a hub, to the members of a
-group on the days they were members, to a person. Formats: `table`, `json`, `csv`, `parquet`, `md`, `html` (one file, works
+group on the days they were members, to a person. Where a report is about whole sessions, one counts to a group if its person
+was a member on the first of its days that the report reads. Formats: `table`, `json`, `csv`, `parquet`, `md`, `html` (one file, works
 offline), `svg`.
 
 **Who counts.** Everybody but the accounts that `reports.leave_out_users` and `reports.leave_out_groups`
@@ -148,16 +163,20 @@ offline), `svg`.
 
 **Unknown is not zero.** Days before the history began, days on which nothing was collected, and days before memberships,
 accounts or usage were known are gaps: empty in data (`null`), hatched in pictures, left out of means, and named beneath the
-answer. A session over midnight counts on both days, each with its part; one that ends at midnight sharp does not count on the
-day that begins.
+answer. The history of a hub begins when it was looked at first, or with the first imported session that was over by then.
+What the hub's hooks tell is known from the first day on which they told anything to the last, but for days on which nobody
+looked at the hub: what hooks told then may not have arrived. A session over midnight counts on both days, each with its part;
+one that ends at midnight sharp does not count on the day that begins. A server that runs ends now; if it was last seen more than 15 minutes ago, because nobody looked at the hub
+since, it ended when it was last seen, `unobserved`, until the hub is looked at again.
 
 **People in several groups.** Counts of people overlap: somebody in two groups is one of the people of each. Hours and
 whatever else adds up follows `groups.multiple` ([config.md](config.md)); beneath the answer stands whether it adds up to the
-whole.
+whole. Groups that `groups.allowed` and `groups.denied` hide count in no report: who is in no other one is in `none`, which is
+called `none_` where the hub has a group `none`.
 
 **Your own reports.** `reports.folder` names a folder with further `.sql` files: the head below, then one `select` over the views
-`period_…`. They only read, with the functions that `sql --help` lists. One that does not run is named in the log and left
-out.
+and tables. They only read. One that does not run is named in the log and left out. [What the head and the query of a
+report may say](#your-own-reports) stands at the end of this page.
 
 ```sql
 -- title: Servers by image
@@ -199,7 +218,54 @@ pub fn markdown() -> String {
             push(report, &mut text);
         }
     }
+    push_own_reports(&mut text);
     text
+}
+
+const HEAD_OF_A_FILE: &str = "
+## Your own reports
+
+The file's name is the report's: small letters, digits and `-`, and none of the names above. `report NAME --set
+reports.folder=FOLDER` tries it. Its head is comments, one line each; a line that begins with `--` and three
+spaces goes on with the one before.
+
+| line | says |
+|---|---|
+| `title`, `question`, `definition` | what people read; names of columns stand between backticks |
+| `section` | the chapter: `Overview`, `Activity`, `Sessions`, `Resources`, `Operation`, `Binder` or `Site` |
+| `scope` | what it can be asked about: `group`, `user`, both or `none` |
+| `needs` | what its figures stand on, so that days without it are named: `sessions`, `members`, `usage`, `accounts`, `hooks`, `storage` or `none` |
+| `lead` | how much is read before the period, if anything: `29 days`, or `period` for as long a time |
+| `period` | the usual one if it is not the last 30 days: `12 months` |
+| `parameter` | `NAME = DEFAULT (choice, choice) text`; `(number)` and `(text)` are free. The query has it as `$NAME` |
+| `column` | `NAME KIND text`, in the order of the query; the first is `hub text`. The kind gives unit and looks, and is `text`, `name`, `day`, `time`, `flag`, `count`, `number`, `hours`, `seconds`, `bytes`, `share`, `cores`, `core-hours`, `gib-hours` or `gpu-hours` |
+| `caveat` | what a reader should know |
+| `chart` | `line`, `bars`, `stacked`, `rows` or `heatmap` with `x=`, `y=` (several between commas), and if wanted `series=` (a column that tells several apart) and `top=` (how many); a `heatmap` has a `value=` |
+
+Beside its own parameters a query has `$from`, `$to` and `$first` (days; the last is the first of the lead), `$starts` and `$ends`
+(times), `$hub`, `$group` and `$user` (null if nobody asks for one), `$none` (the name of being in no group) and `$now`. Beside
+the functions that `sql --help` lists there are those that know the calendars of the hubs:
+
+| function | gives |
+|---|---|
+";
+
+fn push_own_reports(text: &mut String) {
+    text.push_str(HEAD_OF_A_FILE);
+    for function in CALENDAR_FUNCTIONS {
+        let _ = writeln!(text, "| `{}` | {} |", function.call, function.doc);
+    }
+    text.push_str(
+        "\nThe views hold what was asked for: the days of the period, its hubs, its people, without the accounts left out.\n",
+    );
+    for view in REPORT_VIEWS {
+        let _ = writeln!(text, "\n### {}\n\n{}\n", view.name, view.doc);
+        text.push_str("| column | type | |\n|---|---|---|\n");
+        for column in view.columns {
+            let kind = column.kind.sql();
+            let _ = writeln!(text, "| `{}` | {kind} | {} |", column.name, column.doc);
+        }
+    }
 }
 
 fn push(report: &Definition, text: &mut String) {
@@ -211,7 +277,12 @@ fn push(report: &Definition, text: &mut String) {
     if !report.caveats.is_empty() {
         text.push('\n');
     }
-    let _ = writeln!(text, "Can be asked about: {}.\n", scope(report));
+    let _ = writeln!(
+        text,
+        "Can be asked about: {}. Period unless chosen: {}.\n",
+        scope(report),
+        period(report)
+    );
     for parameter in &report.parameters {
         let _ = writeln!(text, "- `{}`: {}", choice(parameter), parameter.doc);
     }

@@ -3,22 +3,24 @@
 //! What a report is says `store::report`, how an answer looks [`crate::report`].
 
 mod catalogue;
+#[cfg(test)]
+mod tests;
 
 pub use catalogue::{contents, explained, markdown};
 
 use crate::ask::Asker;
 use crate::config::Config;
-use crate::moment::Moment;
+use crate::moment::{Moment, TooFar};
 use crate::poll::clock::now;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{ToSpan as _, Zoned};
 use moka::future::Cache;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use store::report::{Answer, Asked, Definition, Registry, ReportError, Site};
-use store::{Limits, StoreError};
+use store::report::{Answer, Asked, Definition, Question, Registry, ReportError, Site};
+use store::{Limits, QueryError, StoreError};
 use tokio::sync::OnceCell;
 
 /// Longest time for an answer.
@@ -49,7 +51,7 @@ pub struct Answers {
 pub struct Request {
     /// Name of the report.
     pub name: String,
-    /// First day; 29 days before the last one if not said.
+    /// First day; as the report is usually asked if not said, mostly 29 days before the last one.
     pub from: Option<String>,
     /// Last day; today if not said.
     pub to: Option<String>,
@@ -74,11 +76,23 @@ pub enum AnswerError {
     Store(Arc<StoreError>),
 }
 
-/// An answer, and whatever tells it from others.
-#[derive(Clone)]
-pub struct Answered {
-    /// The rows with what is to be said about them.
-    pub answer: Arc<Answer>,
+impl AnswerError {
+    /// Whether every question would fail: it is the report that is wrong.
+    fn is_of_the_report(&self) -> bool {
+        match self {
+            Self::Report(ReportError::Query(error)) => matches!(
+                error,
+                QueryError::Syntax(_) | QueryError::NotAllowed { .. } | QueryError::Failed(_)
+            ),
+            Self::Report(ReportError::Columns(_)) => true,
+            Self::Report(_) | Self::Store(_) => false,
+        }
+    }
+}
+
+/// A question about the rows as they are now, before anything is computed.
+pub struct Pending {
+    question: Question,
     /// Equal for equal answers.
     pub tag: String,
 }
@@ -92,8 +106,12 @@ pub fn registry(config: &Config) -> Registry {
     registry
 }
 
-/// There is no report of this name.
+/// Why there is no report of this name.
 pub fn unknown(registry: &Registry, name: &str) -> ReportError {
+    if let Some(file) = registry.left_out_as(name) {
+        let told = format!("`{}` is no report: {}", file.path.display(), file.reason);
+        return ReportError::Wrong(told);
+    }
     ReportError::Unknown {
         name: name.to_owned(),
         nearest: registry.nearest(name).map(str::to_owned),
@@ -120,6 +138,7 @@ impl Answers {
     }
 
     /// All reports that run. The site's own are asked for today first; those that fail are left out.
+    /// A service does so when it starts.
     pub async fn registry(&self) -> &Registry {
         self.registry
             .get_or_init(async || self.checked().await)
@@ -136,8 +155,12 @@ impl Answers {
             if Registry::ours_has(&report.name) {
                 continue;
             }
-            if let Err(error) = self.answer_of(report, &request).await {
-                registry.remove(&report.name, error.to_string());
+            match self.answer_of(report, &request).await {
+                Err(error) if error.is_of_the_report() => {
+                    registry.remove(&report.name, error.to_string());
+                }
+                Err(error) => tracing::warn!("The report `{}` was not tried: {error}", report.name),
+                Ok(_) => {}
             }
         }
         for file in registry.left_out() {
@@ -147,40 +170,80 @@ impl Answers {
     }
 
     /// The report of this name.
-    pub async fn report(&self, name: &str) -> Result<&Arc<Definition>, ReportError> {
-        let registry = self.registry().await;
+    pub fn report(&self, name: &str) -> Result<&Arc<Definition>, ReportError> {
+        // Nobody waits until all reports of the site were tried.
+        let registry = self.registry.get().unwrap_or(&self.from_files);
         registry.get(name).ok_or_else(|| unknown(registry, name))
     }
 
     /// The answer, computed once for equal questions.
-    pub async fn answer(&self, request: &Request) -> Result<Answered, AnswerError> {
-        let report = self.report(&request.name).await?;
-        self.answer_of(report, request).await
+    pub async fn answer(&self, request: &Request) -> Result<Arc<Answer>, AnswerError> {
+        self.answer_of(self.report(&request.name)?, request).await
     }
 
     async fn answer_of(
         &self,
         report: &Arc<Definition>,
         request: &Request,
-    ) -> Result<Answered, AnswerError> {
-        let now = now();
-        let asked = self.asked(request, now)?;
-        let question = self.asker.store().question(report, asked, now).await;
+    ) -> Result<Arc<Answer>, AnswerError> {
+        let pending = self.ask_of(report, request).await?;
+        self.answer_to(pending).await
+    }
+
+    /// What there is to be answered.
+    pub async fn ask(&self, request: &Request) -> Result<Pending, AnswerError> {
+        self.ask_of(self.report(&request.name)?, request).await
+    }
+
+    async fn ask_of(
+        &self,
+        report: &Arc<Definition>,
+        request: &Request,
+    ) -> Result<Pending, AnswerError> {
+        let now = self.now_at(request.hub.as_deref()).await?;
+        let asked = self.asked(report, request, &now)?;
+        let question = self
+            .asker
+            .store()
+            .question(report, asked, now.timestamp())
+            .await;
         let question = question.map_err(|error| AnswerError::Store(Arc::new(error)))?;
-        let tag = question.key().as_str().to_owned();
-        let limits = Limits {
-            timeout: TIMEOUT,
-            ..Limits::default()
-        };
+        let key = question.key(self.asker.engine(), limits()).await?;
+        let tag = key.as_str().to_owned();
+        Ok(Pending { question, tag })
+    }
+
+    /// The time at a hub, or at the one of them where it is latest: days are those of the hub, also
+    /// where it lies in another zone than this machine. As configured if no hub was kept yet.
+    async fn now_at(&self, hub: Option<&str>) -> Result<Zoned, AnswerError> {
+        let now = now();
+        let hubs = self.asker.store().hubs().await;
+        let hubs = hubs.map_err(|error| AnswerError::Store(Arc::new(error)))?;
+        let asked = hubs
+            .iter()
+            .filter(|known| hub.is_none_or(|hub| hub == &*known.name));
+        let times = asked.map(|known| now.to_zoned(known.zone.clone()));
+        let latest = times.max_by_key(Zoned::datetime);
+        Ok(latest.unwrap_or_else(|| now.to_zoned(self.zone.clone())))
+    }
+
+    /// An answer to this question that was computed before, by its tag, if it is still kept.
+    pub async fn kept(&self, tag: &str, pending: &Pending) -> Option<Arc<Answer>> {
+        let answer = self.kept.get(tag).await;
+        answer.filter(|answer| pending.question.is_of(answer))
+    }
+
+    /// The answer, computed once for equal questions.
+    pub async fn answer_to(&self, pending: Pending) -> Result<Arc<Answer>, AnswerError> {
+        let Pending { question, tag } = pending;
         let engine = self.asker.engine();
-        let compute = async { question.answer(engine, limits).await.map(Arc::new) };
-        let answer = self.kept.try_get_with(tag.clone(), compute).await;
-        let answer = answer.map_err(|error| AnswerError::Report((*error).clone()))?;
-        Ok(Answered { answer, tag })
+        let compute = async { question.answer(engine, limits()).await.map(Arc::new) };
+        let answer = self.kept.try_get_with(tag, compute).await;
+        answer.map_err(|error| AnswerError::Report((*error).clone()))
     }
 
     /// Answers that the page of an answer shows as pictures beside it.
-    pub async fn pictures(&self, request: &Request) -> Result<Vec<Answered>, AnswerError> {
+    pub async fn pictures(&self, request: &Request) -> Result<Vec<Arc<Answer>>, AnswerError> {
         let mut pictures = Vec::new();
         if request.name != OVERVIEW {
             return Ok(pictures);
@@ -192,11 +255,7 @@ impl Answers {
                 ..request.clone()
             };
             // One that is not about a group or person is left out where one is asked about.
-            if self
-                .report(name)
-                .await?
-                .allows(&request.group, &request.user)
-            {
+            if self.report(name)?.allows(&request.group, &request.user) {
                 pictures.push(self.answer(&request).await?);
             }
         }
@@ -208,15 +267,23 @@ impl Answers {
         self.asker.store().missing_rows().await
     }
 
-    fn asked(&self, request: &Request, now: Timestamp) -> Result<Asked, ReportError> {
-        let today = now.to_zoned(self.zone.clone()).date();
-        let day = |name: &str, text: &Option<String>| match text {
-            Some(text) => self.day(name, text, now).map(Some),
-            None => Ok(None),
+    fn asked(
+        &self,
+        report: &Definition,
+        request: &Request,
+        now: &Zoned,
+    ) -> Result<Asked, ReportError> {
+        let first = |text: &String| day("from", text, now, Moment::day);
+        let to = match &request.to {
+            Some(text) => day("to", text, now, Moment::last_day)?,
+            None => now.date(),
         };
-        let to = day("to", &request.to)?.unwrap_or(today);
-        let from = day("from", &request.from)?;
-        let from = from.unwrap_or_else(|| to.saturating_sub((USUAL_DAYS - 1).days()));
+        let from = request.from.as_ref().map(first).transpose()?;
+        let usual = || match report.usual_months {
+            Some(usual) => usual.before(to),
+            None => to.saturating_sub((USUAL_DAYS - 1).days()),
+        };
+        let from = from.unwrap_or_else(usual);
         Ok(Asked {
             hub: request.hub.clone(),
             group: request.group.clone(),
@@ -225,14 +292,25 @@ impl Answers {
             ..Asked::period(from, to, self.site.clone())
         })
     }
+}
 
-    /// Reports are about whole days.
-    fn day(&self, name: &str, text: &str, now: Timestamp) -> Result<Date, ReportError> {
-        let wrong = |why: &dyn std::fmt::Display| {
-            ReportError::Wrong(format!("`{name}`: `{text}` is no time: {why}"))
-        };
-        let moment: Moment = text.parse().map_err(|error| wrong(&error))?;
-        let at = moment.at(now, &self.zone).map_err(|error| wrong(&error))?;
-        Ok(at.to_zoned(self.zone.clone()).date())
+fn limits() -> Limits {
+    Limits {
+        timeout: TIMEOUT,
+        ..Limits::default()
     }
+}
+
+/// Reports are about whole days.
+fn day(
+    name: &str,
+    text: &str,
+    now: &Zoned,
+    day_of: impl Fn(&Moment, &Zoned) -> Result<Date, TooFar>,
+) -> Result<Date, ReportError> {
+    let wrong = |why: &dyn std::fmt::Display| {
+        ReportError::Wrong(format!("`{name}`: `{text}` is no time: {why}"))
+    };
+    let moment: Moment = text.parse().map_err(|error| wrong(&error))?;
+    day_of(&moment, now).map_err(|error| wrong(&error))
 }

@@ -1,5 +1,5 @@
-// Charts in a page: values under the pointer, and series that can be switched off. Everything a
-// chart says is in its SVG already; without this script nothing is missing but comfort.
+// Charts in a page: values under the pointer or by arrow keys, and series that can be switched off.
+// Everything a chart says is in its SVG already; without this script nothing is missing but comfort.
 (() => {
   'use strict';
   const SVG = 'http://www.w3.org/2000/svg';
@@ -7,7 +7,6 @@
   const tip = document.createElement('div');
   tip.className = 'chart-tip';
   tip.hidden = true;
-  tip.setAttribute('aria-hidden', 'true');
   const all = (root, selector) => [...root.querySelectorAll(selector)];
   const seriesOf = (chart) => all(chart, '.series');
   const colourOf = (group) => [...group.classList].find((name) => /^s\d$/.test(name)) || '';
@@ -48,11 +47,11 @@
     if (rows.length > MOST_ROWS) add(tip, 'span', `and ${rows.length - MOST_ROWS} more`);
   }
 
-  function place(event) {
+  function place(x, y) {
     const { width, height } = tip.getBoundingClientRect();
-    const right = event.clientX + 14;
-    const left = right + width > innerWidth - 4 ? event.clientX - 14 - width : right;
-    const top = Math.min(event.clientY + 14, innerHeight - height - 4);
+    const right = x + 14;
+    const left = right + width > innerWidth - 4 ? x - 14 - width : right;
+    const top = Math.min(y + 14, innerHeight - height - 4);
     tip.style.transform = `translate(${Math.max(4, left)}px,${Math.max(4, top)}px)`;
   }
 
@@ -96,22 +95,58 @@
   let current = null;
   function hide() {
     if (current) clearSpots();
+    if (current) current.classList.remove('at');
     current = null;
     tip.hidden = true;
+  }
+
+  // Values that are found by keys are read aloud; a pointer would make too many words.
+  function show(target, x, y, role) {
+    tip.setAttribute('role', role);
+    if (!tip.isConnected) document.body.appendChild(tip);
+    tip.hidden = false;
+    if (target !== current) {
+      if (current) current.classList.remove('at');
+      const chart = target.closest('.chart');
+      fill(target, chart);
+      drawSpots(target, chart);
+      target.classList.add('at');
+      current = target;
+    }
+    place(x, y);
   }
 
   function follow(event) {
     const target = event.target.closest && event.target.closest('.chart [data-values]');
     if (!target) return hide();
-    if (target !== current) {
-      const chart = target.closest('.chart');
-      fill(target, chart);
-      drawSpots(target, chart);
-      current = target;
-    }
-    if (!tip.isConnected) document.body.appendChild(tip);
-    tip.hidden = false;
-    place(event);
+    show(target, event.clientX, event.clientY, 'none');
+  }
+
+  // --- the same by keys ---
+
+  const KEYS = ['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', 'Home', 'End'];
+
+  function next(chart, key) {
+    const marks = all(chart, '[data-values]');
+    const at = marks.indexOf(current);
+    if (key === 'End') return marks[marks.length - 1];
+    if (key === 'Home' || at < 0) return marks[0];
+    const by = key === 'ArrowLeft' || key === 'ArrowUp' ? -1 : 1;
+    const isDown = key === 'ArrowUp' || key === 'ArrowDown';
+    if (!isDown || !current.closest('.series')) return marks[at + by] || current;
+    // Another row of a grid, at the same place.
+    const column = marks.filter((mark) => mark.dataset.label === current.dataset.label);
+    return column[column.indexOf(current) + by] || current;
+  }
+
+  function walk(event) {
+    const chart = event.target;
+    if (!KEYS.includes(event.key) || !chart.matches || !chart.matches('svg.chart')) return;
+    const mark = next(chart, event.key);
+    if (!mark) return;
+    event.preventDefault();
+    const box = mark.getBoundingClientRect();
+    show(mark, box.left + box.width / 2, box.top + Math.min(box.height / 2, 60), 'status');
   }
 
   // --- series that can be switched off ---
@@ -151,8 +186,10 @@
 
   const entryOf = (event) => event.target.closest && event.target.closest('.chart .entry[role="button"]');
 
-  // The script makes the legend's entries buttons: without it they would do nothing.
+  // The script makes charts that can be walked through and the legend's entries buttons: without it
+  // they would do nothing.
   function prepare(chart) {
+    if (chart.querySelector('[data-values]')) chart.setAttribute('tabindex', '0');
     const title = chart.querySelector(':scope > title');
     if (title) {
       // Else the browser shows it over the chart, beside the values.
@@ -179,6 +216,7 @@
   document.addEventListener('pointermove', follow);
   document.addEventListener('pointerdown', follow);
   document.addEventListener('pointerleave', hide);
+  document.addEventListener('focusout', hide);
   addEventListener('scroll', hide, { passive: true, capture: true });
   document.addEventListener('click', (event) => {
     const entry = entryOf(event);
@@ -186,6 +224,7 @@
   });
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') hide();
+    walk(event);
     const entry = entryOf(event);
     if (!entry || (event.key !== 'Enter' && event.key !== ' ')) return;
     event.preventDefault();

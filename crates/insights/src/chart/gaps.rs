@@ -1,10 +1,10 @@
 //! What is not known is hatched, over the whole plot: a line that only stops is easily taken for
 //! one that fell to zero.
 
-use super::Chart;
 use super::markup::Svg;
 use super::places::Room;
 use super::plan::Plan;
+use super::{Chart, Kind};
 
 /// Side of the hatching's tile.
 const TILE: f64 = 6.0;
@@ -32,7 +32,13 @@ enum Unknown {
 /// Whether there is any.
 pub(super) fn any(chart: &Chart) -> bool {
     let n = chart.x.len();
-    (0..chart.series.len()).any(|series| (0..n).any(|x| chart.known(series, x).is_none()))
+    chart.series.iter().enumerate().any(|(series, data)| {
+        let n_drawn = match chart.kind {
+            Kind::Heatmap => n.min(data.points.len()),
+            _ => n,
+        };
+        (0..n_drawn).any(|x| chart.known(series, x).is_none())
+    })
 }
 
 /// The id of the hatching in a chart.

@@ -36,6 +36,11 @@ impl Svg {
         escape(&mut self.text, text);
     }
 
+    /// An SVG that is finished, inside the innermost element.
+    pub(super) fn finished(&mut self, svg: &str) {
+        self.text.push_str(svg);
+    }
+
     /// The text of all of it.
     pub(super) fn finish(mut self) -> String {
         while !self.open.is_empty() {

@@ -19,10 +19,12 @@ mod kinds;
 mod legend;
 mod markup;
 mod names;
+pub(crate) mod number;
 mod palette;
 mod places;
 mod plan;
 mod scale;
+mod several;
 mod text;
 mod unit;
 
@@ -32,6 +34,7 @@ mod tests;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+pub use several::below_each_other;
 pub use unit::Unit;
 
 /// What is drawn. Fill it with `..Chart::new(kind, x, unit)`.
@@ -39,6 +42,8 @@ pub use unit::Unit;
 pub struct Chart {
     /// The name of the chart; a static chart shows it, beside a themed one the page does.
     pub title: String,
+    /// Of when and of what it is; stands below the title of a static chart.
+    pub subtitle: String,
     /// What it shows, for those who cannot see it.
     pub description: String,
     /// How it is drawn.
@@ -62,6 +67,7 @@ impl Chart {
     pub fn new(kind: Kind, x: Axis, unit: Unit) -> Self {
         Self {
             title: String::new(),
+            subtitle: String::new(),
             description: String::new(),
             kind,
             x,
@@ -79,7 +85,7 @@ impl Chart {
     }
 
     /// A size of this width in which every row of names can be read.
-    pub fn size(&self, width: u32) -> Size {
+    pub fn size(&self, width: u32, style: Style) -> Size {
         let rows = |n: usize, each: u32| each.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
         let height = match self.kind {
             Kind::Line | Kind::Area | Kind::Bars | Kind::StackedBars => 300,
@@ -89,6 +95,7 @@ impl Chart {
                 rows(self.x.len(), each).saturating_add(100)
             }
         };
+        let height = height.saturating_add(plan::heading_height(self, style));
         Size { width, height }
     }
 
@@ -161,7 +168,8 @@ impl Axis {
 pub struct Series {
     /// Whose they are.
     pub name: String,
-    /// One for each place on the x axis; `None`, infinite or no number is unknown.
+    /// One for each place on the x axis; `None`, infinite or no number is unknown. A row of a heatmap
+    /// may end early: there is nothing behind its last point, not even something unknown.
     pub points: Vec<Option<f64>>,
 }
 

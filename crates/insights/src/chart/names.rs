@@ -3,6 +3,7 @@
 
 use super::Axis;
 use super::calendar::{self, CalendarTick, Grain, Step};
+use super::number;
 use super::places::{Places, Room, every, float};
 use super::scale::{Range, Scale, Tick};
 use super::text::{self, Cut};
@@ -56,7 +57,7 @@ impl Axis {
     pub(super) fn names(&self, points: impl Iterator<Item = usize>) -> Vec<String> {
         match self {
             Self::Categories(names) => points.map(|i| names[i].clone()).collect(),
-            Self::Numbers(numbers) => points.map(|i| Unit::None.format(numbers[i])).collect(),
+            Self::Numbers(numbers) => points.map(|i| name_of(numbers[i])).collect(),
             Self::Days(days) => {
                 let grain = Grain::of(days);
                 points.map(|i| grain.name(days[i])).collect()
@@ -182,7 +183,7 @@ fn some_numbers(numbers: &[f64], places: &Places, width: f64) -> Vec<Named> {
     if float(numbers.len()) * 48.0 <= width {
         let all = numbers.iter().zip(&places.centres);
         return all
-            .map(|(number, at)| named(*at, Unit::None.format(*number)))
+            .map(|(number, at)| named(*at, name_of(*number)))
             .collect();
     }
     let Some(range) = Range::of(numbers.iter().copied().filter(|number| number.is_finite())) else {
@@ -191,6 +192,13 @@ fn some_numbers(numbers: &[f64], places: &Places, width: f64) -> Vec<Named> {
     let ticks = Scale::new(range, &Unit::None, width / 90.0).ticks;
     let place = |tick: Tick| Some(named(places.between(numbers, tick.value)?, tick.label));
     ticks.into_iter().filter_map(place).collect()
+}
+
+fn name_of(number: f64) -> String {
+    if number.is_finite() {
+        return number::plain(number);
+    }
+    "not known".to_owned()
 }
 
 /// Without names that would touch the one before, and with each context only where it changes and

@@ -56,6 +56,7 @@ pub(super) struct Rows {
     /// Around everything.
     pub(super) margin: f64,
     title: f64,
+    subtitle: f64,
     /// The top of the legend.
     pub(super) legend: f64,
     /// What the values are.
@@ -66,12 +67,12 @@ pub(super) struct Rows {
 
 impl Rows {
     fn new(chart: &Chart, style: Style, margin: f64, legend_height: f64) -> Self {
-        let has_title = style == Style::Static && !chart.title.is_empty();
-        let legend = margin + if has_title { 26.0 } else { 0.0 };
+        let legend = margin + f64::from(heading_height(chart, style));
         let below = legend + legend_height;
         Self {
             margin,
             title: margin + 14.0,
+            subtitle: margin + 31.0,
             legend,
             about: below + 12.0,
             plot: below + if chart.y_label.is_empty() { 8.0 } else { 24.0 },
@@ -208,6 +209,9 @@ impl<'a> Plan<'a> {
         };
         if self.style == Style::Static {
             word("title", self.rows.title, LARGE, &self.chart.title);
+            if !self.chart.title.is_empty() {
+                word("about", self.rows.subtitle, SMALL, &self.chart.subtitle);
+            }
         }
         word("about", self.rows.about, SMALL, &self.chart.y_label);
         let spot = Spot {
@@ -220,6 +224,16 @@ impl<'a> Plan<'a> {
         if !self.chart.x_label.is_empty() {
             text::write(svg, spot, &words);
         }
+    }
+}
+
+/// How high title and subtitle are.
+pub(super) fn heading_height(chart: &Chart, style: Style) -> u32 {
+    match style {
+        Style::Static if chart.title.is_empty() => 0,
+        Style::Static if chart.subtitle.is_empty() => 26,
+        Style::Static => 44,
+        Style::Themed => 0,
     }
 }
 

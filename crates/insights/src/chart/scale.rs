@@ -194,6 +194,7 @@ mod tests {
         );
         check(&Unit::None, -3.0, 4.0, "−4 | −2 | 0 | 2 | 4");
         check(&Unit::None, 0.0, 4.1e7, "0 | 10M | 20M | 30M | 40M | 50M");
+        check(&Unit::Hours, 0.0, 1.4e7, "0 | 5M h | 10M h | 15M h");
     }
 
     #[test]

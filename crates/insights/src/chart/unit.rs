@@ -1,4 +1,6 @@
-//! What values are measured in, and how they are written.
+//! What values are measured in, and in what an axis of them is divided.
+
+use super::number::{self, BYTES, SPACE, fixed, rounded};
 
 /// What values are measured in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,53 +16,52 @@ pub enum Unit {
     Seconds,
     /// Bytes, shown as KiB, MiB, GiB, ….
     Bytes,
-    /// Bytes times hours, shown in the same way.
-    ByteHours,
     /// Cores of processors.
     Cores,
     /// Parts of a hundred; 50 is half.
     Percent,
-    /// Parts of one; 0.5 is half.
-    Ratio,
     /// Anything else, by the words after the number.
     Other(String),
 }
 
-/// Between a number and its unit; no line is broken there.
-const SPACE: char = '\u{a0}';
-const BYTES: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-
 impl Unit {
-    /// A value as people read it, with four digits that count.
+    /// A value as people read it.
     pub fn format(&self, value: f64) -> String {
         if !value.is_finite() {
             return "not known".to_owned();
         }
-        let size = self.format_size(value.abs());
-        if value < 0.0 && size.bytes().any(|byte| matches!(byte, b'1'..=b'9')) {
-            return format!("−{size}");
+        let number = self.number(value);
+        match self.suffix() {
+            "" => number,
+            suffix => format!("{number}{SPACE}{suffix}"),
         }
-        size
     }
 
-    fn format_size(&self, value: f64) -> String {
-        let with = |suffix: &str| format!("{}{SPACE}{suffix}", number(value));
+    /// The same without [`Self::suffix`], with the decimals that values of this unit have.
+    pub(crate) fn number(&self, value: f64) -> String {
         match self {
-            Self::None | Self::Count | Self::Ratio => number(value),
-            Self::Hours => with("h"),
-            Self::Seconds => seconds(value),
-            Self::Bytes => bytes(value, ""),
-            Self::ByteHours => bytes(value, "\u{a0}h"),
-            Self::Cores if number(value) == "1" => with("core"),
-            Self::Cores => with("cores"),
-            Self::Percent => with("%"),
-            Self::Other(unit) => with(unit),
+            Self::Count => fixed(value, 0),
+            Self::None | Self::Cores => rounded(value, 2),
+            Self::Hours | Self::Percent | Self::Other(_) => rounded(value, 1),
+            Self::Seconds => number::seconds(value),
+            Self::Bytes => number::bytes(value),
+        }
+    }
+
+    /// What stands behind every number of this unit; nothing where it depends on the number.
+    pub(crate) fn suffix(&self) -> &str {
+        match self {
+            Self::None | Self::Count | Self::Seconds | Self::Bytes => "",
+            Self::Hours => "h",
+            Self::Cores => "cores",
+            Self::Percent => "%",
+            Self::Other(unit) => unit,
         }
     }
 
     /// Whether an axis without zero would mislead: amounts, rather than parts of something.
     pub(super) fn is_amount(&self) -> bool {
-        !matches!(self, Self::None | Self::Percent | Self::Ratio)
+        !matches!(self, Self::None | Self::Percent)
     }
 
     /// In what an axis is divided that goes so far from zero.
@@ -71,28 +72,41 @@ impl Unit {
             steps,
         };
         match self {
-            Self::None | Self::Cores | Self::Ratio => measure(1.0, "", Steps::Decimal),
-            Self::Count => measure(1.0, "", Steps::Whole),
-            Self::Hours => measure(1.0, "\u{a0}h", Steps::Decimal),
-            Self::Percent => measure(1.0, "\u{a0}%", Steps::Decimal),
-            Self::Other(unit) => measure(1.0, &format!("{SPACE}{unit}"), Steps::Decimal),
             Self::Seconds => match farthest {
                 0.0..1.0 => measure(0.001, "\u{a0}ms", Steps::Decimal),
                 1.0..=120.0 => measure(1.0, "\u{a0}s", Steps::Sixties),
                 120.0..=7200.0 => measure(60.0, "\u{a0}min", Steps::Sixties),
                 _ => measure(3600.0, "\u{a0}h", Steps::Decimal),
             },
-            Self::Bytes | Self::ByteHours => {
+            Self::Bytes => {
                 let scaled = Scaled::of(farthest);
-                let hours = if *self == Self::Bytes { "" } else { "\u{a0}h" };
-                let suffix = format!("{SPACE}{}{hours}", scaled.name);
-                let steps = match (self, scaled.name) {
-                    (Self::Bytes, "B") => Steps::Whole,
-                    _ => Steps::Decimal,
-                };
-                measure(scaled.factor, &suffix, steps)
+                let is_whole = scaled.name == BYTES[0];
+                measure(
+                    scaled.factor,
+                    &format!("{SPACE}{}", scaled.name),
+                    Steps::of(is_whole),
+                )
             }
+            // The words beside the axis say it: it would not fit behind each number.
+            Self::Cores => measure_of_numbers(farthest, "", Steps::Decimal),
+            _ => measure_of_numbers(farthest, self.suffix(), Steps::of(*self == Self::Count)),
         }
+    }
+}
+
+/// Plain numbers, all in millions where the farthest one is long.
+fn measure_of_numbers(farthest: f64, unit: &str, steps: Steps) -> Measure {
+    let (factor, millions) = if farthest < 1e7 {
+        (1.0, "")
+    } else {
+        (1e6, "M")
+    };
+    let space = if unit.is_empty() { "" } else { "\u{a0}" };
+    let suffix = format!("{millions}{space}{unit}");
+    Measure {
+        factor,
+        suffix,
+        steps,
     }
 }
 
@@ -117,6 +131,12 @@ pub(super) enum Steps {
     Sixties,
 }
 
+impl Steps {
+    fn of(is_whole: bool) -> Self {
+        if is_whole { Self::Whole } else { Self::Decimal }
+    }
+}
+
 impl Measure {
     /// The label of a tick, with the decimals that its step needs.
     pub(super) fn label(&self, value: f64, decimals: usize) -> String {
@@ -124,14 +144,12 @@ impl Measure {
         if value.abs() < 10f64.powi(-12) {
             return "0".to_owned();
         }
-        let sign = if value < 0.0 { "−" } else { "" };
-        let number = match value.abs() {
-            large @ 1e15.. => format!("{large:.2e}"),
-            large @ 1e7.. => format!("{}M", decimal(large / 1e6, 1)),
-            small if decimals > 6 => format!("{small:.1e}"),
-            plain => fixed(plain, decimals),
+        let number = if decimals > 6 && value.abs() < 1e15 {
+            format!("{value:.1e}").replace('-', "−")
+        } else {
+            fixed(value, decimals)
         };
-        format!("{sign}{number}{}", self.suffix)
+        format!("{number}{}", self.suffix)
     }
 }
 
@@ -158,77 +176,6 @@ impl Scaled {
     }
 }
 
-fn bytes(value: f64, hours: &str) -> String {
-    let scaled = Scaled::of(value);
-    let number = number(value / scaled.factor);
-    format!("{number}{SPACE}{}{hours}", scaled.name)
-}
-
-fn seconds(value: f64) -> String {
-    if value == 0.0 {
-        return format!("0{SPACE}s");
-    }
-    if value < 1.0 {
-        return format!("{}{SPACE}ms", number(value * 1000.0));
-    }
-    if value < 59.95 {
-        return format!("{}{SPACE}s", number(value));
-    }
-    if value < 3599.5 {
-        return two_units(value.round(), "min", "s");
-    }
-    if value < 359_970.0 {
-        return two_units((value / 60.0).round(), "h", "min");
-    }
-    format!("{}{SPACE}h", number(value / 3600.0))
-}
-
-/// A whole number of the smaller unit in both, of which the larger has sixty.
-fn two_units(smaller: f64, large: &str, small: &str) -> String {
-    let (whole, rest) = ((smaller / 60.0).floor(), smaller % 60.0);
-    if rest == 0.0 {
-        return format!("{whole}{SPACE}{large}");
-    }
-    format!("{whole}{SPACE}{large} {rest}{SPACE}{small}")
-}
-
-/// A number of zero or more, with four digits that count.
-fn number(value: f64) -> String {
-    match value {
-        1e15.. => format!("{value:.2e}"),
-        0.0 | 1000.0.. => decimal(value, 0),
-        100.0.. => decimal(value, 1),
-        10.0.. => decimal(value, 2),
-        1.0.. => decimal(value, 3),
-        0.1.. => decimal(value, 4),
-        0.000_1.. => decimal(value, 6),
-        _ => format!("{value:.1e}"),
-    }
-}
-
-/// With at most so many decimals.
-fn decimal(value: f64, decimals: usize) -> String {
-    let text = fixed(value, decimals);
-    if text.contains('.') {
-        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
-    }
-    text
-}
-
-/// With so many decimals, and commas between thousands.
-fn fixed(value: f64, decimals: usize) -> String {
-    let text = format!("{value:.decimals$}");
-    let whole = text.find('.').unwrap_or(text.len());
-    let mut grouped = String::with_capacity(text.len() + whole / 3);
-    for (place, digit) in text.chars().enumerate() {
-        if place > 0 && place < whole && (whole - place) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,69 +188,14 @@ mod tests {
     }
 
     #[test]
-    fn plain_numbers_have_four_digits_that_count() {
-        check(
-            &Unit::None,
-            &[
-                (0.0, "0"),
-                (0.5, "0.5"),
-                (0.123_456, "0.1235"),
-                (0.000_123, "0.000123"),
-                (3.0, "3"),
-                (1.234_56, "1.235"),
-                (99.999, "100"),
-                (1234.5, "1,234"),
-                (1_234_567.0, "1,234,567"),
-                (-2.5, "−2.5"),
-                (-0.0, "0"),
-                (1e20, "1.00e20"),
-                (1e-9, "1.0e-9"),
-                (f64::NAN, "not known"),
-                (f64::INFINITY, "not known"),
-            ],
-        );
-    }
-
-    #[test]
-    fn times_are_as_people_say_them() {
-        check(
-            &Unit::Seconds,
-            &[
-                (0.0, "0 s"),
-                (0.35, "350 ms"),
-                (45.25, "45.25 s"),
-                (59.99, "1 min"),
-                (750.0, "12 min 30 s"),
-                (3599.9, "1 h"),
-                (5000.0, "1 h 23 min"),
-                (720_000.0, "200 h"),
-                (-90.0, "−1 min 30 s"),
-            ],
-        );
-        check(&Unit::Hours, &[(1234.0, "1,234 h"), (0.25, "0.25 h")]);
-    }
-
-    #[test]
-    fn bytes_are_counted_in_1024s() {
-        let gib = 1024.0 * 1024.0 * 1024.0;
-        check(
-            &Unit::Bytes,
-            &[
-                (0.0, "0 B"),
-                (1023.0, "1,023 B"),
-                (1536.0, "1.5 KiB"),
-                (2.5 * gib, "2.5 GiB"),
-                (900.0 * gib, "900 GiB"),
-                (2048.0 * gib, "2 TiB"),
-            ],
-        );
-        check(&Unit::ByteHours, &[(2.5 * gib, "2.5 GiB h")]);
-    }
-
-    #[test]
-    fn other_units_follow_the_number() {
-        check(&Unit::Cores, &[(1.0, "1 core"), (2.5, "2.5 cores")]);
-        check(&Unit::Percent, &[(99.5, "99.5 %")]);
-        check(&Unit::Other("kWh".to_owned()), &[(3.0, "3 kWh")]);
+    fn values_have_the_decimals_of_their_unit() {
+        check(&Unit::None, &[(3.0, "3.00"), (f64::NAN, "not known")]);
+        check(&Unit::Count, &[(1234.0, "1,234"), (-0.0, "0")]);
+        check(&Unit::Hours, &[(1234.0, "1,234.0 h"), (0.26, "0.3 h")]);
+        check(&Unit::Seconds, &[(750.0, "12 min 30 s")]);
+        check(&Unit::Bytes, &[(2048.0, "2.0 KiB")]);
+        check(&Unit::Cores, &[(2.5, "2.50 cores")]);
+        check(&Unit::Percent, &[(99.5, "99.5 %"), (0.01, "<0.1 %")]);
+        check(&Unit::Other("kWh".to_owned()), &[(3.0, "3.0 kWh")]);
     }
 }

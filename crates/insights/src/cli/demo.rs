@@ -1,6 +1,7 @@
 //! `demo`: a simulated hub and the real service on it, with nothing to install.
 
 mod history;
+mod hooks;
 mod question;
 mod sink;
 
@@ -9,11 +10,12 @@ use crate::config::{Config, LogConfig, Secret};
 use crate::logging;
 use crate::poll::clock;
 use crate::service::{Ending, Service, Starter, listener, port};
-use crate::sim::history::HistoryShape;
+use crate::sim::history::{HistoryShape, of_hub_start, of_start};
 use crate::sim::usage::SimUsage;
 use crate::sim::{DEMO_ADMIN_TOKEN, DEMO_TOKEN, Shape, SimHub, World};
 use anyhow::Context as _;
 use clap::Args;
+use hooks::Hooks;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -40,6 +42,13 @@ const CHURN_PAUSE: Duration = Duration::from_secs(3);
 const USAGE_SECONDS: u64 = 20;
 /// Between two looks at their homes.
 const HOMES_SECONDS: u64 = 3600;
+
+/// Where its people log in from.
+const NETWORKS: [&str; 3] = [
+    "wireless=10.20.0.0/16",
+    "offices=10.30.0.0/16",
+    "vpn=10.99.0.0/16",
+];
 
 /// Name of the simulated hub.
 const HUB: &str = "demo";
@@ -110,7 +119,9 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, CommandError> {
     tell(args.port, hub_address);
     let month = month_to_ask(Day::of(now, &shape.zone).date(), shape.n_days);
     tell_questions(home.path(), month);
-    let ending = block_on(play(service, hub_socket, sim))?;
+    let mut hooks = Hooks::to(args.port)?;
+    hooks.tell([of_hub_start(now)]);
+    let ending = block_on(play(service, hub_socket, sim, hooks))?;
     Ok(ending.context("the simulated hub stopped")?.into())
 }
 
@@ -133,6 +144,9 @@ fn tell(port: u16, hub_address: SocketAddr) {
         "  Prometheus   scrape 127.0.0.1:{port} with metrics_path /services/insights/metrics"
     );
     eprintln!("  Groups       curl -s {url}metrics | grep ^jupyterhub_group_");
+    eprintln!(
+        "  Reports' API curl -H 'Authorization: token {DEMO_ADMIN_TOKEN}' {url}api/v1/reports/active-users"
+    );
 }
 
 /// What there is to ask.
@@ -142,6 +156,7 @@ fn tell_questions(folder: &Path, month: Date) {
         let sql = sql.replace('\n', "\n               ");
         eprintln!("  {about:<11}  jupyterhub-insights sql --set {path} \\\n               '{sql}'");
     };
+    eprintln!("  Reports      jupyterhub-insights report overview --set {path}");
     ask("History", "select * from running_sessions limit 5");
     ask("Usage", &usage_by_group(month));
     eprintln!(
@@ -160,12 +175,20 @@ fn quoted(word: &str) -> String {
 }
 
 /// Runs service and hub; the hub outlives the service, as a real one does.
-async fn play(service: Service, hub_socket: TcpListener, sim: SimHub) -> std::io::Result<Ending> {
+async fn play(
+    service: Service,
+    hub_socket: TcpListener,
+    sim: SimHub,
+    mut hooks: Hooks,
+) -> std::io::Result<Ending> {
     let hub = listener::serve(hub_socket, None, sim.router(), CancellationToken::new());
     let live = async {
         loop {
             tokio::time::sleep(CHURN_PAUSE).await;
-            sim.world_mut().churn(clock::now());
+            let now = clock::now();
+            let started = sim.world_mut().churn(now);
+            hooks.tell(started.iter().flat_map(|user| of_start(user, now)));
+            hooks.send().await;
         }
     };
     tokio::select! {
@@ -233,6 +256,8 @@ fn config(port: u16) -> Config {
     config.hub.interval_seconds = 5;
     config.usage.interval_seconds = USAGE_SECONDS;
     config.usage.homes_interval_seconds = HOMES_SECONDS;
+    config.events.token = Some(Secret::new(hooks::TOKEN));
+    config.reports.networks = NETWORKS.map(str::to_owned).into();
     config.metrics.listen = Some(format!("127.0.0.1:{port}"));
     config
 }

@@ -30,13 +30,15 @@ impl OutputFile {
             let file = BufWriter::new(file.with_context(told)?);
             return Ok(Self::Straight(file, path));
         }
+        // What is replaced keeps its rights; of a new one it is what the user's mask leaves.
+        let known = std::fs::metadata(&path).ok();
+        let rights = known.map_or(0o666, |known| known.permissions().mode() & 0o777);
         let folder = path
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty());
         let file = tempfile::Builder::new()
             .prefix(".jupyterhub-insights-")
-            // What the user's mask leaves of it, as for any new file.
-            .permissions(Permissions::from_mode(0o666))
+            .permissions(Permissions::from_mode(rights))
             .tempfile_in(folder.unwrap_or(Path::new(".")))
             .with_context(told)?;
         Ok(Self::Whole(BufWriter::new(file), path))

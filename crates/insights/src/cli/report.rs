@@ -6,14 +6,15 @@ use crate::answers::{self, AnswerError, Answers, Request};
 use crate::ask::Asker;
 use crate::collect;
 use crate::config::environment::Environment;
-use crate::report::{self, ReportFormat};
+use crate::report::{self, Ink, NoPicture, ReportFormat, Screen};
 use anyhow::anyhow;
 use clap::Args;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use store::report::{Answer, ReportError};
+use terminal_size::{Width, terminal_size_of};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,7 +22,7 @@ Examples:
   jupyterhub-insights report overview --from '12 months ago' --format html --output year.html
   jupyterhub-insights report active-users --from 2026-01-01 --to 2026-01-31
   jupyterhub-insights report new-users by=week --group physics
-  jupyterhub-insights report usage-by-user --format csv --output usage.csv
+  jupyterhub-insights report usage-by-user --from 'last month' --to 'last month' --output usage.csv
   jupyterhub-insights report stickiness --explain             how it is defined
 
 Days are the hub's; `--from` and `--to` are the first and the last one.";
@@ -41,7 +42,7 @@ pub(super) struct ReportArgs {
     /// Says how the report is defined, and answers nothing
     #[arg(long)]
     explain: bool,
-    /// First day: a date, `3 months ago`, `last month` [default: 29 days before the last]
+    /// First day: a date, `3 months ago`, `last month` [default: 29 days before the last, if `--explain` says no other]
     #[arg(long, value_name = "T")]
     from: Option<String>,
     /// Last day [default: today]
@@ -62,9 +63,9 @@ pub(super) struct ReportArgs {
     /// Groups whose members do not count
     #[arg(long, value_name = "GROUP")]
     leave_out_group: Vec<String>,
-    /// How the answer is written
-    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
-    format: ReportFormat,
+    /// How the answer is written [default: by the ending of `--output`, else `table`]
+    #[arg(long, value_enum)]
+    format: Option<ReportFormat>,
     /// Where it is written; standard output if not given
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -97,10 +98,26 @@ pub(super) fn run(args: &ReportArgs, environment: &Environment) -> Result<ExitCo
     let store = collect::existing(&config, environment)?;
     let asker = Arc::new(Asker::new(store));
     let answers = Answers::new(&config, asker);
-    let written = block_on(answer(&answers, &request, args.format))?;
+    let how = How {
+        format: format(args),
+        screen: screen(args, environment),
+    };
+    // A folder that is not there is told before anything is computed.
+    let file = args.output.as_deref().map(OutputFile::begin).transpose()?;
+    let written = block_on(answer(&answers, &request, how))?;
     let written = written.map_err(of_answer)?;
-    write(&written, args)?;
+    write(&written, file)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn format(args: &ReportArgs) -> ReportFormat {
+    let ending = args.output.as_ref().and_then(|path| path.extension());
+    let by_ending = ending.and_then(|ending| {
+        let of_it = |format: &ReportFormat| ending.eq_ignore_ascii_case(format.extension());
+        ReportFormat::ALL.into_iter().find(of_it)
+    });
+    let chosen = args.format.or(by_ending);
+    chosen.unwrap_or(ReportFormat::Table)
 }
 
 fn request(args: &ReportArgs, name: &str) -> Result<Request, CommandError> {
@@ -123,23 +140,49 @@ fn request(args: &ReportArgs, name: &str) -> Result<Request, CommandError> {
     Ok(request)
 }
 
-/// The answer as it is written.
-async fn answer(
-    answers: &Answers,
-    request: &Request,
+/// How an answer is written.
+#[derive(Clone, Copy)]
+struct How {
     format: ReportFormat,
-) -> Result<Vec<u8>, anyhow::Error> {
+    /// For tables.
+    screen: Screen,
+}
+
+/// A terminal as wide as it is; whoever reads a file or a pipe gets letters and nothing else.
+fn screen(args: &ReportArgs, environment: &Environment) -> Screen {
+    let usual = Screen::default();
+    if args.output.is_some() || !std::io::stdout().is_terminal() {
+        return Screen {
+            most_rows: usize::MAX,
+            ..usual
+        };
+    }
+    let size = terminal_size_of(std::io::stdout());
+    let is_plain = environment.get("NO_COLOR").is_some() || environment.get("TERM") == Some("dumb");
+    Screen {
+        width: size.map_or(usual.width, |(Width(width), _)| width.into()),
+        ink: if is_plain { Ink::Plain } else { Ink::Styled },
+        ..usual
+    }
+}
+
+/// The answer as it is written.
+async fn answer(answers: &Answers, request: &Request, how: How) -> Result<Vec<u8>, anyhow::Error> {
     for missing in answers.missing_rows().await? {
         eprintln!("jupyterhub-insights: warning: {missing}");
     }
-    let answered = answers.answer(request).await?;
-    let pictures = match format {
+    let answer = answers.answer(request).await?;
+    let mut output = Vec::new();
+    if how.format == ReportFormat::Table {
+        report::write_for_terminal(&answer, how.screen, &mut output)?;
+        return Ok(output);
+    }
+    let pictures = match how.format {
         ReportFormat::Html => answers.pictures(request).await?,
         _ => Vec::new(),
     };
-    let pictures: Vec<&Answer> = pictures.iter().map(|answered| &*answered.answer).collect();
-    let mut output = Vec::new();
-    report::write(&answered.answer, &pictures, format, &mut output)?;
+    let pictures: Vec<&Answer> = pictures.iter().map(|picture| &**picture).collect();
+    report::write(&answer, &pictures, how.format, &mut output)?;
     Ok(output)
 }
 
@@ -149,6 +192,9 @@ fn usage(error: &ReportError) -> CommandError {
 
 /// A question that cannot be asked is the reader's mistake, everything else ours.
 fn of_answer(error: anyhow::Error) -> CommandError {
+    if let Some(error) = error.downcast_ref::<NoPicture>() {
+        return CommandError::Usage(error.to_string());
+    }
     match error.downcast::<AnswerError>() {
         Ok(AnswerError::Report(ReportError::Query(error))) => CommandError::Other(error.into()),
         Ok(AnswerError::Report(error)) => usage(&error),
@@ -160,8 +206,8 @@ fn of_answer(error: anyhow::Error) -> CommandError {
     }
 }
 
-fn write(written: &[u8], args: &ReportArgs) -> Result<(), CommandError> {
-    let Some(path) = &args.output else {
+fn write(written: &[u8], file: Option<OutputFile>) -> Result<(), CommandError> {
+    let Some(mut file) = file else {
         let mut output = std::io::stdout().lock();
         return match output.write_all(written).and_then(|()| output.flush()) {
             // A reader who has seen enough.
@@ -169,7 +215,6 @@ fn write(written: &[u8], args: &ReportArgs) -> Result<(), CommandError> {
             outcome => Ok(outcome?),
         };
     };
-    let mut file = OutputFile::begin(path)?;
     file.write_all(written)?;
     Ok(file.finish()?)
 }

@@ -145,8 +145,8 @@ impl HubConfig {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GroupsConfig {
-    /// Only these groups are shown, by name or with `*` for any text; empty: all. Users who are
-    /// in none of them are not shown at all.
+    /// Only these groups are shown, by name or with `*` for any text; empty: all. Metrics do not show
+    /// users who are in none of them; in reports they count to the group `none`.
     pub allowed: Vec<String>,
     /// These groups are never shown, by name or with `*` for any text; wins over `allowed`.
     pub denied: Vec<String>,

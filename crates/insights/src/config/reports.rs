@@ -13,7 +13,8 @@ use store::report::{LeftOutAccounts, Network, Site};
 pub struct ReportsConfig {
     /// Accounts that count in no report: staff, services, tests. `*` stands for any text.
     pub leave_out_users: Vec<String>,
-    /// Groups whose members count in no report.
+    /// Groups whose members count in no report: whoever was in one of them at some moment of the
+    /// period that is asked, with all they did.
     pub leave_out_groups: Vec<String>,
     /// Folder with further reports, one `.sql` file each, written as those in `docs/reports.md`. They
     /// only read. One that does not run is named in the log and left out.

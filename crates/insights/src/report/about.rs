@@ -4,7 +4,7 @@ use super::value::{Reader, local, zone};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::fmt::Write as _;
-use store::report::{Answer, HubOfAnswer};
+use store::report::{Answer, HubOfAnswer, Kind, ReportColumn};
 
 /// This program, as it signs what it made.
 pub(super) const MADE_BY: &str = concat!("jupyterhub-insights ", env!("CARGO_PKG_VERSION"));
@@ -100,6 +100,29 @@ pub(super) fn source(answer: &Answer) -> String {
     text
 }
 
+/// Most rows of a page or text: a browser gets slow, and nobody reads on.
+pub(super) const MOST_ROWS: usize = 5000;
+
+/// Says that there are no rows, and why, as far as that is plain.
+pub(super) fn nothing(answer: &Answer) -> String {
+    let text = "There is nothing to show.";
+    match answer.report.usual_months {
+        Some(usual) if answer.from > usual.before(answer.to) => {
+            format!("{text} This report is usually about {usual}; the period is shorter.")
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// Says that there are more rows than a page or text shows.
+pub(super) fn more_rows(answer: &Answer) -> Option<String> {
+    let left = left_out(answer.table.n_rows(), MOST_ROWS)?;
+    let rows = if left == 1 { "row" } else { "rows" };
+    Some(format!(
+        "… {left} more {rows}; ask for CSV or Parquet to have them all."
+    ))
+}
+
 /// How many rows are not shown of those that there are.
 pub(super) fn left_out(n_rows: usize, most: usize) -> Option<usize> {
     n_rows.checked_sub(most).filter(|left| *left > 0)
@@ -146,8 +169,36 @@ pub(super) enum Look {
     Code,
 }
 
+/// What names between backticks are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quotes {
+    /// Columns, where there are such: in the report's own words.
+    Columns,
+    /// Values: an account may be called as a column is.
+    Values,
+}
+
+impl Quotes {
+    /// Those of a caveat: the report's own, or one that was written about this answer.
+    pub(super) fn of_caveat(answer: &Answer, caveat: &str) -> Self {
+        if answer.report.caveats.iter().any(|own| own == caveat) {
+            Self::Columns
+        } else {
+            Self::Values
+        }
+    }
+
+    /// Those of what is said of a column: of one of texts it says which there are.
+    pub(super) fn of_column(column: &ReportColumn) -> Self {
+        match column.kind {
+            Kind::Text | Kind::Name => Self::Values,
+            _ => Self::Columns,
+        }
+    }
+}
+
 /// The parts of a definition or a caveat.
-pub(super) fn pieces(reader: &Reader<'_>, text: &str) -> Vec<Piece> {
+pub(super) fn pieces(reader: &Reader<'_>, quotes: Quotes, text: &str) -> Vec<Piece> {
     let text = visible(text);
     let mut pieces = Vec::new();
     let mut rest = text.as_str();
@@ -156,7 +207,9 @@ pub(super) fn pieces(reader: &Reader<'_>, text: &str) -> Vec<Piece> {
             break;
         };
         push(&mut pieces, Look::Plain, before);
-        match reader.column(name) {
+        // Nobody speaks of the column of hubs, which is hidden where there is one only.
+        let is_column = quotes == Quotes::Columns && name != "hub";
+        match reader.column(name).filter(|_| is_column) {
             Some(column) => push(&mut pieces, Look::Column, &column.label),
             None => push(&mut pieces, Look::Code, name),
         }
@@ -216,18 +269,52 @@ mod tests {
     fn quoted_names_of_columns_become_headings() {
         let answer = super::super::tests::days();
         let reader = Reader::new(&answer);
-        let text = "`users` of `test-*`, `left";
-        let shown: Vec<(Look, String)> = pieces(&reader, text)
-            .into_iter()
-            .map(|piece| (piece.look, piece.text))
-            .collect();
-        let expected = [
-            (Look::Column, "Users"),
-            (Look::Plain, " of "),
-            (Look::Code, "test-*"),
-            (Look::Plain, ", `left"),
-        ];
-        assert_eq!(shown, expected.map(|(look, text)| (look, text.to_owned())));
+        let text = "`users` of `hub`, `left";
+        let shown = |quotes| {
+            let pieces = pieces(&reader, quotes, text).into_iter();
+            pieces
+                .map(|piece| (piece.look, piece.text))
+                .collect::<Vec<_>>()
+        };
+        let expected = |look, users: &str| {
+            let pieces = [
+                (look, users),
+                (Look::Plain, " of "),
+                (Look::Code, "hub"),
+                (Look::Plain, ", `left"),
+            ];
+            pieces.map(|(look, text)| (look, text.to_owned()))
+        };
+        assert_eq!(shown(Quotes::Columns), expected(Look::Column, "Users"));
+        assert_eq!(shown(Quotes::Values), expected(Look::Code, "users"));
+    }
+
+    #[test]
+    fn only_the_reports_own_caveats_speak_of_columns() {
+        let mut answer = super::super::tests::names();
+        answer.caveats = answer.report.caveats.clone();
+        answer.caveats.push("Left out: `user`.".to_owned());
+        let quotes = answer
+            .caveats
+            .iter()
+            .map(|caveat| Quotes::of_caveat(&answer, caveat));
+        assert_eq!(
+            quotes.collect::<Vec<_>>(),
+            [Quotes::Columns, Quotes::Values]
+        );
+    }
+
+    #[test]
+    fn an_answer_of_too_short_a_period_says_why_it_has_no_rows() {
+        let mut answer = super::super::tests::days();
+        let mut report = (*answer.report).clone();
+        report.usual_months = Some("12 months".parse().unwrap());
+        answer.report = std::sync::Arc::new(report);
+        let said = "There is nothing to show. This report is usually about 12 whole months and the one \
+            that runs; the period is shorter.";
+        assert_eq!(nothing(&answer), said);
+        answer.from = date(2025, 3, 1);
+        assert_eq!(nothing(&answer), "There is nothing to show.");
     }
 
     #[test]

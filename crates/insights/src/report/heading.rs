@@ -1,6 +1,7 @@
 //! Names of columns as people read them: `memory_peak_bytes` is `Memory peak`.
 
 use super::about::visible;
+use super::value::unit;
 use store::report::{Answer, Kind, ReportColumn};
 
 /// What stands above a column.
@@ -8,7 +9,7 @@ use store::report::{Answer, Kind, ReportColumn};
 pub(super) struct Heading {
     pub(super) label: String,
     /// The unit, if neither the label nor the values say it.
-    pub(super) unit: Option<&'static str>,
+    pub(super) unit: Option<String>,
 }
 
 impl Heading {
@@ -40,17 +41,16 @@ fn without_unit(answer: &Answer, column: &ReportColumn) -> String {
 }
 
 /// The unit of values without one, if the name does not say it.
-pub(super) fn missing_unit(name: &str, kind: Kind) -> Option<&'static str> {
-    let has = |word: &str| name.split('_').any(|part| part == word);
-    let (unit, is_told) = match kind {
-        Kind::Hours => ("h", has("hours")),
-        Kind::Cores => ("cores", has("cores")),
-        Kind::CoreHours => ("core-hours", has("core") && has("hours")),
-        Kind::GibHours => ("GiB-hours", has("gib") && has("hours")),
-        Kind::GpuHours => ("GPU-hours", has("gpu") && has("hours")),
-        _ => return None,
-    };
-    (!is_told).then_some(unit)
+pub(super) fn missing_unit(name: &str, kind: Kind) -> Option<String> {
+    let unit = unit(kind);
+    // A share says it itself.
+    let unit = Some(unit.suffix()).filter(|unit| !unit.is_empty() && kind != Kind::Share)?;
+    let has = |word: &str| name.split('_').any(|part| part.eq_ignore_ascii_case(word));
+    let is_told = unit.split(' ').all(|word| match word {
+        "h" => has("hours"),
+        word => has(word),
+    });
+    (!is_told).then(|| unit.to_owned())
 }
 
 fn word(word: &str) -> &str {
@@ -92,6 +92,7 @@ mod tests {
             ("gpu_used_hours", Kind::GpuHours, "GPU used hours", None),
             ("network_rx_bytes", Kind::Bytes, "Network received", None),
             ("p90", Kind::Hours, "p90", Some("h")),
+            ("idle", Kind::GpuHours, "Idle", Some("GPU h")),
             ("mean", Kind::Hours, "Mean", Some("h")),
             ("hours_per_week", Kind::Hours, "Hours per week", None),
             ("cpu_used_cores", Kind::Cores, "CPU used", Some("cores")),
@@ -104,7 +105,7 @@ mod tests {
                 kind,
                 doc: String::new(),
             };
-            let label = label.to_owned();
+            let (label, unit) = (label.to_owned(), unit.map(str::to_owned));
             assert_eq!(Heading::of(&answer, &column), Heading { label, unit });
         }
     }

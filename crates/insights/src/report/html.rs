@@ -2,7 +2,7 @@
 //! come from outside: all text is escaped, by askama or in [`escaped`], and nothing runs on the page
 //! but our own script, by its hash.
 
-use super::about::{self, Look, MADE_BY, Piece};
+use super::about::{self, Look, MADE_BY, MOST_ROWS, Piece, Quotes};
 use super::heading::capital;
 use super::picture;
 use super::value::{Reader, Side};
@@ -14,8 +14,6 @@ use std::sync::LazyLock;
 use store::Cell;
 use store::report::Answer;
 
-/// Most rows of a page: a browser gets slow, and nobody reads on.
-const MOST_ROWS: usize = 5000;
 /// Letters of a text that may not be broken into lines.
 const ONE_LINE: usize = 36;
 /// The width of a picture as wide as the page.
@@ -72,7 +70,8 @@ struct ReportPage {
     figures: Vec<Figure>,
     heads: Vec<Head>,
     rows: Vec<Vec<PageCell>>,
-    left_out: Option<usize>,
+    nothing: String,
+    more_rows: Option<String>,
     caveats_html: Vec<String>,
     definition_html: String,
 }
@@ -91,12 +90,15 @@ pub(super) struct Figure {
 }
 
 struct Head {
+    /// Whether the column tells what a row is about.
+    is_name: bool,
     heading: String,
     class: &'static str,
     doc_html: String,
 }
 
 struct PageCell {
+    is_name: bool,
     class: &'static str,
     text: String,
 }
@@ -109,18 +111,19 @@ pub(super) fn page(answer: &Answer) -> anyhow::Result<String> {
     let page = ReportPage {
         frame: Frame::new(answer),
         section: report.section.to_string(),
-        question_html: words(&reader, &report.question),
+        question_html: words(&reader, Quotes::Columns, &report.question),
         facts: facts(answer),
         figures: figures(answer),
         heads: heads(&reader),
         rows: rows.map(|row| cells(&reader, &row)).collect(),
-        left_out: about::left_out(answer.table.n_rows(), MOST_ROWS),
+        nothing: about::nothing(answer),
+        more_rows: about::more_rows(answer),
         caveats_html: answer
             .caveats
             .iter()
-            .map(|caveat| words(&reader, caveat))
+            .map(|caveat| caveat_words(&reader, caveat))
             .collect(),
-        definition_html: words(&reader, &report.definition),
+        definition_html: words(&reader, Quotes::Columns, &report.definition),
     };
     Ok(page.render()?)
 }
@@ -158,14 +161,15 @@ fn figures(answer: &Answer) -> Vec<Figure> {
 
 /// A chart of this width, as it stands in a page.
 pub(super) fn drawn(chart: &Chart, width: u32) -> String {
-    chart.svg(chart.size(width), Style::Themed)
+    chart.svg(chart.size(width, Style::Themed), Style::Themed)
 }
 
 fn heads(reader: &Reader<'_>) -> Vec<Head> {
     let heads = reader.columns().map(|shown| Head {
+        is_name: shown.names_rows(),
         class: class(shown.side(), &shown.heading),
         heading: shown.heading.clone(),
-        doc_html: words(reader, &shown.column.doc),
+        doc_html: words(reader, Quotes::of_column(shown.column), &shown.column.doc),
     });
     heads.collect()
 }
@@ -174,7 +178,11 @@ fn cells(reader: &Reader<'_>, row: &[Cell]) -> Vec<PageCell> {
     let cells = reader.columns().map(|shown| {
         let text = reader.text(shown, row);
         let class = class(shown.side(), &text);
-        PageCell { class, text }
+        PageCell {
+            is_name: shown.names_rows(),
+            class,
+            text,
+        }
     });
     cells.collect()
 }
@@ -187,9 +195,15 @@ fn class(side: Side, text: &str) -> &'static str {
     }
 }
 
-/// A definition or a caveat as HTML.
-pub(super) fn words(reader: &Reader<'_>, text: &str) -> String {
-    about::pieces(reader, text).iter().map(piece).collect()
+/// A question or a definition as HTML.
+pub(super) fn words(reader: &Reader<'_>, quotes: Quotes, text: &str) -> String {
+    let pieces = about::pieces(reader, quotes, text);
+    pieces.iter().map(piece).collect()
+}
+
+/// A caveat as HTML.
+pub(super) fn caveat_words(reader: &Reader<'_>, caveat: &str) -> String {
+    words(reader, Quotes::of_caveat(reader.answer, caveat), caveat)
 }
 
 /// A part of it.

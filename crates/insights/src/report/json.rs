@@ -40,6 +40,8 @@ pub struct Reply<'a> {
     pub caveats: Vec<String>,
     /// What a row holds.
     pub columns: Vec<ColumnOfReply>,
+    /// Rows of the whole answer, of which `rows` may be a page.
+    pub n_rows: usize,
     /// The rows, an object each, with a value for every column: text, number, true or false; days as
     /// `2026-11-20`, moments in UTC as `2026-11-20T09:30:00Z`; null is not known.
     #[schemars(with = "Vec<serde_json::Map<String, serde_json::Value>>")]
@@ -121,6 +123,7 @@ impl<'a> Reply<'a> {
             age_seconds: age_seconds(answer),
             caveats: answer.caveats.clone(),
             columns: report.columns.iter().map(ColumnOfReply::from).collect(),
+            n_rows: answer.table.n_rows(),
             rows: Rows {
                 table: &answer.table,
                 range: rows,

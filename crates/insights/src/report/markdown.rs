@@ -1,7 +1,7 @@
 //! An answer as Markdown, for a wiki, an issue or a paper. Names come from outside: nothing in them
 //! is markup.
 
-use super::about::{self, Look, MADE_BY, visible};
+use super::about::{self, Look, MADE_BY, MOST_ROWS, Quotes, visible};
 use super::value::{Reader, Side};
 use std::fmt::Write as _;
 use store::report::Answer;
@@ -12,19 +12,26 @@ pub(super) fn text(answer: &Answer) -> String {
     let reader = Reader::new(answer);
     let report = &answer.report;
     let mut text = format!("# {}\n\n", escaped(&report.title));
-    text.push_str(&words(&reader, &report.question));
+    text.push_str(&words(&reader, Quotes::Columns, &report.question));
     text.push_str("\n\n");
     text.push_str(&escaped(&about::line(answer)));
     text.push_str("\n\n");
     match answer.table.n_rows() {
-        0 => text.push_str("There is nothing to show.\n"),
+        0 => {
+            text.push_str(&about::nothing(answer));
+            text.push('\n');
+        }
         _ => write_table(&mut text, &reader),
     }
-    for caveat in &answer.caveats {
-        // Writing to a string does not fail.
-        let _ = write!(text, "\n**Note.** {}\n", words(&reader, caveat));
+    // Writing to a string does not fail.
+    if let Some(more) = about::more_rows(answer) {
+        let _ = write!(text, "\n{more}\n");
     }
-    let definition = words(&reader, &report.definition);
+    for caveat in &answer.caveats {
+        let caveat = words(&reader, Quotes::of_caveat(answer, caveat), caveat);
+        let _ = write!(text, "\n**Note.** {caveat}\n");
+    }
+    let definition = words(&reader, Quotes::Columns, &report.definition);
     let source = escaped(&about::source(answer));
     let _ = write!(
         text,
@@ -42,9 +49,11 @@ struct Column {
 
 /// The narrowest column: its ruler has three letters.
 const NARROWEST: usize = 3;
+/// The widest column whose cells are filled up; longer ones would make every row long.
+const WIDEST: usize = 60;
 
 fn write_table(text: &mut String, reader: &Reader<'_>) {
-    let rows: Vec<_> = reader.answer.table.rows().collect();
+    let rows: Vec<_> = reader.answer.table.rows().take(MOST_ROWS).collect();
     let columns = reader.columns().map(|shown| {
         let cells = rows.iter().map(|row| escaped(&reader.text(shown, row)));
         let cells: Vec<String> = std::iter::once(escaped(&shown.heading))
@@ -53,7 +62,7 @@ fn write_table(text: &mut String, reader: &Reader<'_>) {
         let widest = cells.iter().map(|cell| cell.width()).max();
         Column {
             side: shown.side(),
-            width: widest.unwrap_or(0).max(NARROWEST),
+            width: widest.unwrap_or(0).clamp(NARROWEST, WIDEST),
             cells,
         }
     });
@@ -85,8 +94,8 @@ fn write_row(text: &mut String, columns: &[Column], row: usize) {
 }
 
 /// A definition or a caveat.
-fn words(reader: &Reader<'_>, text: &str) -> String {
-    let pieces = about::pieces(reader, text).into_iter();
+fn words(reader: &Reader<'_>, quotes: Quotes, text: &str) -> String {
+    let pieces = about::pieces(reader, quotes, text).into_iter();
     let written = pieces.map(|piece| match piece.look {
         Look::Plain => escaped(&piece.text),
         Look::Column => format!("*{}*", escaped(&piece.text)),

@@ -102,7 +102,7 @@ impl ReportFormat {
 
 /// Why an answer is no SVG: its report has no chart, or the answer no row.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no picture of `{0}`")]
+#[error("there is no picture of `{0}`: the report has none, or there is no row to draw")]
 pub struct NoPicture(pub String);
 
 /// Writes an answer. `pictures` are the answers that the page of an overview shows beside its

@@ -3,7 +3,7 @@
 
 mod numbers;
 
-use super::about::{self, Look, Piece};
+use super::about::{self, Look, Piece, Quotes};
 use super::html::{self, Frame, WIDE, drawn};
 use super::picture::charts_of;
 use super::value::Reader;
@@ -137,13 +137,17 @@ fn card(number: &Number) -> Card {
         },
         number: amount.number,
         sign: change.sign(),
-        change: change.words(),
+        change: number.change_in_words(),
         before,
     }
 }
 
 fn pictures_of(answer: &Answer, width: u32) -> Vec<Picture> {
-    let question = html::words(&Reader::new(answer), &answer.report.question);
+    let question = html::words(
+        &Reader::new(answer),
+        Quotes::Columns,
+        &answer.report.question,
+    );
     let pictures = charts_of(answer, MOST_NAMES)
         .into_iter()
         .map(|chart| Picture {
@@ -160,7 +164,7 @@ fn caveats(numbers: &Answer, pictures: &[&Answer]) -> Vec<String> {
     for answer in std::iter::once(&numbers).chain(pictures) {
         let reader = Reader::new(answer);
         for caveat in &answer.caveats {
-            let caveat = html::words(&reader, caveat);
+            let caveat = html::caveat_words(&reader, caveat);
             if !all.contains(&caveat) {
                 all.push(caveat);
             }
@@ -188,7 +192,11 @@ fn definitions(numbers: &Answer, pictures: &[&Answer]) -> Vec<Definition> {
 /// Quotes of numbers become their titles.
 fn definition(answer: &Answer) -> String {
     let numbers = Number::all(answer);
-    let pieces = about::pieces(&Reader::new(answer), &answer.report.definition);
+    let pieces = about::pieces(
+        &Reader::new(answer),
+        Quotes::Columns,
+        &answer.report.definition,
+    );
     let pieces = pieces.into_iter().map(|piece| {
         let number = numbers.iter().find(|number| number.key == piece.text);
         match (piece.look, number) {

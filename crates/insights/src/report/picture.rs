@@ -5,14 +5,14 @@
 //! bytes, there is a picture for each kind.
 
 mod places;
+mod written_days;
 
 use super::about;
 use super::heading::capital;
-use super::value::{Reader, Shown, names_of_days, number};
-use crate::chart::{Axis, Chart, Kind as Drawn, Series, Style, Unit};
+use super::value::{self, Reader, Shown, in_unit, names_of_days, number};
+use crate::chart::{Axis, Chart, Kind as Drawn, Series, Style, Unit, below_each_other};
 use places::Places;
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use store::Cell;
 use store::report::{Answer, ChartKind, ChartSpec, Kind};
 
@@ -35,17 +35,26 @@ pub(super) fn charts_of(answer: &Answer, most_rows: usize) -> Vec<Chart> {
     let Some(spec) = &answer.report.chart else {
         return Vec::new();
     };
-    let rows: Vec<Vec<Cell>> = answer.table.rows().collect();
+    let mut rows: Vec<Vec<Cell>> = answer.table.rows().collect();
     if rows.is_empty() {
         return Vec::new();
     }
+    let reader = Reader::new(answer);
+    let mut kind = spec.kind;
+    // Days have an order of their own: the largest of them would be no picture.
+    if kind == ChartKind::Rows
+        && let Some(x) = reader.column(&spec.x)
+        && written_days::read(&mut rows, x.place)
+    {
+        kind = ChartKind::Line;
+    }
     let picture = Picture {
-        reader: Reader::new(answer),
+        reader,
         spec,
         most_rows: spec.top.unwrap_or(MOST_ROWS).min(most_rows),
         rows,
     };
-    match spec.kind {
+    match kind {
         ChartKind::Line => picture.of_each_kind(|values| picture.course(Drawn::Line, values)),
         ChartKind::Bars => picture.of_each_kind(|values| picture.course(Drawn::Bars, values)),
         ChartKind::Stacked => {
@@ -58,28 +67,19 @@ pub(super) fn charts_of(answer: &Answer, most_rows: usize) -> Vec<Chart> {
 
 /// The charts as one SVG that stands alone, below each other.
 pub fn svg(answer: &Answer) -> Option<String> {
-    let charts = charts(answer);
-    let drawn = |chart: &Chart| chart.svg(chart.size(WIDTH), Style::Static);
+    let mut charts = charts(answer);
+    // Once is enough.
+    for chart in charts.iter_mut().skip(1) {
+        chart.subtitle.clear();
+    }
     match &charts[..] {
         [] => None,
-        [one] => Some(drawn(one)),
-        several => Some(below_each_other(several, drawn)),
+        [one] => Some(one.svg(one.size(WIDTH, Style::Static), Style::Static)),
+        several => {
+            let title = about::visible(&answer.report.title);
+            Some(below_each_other(several, &title, WIDTH))
+        }
     }
-}
-
-fn below_each_other(charts: &[Chart], drawn: impl Fn(&Chart) -> String) -> String {
-    let mut inside = String::new();
-    let mut height = 0;
-    for chart in charts {
-        let part = drawn(chart);
-        // Writing to a string does not fail.
-        let _ = write!(inside, "<g transform=\"translate(0 {height})\">{part}</g>");
-        height += chart.size(WIDTH).height;
-    }
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
-         width=\"{WIDTH}\" height=\"{height}\">{inside}</svg>"
-    )
 }
 
 struct Picture<'a> {
@@ -136,22 +136,27 @@ impl<'a> Picture<'a> {
             for value in values {
                 let name = self.name_of_series(value, row, values);
                 let series = *by_name.entry(name.clone()).or_insert_with(|| {
-                    let points = vec![None; places.len()];
-                    all.push(Series { name, points });
+                    all.push(Course::new(name, places.len()));
                     all.len() - 1
                 });
-                all[series].points[place] = point(value, row);
+                all[series].set(place, point(value, row));
             }
         }
+        let n_series = all.len();
         if self.spec.series.is_some() {
+            if kind != Drawn::Line {
+                all.iter_mut().for_each(Course::fill);
+            }
             keep_largest(&mut all, self.spec.top.unwrap_or(MOST_SERIES), kind);
         }
         let zone = self.reader.zone(self.rows.first()?);
         let names = |cell: &Cell| self.name_of_place(x, cell);
-        Some(Chart {
-            series: all,
-            ..self.chart(kind, places.axis(kind, zone, names), values)
-        })
+        let mut chart = self.chart(kind, places.axis(kind, zone, names), values);
+        if all.len() < n_series && kind != Drawn::StackedBars {
+            chart.y_label = largest(values, all.len(), n_series);
+        }
+        chart.series = all.into_iter().map(|course| course.series).collect();
+        Some(chart)
     }
 
     /// What tells a series from the others.
@@ -180,12 +185,18 @@ impl<'a> Picture<'a> {
         let of = |row: &[Cell]| number(&row[first.place]).unwrap_or(f64::NEG_INFINITY);
         rows.sort_by(|left, right| of(right).total_cmp(&of(left)));
         rows.truncate(self.most_rows);
+        let series = self.spec.series.as_ref();
+        let series = series.and_then(|name| self.reader.column(name));
         let names = rows.iter().map(|row| {
-            let name = self.reader.text(x, row);
+            let mut parts = vec![self.reader.text(x, row)];
+            // The default server has no name.
+            let own = series.filter(|column| row[column.place] != Cell::Null);
+            let own = own.map(|column| self.reader.text(column, row));
+            parts.extend(own.filter(|text| !text.is_empty()));
             if self.reader.has_several_hubs() {
-                return format!("{name}{AND}{}", about::visible(Reader::hub(row)));
+                parts.push(about::visible(Reader::hub(row)));
             }
-            name
+            parts.join(AND)
         });
         let series = values.iter().map(|value| Series {
             name: value.label.clone(),
@@ -195,8 +206,7 @@ impl<'a> Picture<'a> {
         let mut chart = self.chart(Drawn::HorizontalBars, axis, values);
         chart.series = series.collect();
         if rows.len() < self.rows.len() {
-            let told = format!("the {} largest of {}", rows.len(), self.rows.len());
-            chart.y_label = format!("{}, {told}", capital(&in_a_sentence(values)));
+            chart.y_label = largest(values, rows.len(), self.rows.len());
         }
         Some(chart)
     }
@@ -218,12 +228,15 @@ impl<'a> Picture<'a> {
         let names = down.names(|cell| self.name_of_place(y, cell)).into_iter();
         let series = names.map(|name| Series {
             name,
-            points: vec![None; across.len()],
+            points: Vec::new(),
         });
         let mut series: Vec<Series> = series.collect();
         for row in &rows {
             if let (Some(x), Some(y)) = (across.place(&row[x.place]), down.place(&row[y.place])) {
-                series[y].points[x] = point(value, row);
+                let points = &mut series[y].points;
+                // A place without a row is not known if there are some behind it, else it is to come.
+                points.resize(points.len().max(x + 1), None);
+                points[x] = point(value, row);
             }
         }
         let axis = Axis::Categories(across.names(|cell| self.name_of_place(x, cell)));
@@ -248,6 +261,7 @@ impl<'a> Picture<'a> {
         let description = format!("{words}: {}, {days}.", in_a_sentence(values));
         Chart {
             title: about::visible(&answer.report.title),
+            subtitle: about::line(answer),
             description,
             y_label: label(values),
             ..Chart::new(kind, axis, unit(values))
@@ -265,12 +279,7 @@ impl<'a> Picture<'a> {
 /// The value of a row, as the unit of its kind wants it.
 fn point(value: &Shown<'_>, row: &[Cell]) -> Option<f64> {
     let number = row.get(value.place).and_then(number)?;
-    let factor = if value.column.kind == Kind::Share {
-        100.0
-    } else {
-        1.0
-    };
-    Some(number * factor)
+    Some(in_unit(number, value.column.kind))
 }
 
 /// Kinds that can share a scale are the same here.
@@ -287,18 +296,19 @@ fn scale_of(values: &Values<'_, '_>) -> Option<Kind> {
 
 fn unit(values: &Values<'_, '_>) -> Unit {
     let are_whole = values.iter().all(|value| value.column.kind == Kind::Count);
-    match scale_of(values) {
-        Some(Kind::Number) if are_whole => Unit::Count,
-        Some(Kind::Hours) => Unit::Hours,
-        Some(Kind::Seconds) => Unit::Seconds,
-        Some(Kind::Bytes) => Unit::Bytes,
-        Some(Kind::Share) => Unit::Percent,
-        Some(Kind::Cores) => Unit::Cores,
-        Some(Kind::CoreHours) => Unit::Other("core h".to_owned()),
-        Some(Kind::GibHours) => Unit::Other("GiB h".to_owned()),
-        Some(Kind::GpuHours) => Unit::Other("GPU h".to_owned()),
-        _ => Unit::None,
+    match values.first() {
+        Some(_) if are_whole => Unit::Count,
+        Some(first) => value::unit(scale(first.column.kind)),
+        None => Unit::None,
     }
+}
+
+/// What the values are, of which not all are shown.
+fn largest(values: &Values<'_, '_>, n: usize, of: usize) -> String {
+    format!(
+        "{}, the {n} largest of {of}",
+        capital(&in_a_sentence(values))
+    )
 }
 
 /// What the values are; the legend says it where there are several.
@@ -329,24 +339,62 @@ fn uncapital(text: &str) -> String {
     }
 }
 
+/// A series that is being gathered from rows.
+struct Course {
+    series: Series,
+    /// Places with a row whose value is not known; where there is no row there is nothing to add.
+    unknown: Vec<bool>,
+}
+
+impl Course {
+    fn new(name: String, n_places: usize) -> Self {
+        let points = vec![None; n_places];
+        Self {
+            series: Series { name, points },
+            unknown: vec![false; n_places],
+        }
+    }
+
+    fn set(&mut self, place: usize, point: Option<f64>) {
+        self.series.points[place] = point;
+        self.unknown[place] = point.is_none();
+    }
+
+    /// Where others have a row, a series without one has nothing; it is not unknown.
+    fn fill(&mut self) {
+        for (point, is_unknown) in self.series.points.iter_mut().zip(&self.unknown) {
+            if point.is_none() && !is_unknown {
+                *point = Some(0.0);
+            }
+        }
+    }
+
+    fn sum(&self) -> f64 {
+        self.series.points.iter().flatten().sum()
+    }
+}
+
 /// Of many series the largest; the rest as one where values add up.
-fn keep_largest(all: &mut Vec<Series>, most: usize, kind: Drawn) {
+fn keep_largest(all: &mut Vec<Course>, most: usize, kind: Drawn) {
     if all.len() <= most {
         return;
     }
-    let sum = |series: &Series| series.points.iter().flatten().sum::<f64>();
-    all.sort_by(|left, right| sum(right).total_cmp(&sum(left)));
+    all.sort_by(|left, right| right.sum().total_cmp(&left.sum()));
     let rest = all.split_off(most);
-    if kind != Drawn::StackedBars {
-        return;
+    if kind == Drawn::StackedBars {
+        all.push(others(&rest));
     }
-    let n_places = rest.first().map_or(0, |series| series.points.len());
-    let points = (0..n_places).map(|place| {
-        let known = rest.iter().filter_map(|series| series.points[place]);
-        known.reduce(|sum, value| sum + value)
-    });
-    all.push(Series {
-        name: format!("{} others", rest.len()),
-        points: points.collect(),
-    });
+}
+
+/// The sum of series; not known where one of them is not.
+fn others(rest: &[Course]) -> Course {
+    let n_places = rest.first().map_or(0, |course| course.unknown.len());
+    let mut others = Course::new(format!("{} others", rest.len()), n_places);
+    for place in 0..n_places {
+        let points = rest.iter().map(|course| course.series.points[place]);
+        let known = points.flatten().reduce(|sum, value| sum + value);
+        let is_known = rest.iter().all(|course| !course.unknown[place]);
+        others.set(place, known.filter(|_| is_known));
+    }
+    others
 }

@@ -102,7 +102,10 @@ impl Page<'_> {
     fn write_rows(&self, output: &mut impl Write) -> io::Result<()> {
         let n_rows = self.answer.table.n_rows();
         if n_rows == 0 {
-            return writeln!(output, "There is nothing to show.\n");
+            for line in self.wrapped(&about::nothing(self.answer)) {
+                writeln!(output, "{line}")?;
+            }
+            return writeln!(output);
         }
         let columns = self.columns();
         let heads = columns.iter().map(|column| Piece {

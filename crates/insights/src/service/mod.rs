@@ -229,6 +229,11 @@ impl Service {
             }
             tasks.extend(archive::task(&site));
         }
+        if let Some(answers) = site.answers.clone()
+            && site.config.reports.folder.is_some()
+        {
+            tasks.push(site_reports_task(answers));
+        }
         tasks.push(poll_task(&site, starter, turns));
         tasks.extend(usage.map(|source| usage::task(&site, starter, source)));
         if let Starter::Hub(parent) = starter {
@@ -290,6 +295,17 @@ impl Service {
             );
         }
     }
+}
+
+/// Tries the site's own reports, so that the log names those that do not run before anybody asks.
+fn site_reports_task(answers: Arc<Answers>) -> Task {
+    Task::new("site reports", OnPanic::Restart, move || {
+        let answers = Arc::clone(&answers);
+        async move {
+            answers.registry().await;
+            Ok(Wish::Nothing)
+        }
+    })
 }
 
 fn poll_task(site: &Site, starter: Starter, turns: Option<mpsc::Sender<Turn>>) -> Task {

@@ -2,6 +2,7 @@
 
 use super::world::World;
 use jiff::Timestamp;
+use model::names::UserName;
 use rand::RngExt;
 
 /// Draws in search of somebody to whom a change can happen.
@@ -17,19 +18,21 @@ enum Change {
 impl World {
     /// One small change, the same for the same history: somebody starts or stops a server, joins
     /// or leaves a group. Somebody else is active. The number of active users stays around that
-    /// of the start.
-    pub fn churn(&mut self, now: Timestamp) {
+    /// of the start. Gives whose default server it started.
+    pub fn churn(&mut self, now: Timestamp) -> Option<UserName> {
         self.set_now(self.now.max(now));
         let active: Vec<usize> = (0..self.users().len())
             .filter(|user| self.users()[*user].is_active())
             .collect();
+        let mut started = None;
         match self.draw_change(active.len()) {
-            Change::Start => self.churn_start(),
+            Change::Start => started = self.churn_start(),
             Change::Stop => self.churn_stop(&active),
             Change::Join => self.churn_join(),
             Change::Leave => self.churn_leave(),
         }
         self.churn_activity(&active);
+        started
     }
 
     fn draw_change(&mut self, n_active: usize) -> Change {
@@ -44,10 +47,8 @@ impl World {
         }
     }
 
-    fn churn_start(&mut self) {
-        let Some(user) = self.draw_user(|world, user| !world.users()[user].is_active()) else {
-            return;
-        };
+    fn churn_start(&mut self) -> Option<UserName> {
+        let user = self.draw_user(|world, user| !world.users()[user].is_active())?;
         let name = self.users()[user].name().clone();
         let now = self.now;
         self.start_server(name.as_str(), "", now);
@@ -55,6 +56,7 @@ impl World {
         if let Some(server) = self.server_mut(name.as_str(), "") {
             server.user_options = options;
         }
+        Some(name)
     }
 
     fn churn_stop(&mut self, active: &[usize]) {

@@ -25,6 +25,9 @@ mod kills;
 mod prometheus;
 mod python_file;
 mod real_hub;
+mod report_api;
+mod report_input;
+mod reports;
 mod scripted_day;
 mod sink_kills;
 mod slow_hub;
@@ -69,6 +72,9 @@ const MODULES: &[(&str, &[Test])] = &[
     ("prometheus", prometheus::TESTS),
     ("python_file", python_file::TESTS),
     ("real_hub", real_hub::TESTS),
+    ("report_api", report_api::TESTS),
+    ("report_input", report_input::TESTS),
+    ("reports", reports::TESTS),
     ("scripted_day", scripted_day::TESTS),
     ("sink_kills", sink_kills::TESTS),
     ("slow_hub", slow_hub::TESTS),
@@ -124,6 +130,7 @@ fn run_tests() {
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     support::stop_shared_servers();
+    report_api::stop_servers();
     usage_prometheus::stop_servers();
     conclusion.exit();
 }

@@ -367,6 +367,7 @@ fn hours_one_by_one() {
     for kind in [Kind::Prometheus, Kind::VictoriaMetrics] {
         let (url, month) = server(kind);
         let source = present::source(&url);
+        let mut n_compared = 0;
         for (middle, n_hours) in [
             (month.start + 9 * DAY + 11 * HOUR, 8),
             (month.start + 11 * DAY + 11 * HOUR, 8),
@@ -387,10 +388,12 @@ fn hours_one_by_one() {
                 used.extend(one.used);
                 unattributed.extend(one.unattributed);
             }
-            assert!(used.len() > 10, "{}", used.len());
+            n_compared += used.len();
             assert_eq!(used, at_once.used);
             assert_eq!(unattributed, at_once.unattributed);
         }
+        // In the night before now there may be few.
+        assert!(n_compared > 100, "{n_compared}");
     }
 }
 

@@ -94,8 +94,10 @@ pub fn user_days<'a>(
 /// hour is two hours.
 pub fn hour_start(at: Timestamp, zone: &TimeZone) -> Timestamp {
     let offset = zone.to_offset(at);
-    let since_full_hour = (at.as_second() + i64::from(offset.seconds())).rem_euclid(3600);
-    let Ok(full_hour) = Timestamp::from_second(at.as_second() - since_full_hour) else {
+    // Before 1970 seconds are cut towards zero: a moment too late, which would lie in the next hour.
+    let second = at.as_second() - i64::from(at.subsec_nanosecond() < 0);
+    let since_full_hour = (second + i64::from(offset.seconds())).rem_euclid(3600);
+    let Ok(full_hour) = Timestamp::from_second(second - since_full_hour) else {
         return Timestamp::MIN;
     };
     if zone.to_offset(full_hour) == offset {

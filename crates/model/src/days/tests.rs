@@ -314,6 +314,18 @@ fn the_end_of_an_hour_is_the_start_of_the_next() {
     }
 }
 
+#[test]
+fn hours_before_1970_follow_each_other_too() {
+    for (start, end) in [
+        ("1926-11-22T03:00:00Z", "1926-11-22T04:00:00Z"),
+        ("1969-12-31T23:00:00Z", "1970-01-01T00:00:00Z"),
+    ] {
+        let last_moment = at(end) - SignedDuration::from_nanos(1);
+        assert_eq!(hour_start(last_moment, &TimeZone::UTC), at(start));
+        assert_eq!(hour_end(at(start), &TimeZone::UTC), at(end));
+    }
+}
+
 /// A clock that is changed in the midst of an hour by less than what is left of it.
 #[test]
 fn of_two_ends_within_an_hour_the_first_is_its_end() {

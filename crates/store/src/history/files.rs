@@ -82,6 +82,13 @@ impl DataFile {
         })
     }
 
+    /// The lowest and the highest revision of its rows, if the log says so.
+    pub(crate) fn revisions(&self) -> Option<[i64; 2]> {
+        let statistics: Value = serde_json::from_str(&self.view.stats()?).ok()?;
+        let bound = |name: &str| statistics[name]["revision"].as_i64();
+        Some([bound("minValues")?, bound("maxValues")?])
+    }
+
     pub(super) fn removal(&self, data_change: bool) -> Remove {
         self.view.remove_action(data_change)
     }

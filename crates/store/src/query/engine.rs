@@ -8,7 +8,7 @@ use super::stop::{GiveWay, Wanted};
 use super::{functions, guard, views};
 use crate::table::Table;
 use crate::{Format, Sources};
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, AsArray as _, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider};
 use datafusion::common::config::ConfigNonZeroUsize;
@@ -198,6 +198,7 @@ impl Engine {
                 let what = Resource::Rows(limits.max_rows);
                 return Err(QueryError::TooLarge { what });
             }
+            let batch = compact(&batch)?;
             charge.try_grow(batch.get_array_memory_size())?;
             batches.push(batch);
         }
@@ -394,6 +395,18 @@ impl Rows {
             }
         }
     }
+}
+
+/// Text of the rows alone: what the engine gives still holds all that it was picked from.
+fn compact(batch: &RecordBatch) -> Result<RecordBatch, QueryError> {
+    let columns = batch.columns().iter().map(|column| -> ArrayRef {
+        match column.as_string_view_opt() {
+            Some(texts) => Arc::new(texts.gc()),
+            None => Arc::clone(column),
+        }
+    });
+    let compact = RecordBatch::try_new(batch.schema(), columns.collect());
+    compact.map_err(|error| QueryError::Failed(error.to_string()))
 }
 
 /// What a query sends.

@@ -40,7 +40,7 @@ const MAX_COPIES: usize = 200;
 const MAX_CONSTANT_TEXT: usize = 32 << 10;
 
 /// The one statement of the text, if it only reads.
-pub(super) fn parse(sql: &str) -> Result<Statement, QueryError> {
+pub(crate) fn parse(sql: &str) -> Result<Statement, QueryError> {
     if sql.len() > MAX_SQL_BYTES {
         return Err(QueryError::not_allowed(
             format!("a query of {} bytes", sql.len()),

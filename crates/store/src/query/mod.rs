@@ -4,6 +4,7 @@
 //! that they see; [`schema_text`] says what there is. Writing, and where rows come from, do not
 //! belong here.
 
+mod corrections;
 mod engine;
 mod error;
 mod functions;
@@ -20,6 +21,8 @@ mod written;
 
 pub use engine::{Engine, EngineSettings, Limits, Rows, Value};
 pub use error::{QueryError, Resource};
+#[cfg(test)]
+pub(crate) use guard::parse;
 pub use schema::{schema_markdown, schema_text};
 pub(crate) use scope::Scope;
 pub use views::Sources;

@@ -24,6 +24,12 @@ impl Scope {
         self.tables.contains_key(name) || self.views.contains_key(name)
     }
 
+    /// Tables in memory that views alone read are not told.
+    pub(super) fn view_names(&self) -> impl Iterator<Item = &str> {
+        let views = self.views.keys().copied();
+        views.filter(|name| name.starts_with("period_"))
+    }
+
     pub(super) fn function_names(&self) -> Vec<&str> {
         self.functions
             .iter()

@@ -668,6 +668,63 @@ async fn the_row_with_the_highest_revision_counts() {
 }
 
 #[tokio::test]
+async fn an_hour_of_usage_that_was_corrected_once_counts_once() {
+    // Usage begins with revision 0.
+    let history = with(
+        no_rows(),
+        "usage",
+        "id | revision | hour             | user | cpu_core_seconds | samples
+         a  | 0        | 2026-11-20T10:00 | ada  | 10               | 60
+         b  | 0        | 2026-11-20T10:00 | ben  | 20               | 60",
+    );
+    let both = with(
+        history,
+        "usage",
+        "id | revision | hour             | user | cpu_core_seconds | samples
+         b  | 1        | 2026-11-20T10:00 | ben  | 25               | 60",
+    );
+    insta::assert_snapshot!(
+        ask(both, "select user, cpu_core_seconds from usage order by user").await,
+        @r"
+    user,cpu_core_seconds
+    ada,10.0
+    ben,25.0
+    "
+    );
+}
+
+#[tokio::test]
+async fn of_several_looks_at_a_home_the_last_one_counts() {
+    // The revision is the time of the look: 21 November was looked at twice, and the first
+    // look comes last.
+    let history = with(
+        no_rows(),
+        "storage",
+        "id | revision | day        | user | home_bytes
+         a  | 1000     | 2026-11-20 | ada  | 1
+         b  | 1000     | 2026-11-20 | ben  | 2
+         c  | 2009     | 2026-11-21 | ada  | 4",
+    );
+    let both = with(
+        history,
+        "storage",
+        "id | revision | day        | user | home_bytes
+         c  | 2000     | 2026-11-21 | ada  | 3
+         d  | 2000     | 2026-11-21 | ben  | 2",
+    );
+    insta::assert_snapshot!(
+        ask(both, "select day, user, home_bytes from storage order by day, user").await,
+        @r"
+    day,user,home_bytes
+    2026-11-20,ada,1.0
+    2026-11-20,ben,2.0
+    2026-11-21,ada,4.0
+    2026-11-21,ben,2.0
+    "
+    );
+}
+
+#[tokio::test]
 async fn a_day_without_sessions_and_use_is_gone() {
     let days = with(
         no_rows(),
@@ -772,8 +829,8 @@ async fn running_and_ended_sessions_are_one_list() {
     insta::assert_snapshot!(
         ask(sources.clone(), "select * from running_sessions").await,
         @r#"
-    hub,user,server,started,seconds,active_seconds,options,image,last_activity
-    h,cyd,,2026-11-21T11:00:00Z,3600.0,60,,,
+    hub,user,server,started,seconds,active_seconds,active_by_hour,options,image,last_activity
+    h,cyd,,2026-11-21T11:00:00Z,3600.0,60,,,,
     "#
     );
     insta::assert_snapshot!(

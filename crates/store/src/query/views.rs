@@ -3,28 +3,23 @@
 //! A table's rows lie in several places (the Delta table, the spool): its public name is one
 //! plan over all of them, with equal and plain types. Views are one `.sql` file each.
 
+use super::corrections::{Corrections, MAX_TIMES, Remembered};
 use super::error::QueryError;
 use super::plain::Plain;
 use super::scope::Scope;
-use crate::tables::{
-    ColumnDef, ColumnKind, HUB, MONTH, Presence, RowKind, TABLES, TableDef, sessions, user_days,
-};
-use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use crate::tables::{ColumnDef, ColumnKind, HUB, Presence, TABLES, TableDef, sessions, user_days};
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::common::{Column, DFSchema, JoinType, Result, ScalarValue, TableReference};
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::session_state::SessionState;
-use datafusion::functions_aggregate::expr_fn::max;
-use datafusion::logical_expr::{
-    EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, cast, col, ident, lit, not,
-};
+use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, ident, lit};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::OnceCell;
 
 /// A view: its columns are checked against what its SQL gives.
 #[derive(Debug)]
@@ -65,6 +60,14 @@ const fn active_seconds() -> ColumnDef {
         "active_seconds",
         ColumnKind::Integer,
         "Seconds with activity; unknown if only start and stop are known.",
+    )
+}
+
+const fn active_by_hour() -> ColumnDef {
+    ColumnDef::maybe(
+        "active_by_hour",
+        ColumnKind::Json,
+        "The same by hour, as a JSON object with the hours' starts as names.",
     )
 }
 
@@ -113,6 +116,7 @@ pub(super) static VIEWS: &[ViewDef] = &[
                 "How long it has run, in seconds.",
             ),
             active_seconds(),
+            active_by_hour(),
             options(),
             image(),
             ColumnDef::maybe(
@@ -209,9 +213,9 @@ pub(super) static VIEWS: &[ViewDef] = &[
 pub(super) const MEMBERS_AS_OF: &str = include_str!("views/members_as_of.sql");
 
 /// Tables that show less than all rows that count.
-static NARROWED: &[(&str, &str)] = &[
-    (sessions::TABLE.name, include_str!("views/sessions.sql")),
-    (user_days::TABLE.name, include_str!("views/user_days.sql")),
+static NARROWED: &[(&TableDef, &str)] = &[
+    (&sessions::TABLE, include_str!("views/sessions.sql")),
+    (&user_days::TABLE, include_str!("views/user_days.sql")),
 ];
 
 /// One row per running server.
@@ -241,6 +245,7 @@ pub(super) static RUNNING_COLUMNS: &[ColumnDef] = &[
         "Whether it has finished starting.",
     ),
     active_seconds(),
+    active_by_hour(),
     options(),
     image(),
 ];
@@ -261,11 +266,12 @@ static HUB_COLUMNS: &[ColumnDef] = &[
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
     table: &'static TableDef,
-    provider: Arc<dyn TableProvider>,
-    /// Its corrected ids; see [`Superseding`].
-    corrected: Arc<OnceCell<Vec<RecordBatch>>>,
+    pub(super) provider: Arc<dyn TableProvider>,
+    pub(super) remembered: Remembered,
     /// What it is made of.
     pieces: Arc<[Piece]>,
+    /// The hub that all rows are of, where they are of one.
+    hub: Option<Arc<str>>,
 }
 
 /// A file, or a waiting row: something that does not change.
@@ -283,8 +289,28 @@ impl Part {
         Self {
             table,
             provider,
-            corrected: Arc::default(),
+            remembered: Remembered::default(),
             pieces: Arc::default(),
+            hub: None,
+        }
+    }
+
+    /// The same, saying that all its rows are of this hub: then nobody reads or compares its name.
+    pub(crate) fn of_hub(mut self, hub: &str) -> Self {
+        self.hub = Some(hub.into());
+        self
+    }
+
+    /// The same, saying between which revisions its rows lie.
+    pub(crate) fn with_revisions(mut self, lowest: i64, highest: i64) -> Self {
+        self.remembered = Remembered::of_revisions(lowest, highest);
+        self
+    }
+
+    pub(super) fn rows(&self) -> Rows<'_> {
+        Rows {
+            provider: &self.provider,
+            hub: self.hub.as_deref(),
         }
     }
 
@@ -467,10 +493,10 @@ impl<'a> Catalog<'a> {
                 TableReference::Partial { schema, table } if schema.as_ref() == "public" => {
                     table.as_ref()
                 }
-                _ => return Err(unknown_table(&reference)),
+                _ => return Err(self.unknown_table(&reference)),
             };
             if !names().any(|known| known == name) && !self.sources.scope().has(name) {
-                return Err(unknown_table(&reference));
+                return Err(self.unknown_table(&reference));
             }
             let table = self.table(name).await?;
             let schema = state.schema_for_ref(reference.clone())?;
@@ -479,6 +505,15 @@ impl<'a> Catalog<'a> {
             }
         }
         Ok(())
+    }
+
+    fn unknown_table(&self, reference: &TableReference) -> QueryError {
+        let mut all: Vec<&str> = names().collect();
+        all.extend(self.sources.scope().view_names());
+        QueryError::Syntax(format!(
+            "there is no table `{reference}`; there are `{}`",
+            all.join("`, `")
+        ))
     }
 
     /// A public table or view.
@@ -497,11 +532,11 @@ impl<'a> Catalog<'a> {
             return Ok(table);
         }
         let view = VIEWS.iter().find(|view| view.name == name);
-        let narrowed = NARROWED.iter().find(|(table, _)| *table == name);
+        let narrowed = NARROWED.iter().find(|(table, _)| table.name == name);
         let plan = match (view, narrowed) {
             (Some(view), _) => self.planned(view.sql).await?,
             // Only a correction takes a row's sessions away.
-            (None, Some((_, sql))) if self.is_any_corrected(name).await? => {
+            (None, Some((table, sql))) if self.corrections(table).is_any().await? => {
                 self.planned(sql).await?
             }
             (None, _) => self.stored(name).await?,
@@ -537,21 +572,13 @@ impl<'a> Catalog<'a> {
         }
         if name == HUBS {
             let zones: Arc<dyn TableProvider> = Arc::new(self.sources.zones_table()?);
-            return Ok(union(&[zones], HUB_COLUMNS.iter())?);
+            return Ok(union([Rows::of(&zones)], HUB_COLUMNS.iter())?);
         }
         let table = TableDef::by_name(name)
             .ok_or_else(|| QueryError::Failed(format!("there is no table `{name}`")))?;
-        let providers: Vec<_> = self
-            .parts(name)
-            .iter()
-            .map(|part| Arc::clone(&part.provider))
-            .collect();
-        let all = union(&providers, table.all_columns())?;
-        if table.kind == RowKind::Final {
-            return Ok(all);
-        }
-        let batches = self.all_corrected(name).await?;
-        Ok(Superseding { table, batches }.leave_out_of(all)?)
+        let parts = self.parts(name).iter().map(Part::rows);
+        let all = union(parts, table.all_columns())?;
+        self.corrections(table).leave_out_of(all).await
     }
 
     fn parts(&self, name: &str) -> &'a [Part] {
@@ -562,7 +589,10 @@ impl<'a> Catalog<'a> {
     /// counts before the next look at what runs. Only sessions that began when one of these did
     /// are read.
     async fn running(&mut self) -> Result<LogicalPlan, QueryError> {
-        let running = union(&self.sources.running, RUNNING_COLUMNS.iter())?;
+        let running = union(
+            self.sources.running.iter().map(Rows::of),
+            RUNNING_COLUMNS.iter(),
+        )?;
         let starts = LogicalPlanBuilder::from(running.clone())
             .aggregate(vec![ident("started")], Vec::<Expr>::new())?
             .build()?;
@@ -607,42 +637,12 @@ impl<'a> Catalog<'a> {
         Ok(plan)
     }
 
-    async fn is_any_corrected(&self, name: &str) -> Result<bool, QueryError> {
-        let corrected = self.all_corrected(name).await?;
-        Ok(corrected.iter().any(|batch| batch.num_rows() > 0))
-    }
-
-    /// The corrected ids of all parts.
-    async fn all_corrected(&self, name: &str) -> Result<Vec<RecordBatch>, QueryError> {
-        let mut batches = Vec::new();
-        for part in self.parts(name) {
-            let corrected = part.corrected.get_or_try_init(|| self.corrected(part));
-            batches.extend(corrected.await?.iter().cloned());
+    fn corrections(&self, table: &'static TableDef) -> Corrections<'_> {
+        Corrections {
+            table,
+            parts: self.parts(table.name),
+            session: &self.inner,
         }
-        Ok(batches)
-    }
-
-    /// The ids that have a row with a higher revision than the first.
-    ///
-    /// Asked before the query proper, since the answer is nearly always "none" or "a few" and
-    /// then the query need not read every id: reading those of 1.5 M sessions takes longer than
-    /// all else. The files' statistics answer it without reading files in which no row has a
-    /// higher revision.
-    async fn corrected(&self, part: &Part) -> Result<Vec<RecordBatch>, QueryError> {
-        let provider = Arc::clone(&part.provider);
-        let corrected = LogicalPlanBuilder::from(union(&[provider], part.table.all_columns())?)
-            .filter(ident("revision").gt(lit(1_i64)))?
-            .aggregate(
-                vec![
-                    ident(part.table.time).alias("time"),
-                    ident("id"),
-                    cast(ident(HUB), DataType::Utf8).alias(HUB),
-                    cast(ident(MONTH), DataType::Utf8).alias(MONTH),
-                ],
-                vec![max(ident("revision")).alias("newest")],
-            )?
-            .build()?;
-        self.collect(&corrected).await
     }
 
     async fn collect(&self, plan: &LogicalPlan) -> Result<Vec<RecordBatch>, QueryError> {
@@ -651,24 +651,32 @@ impl<'a> Catalog<'a> {
     }
 }
 
-fn unknown_table(reference: &TableReference) -> QueryError {
-    let names: Vec<_> = names().collect();
-    QueryError::Syntax(format!(
-        "there is no table `{reference}`; there are `{}`",
-        names.join("`, `")
-    ))
+/// Rows that lie in one place.
+pub(super) struct Rows<'a> {
+    provider: &'a Arc<dyn TableProvider>,
+    /// The hub that all of them are of, where they are of one.
+    hub: Option<&'a str>,
 }
 
-/// All rows of the parts, with equal and plain types.
-fn union<'a>(
-    parts: &[Arc<dyn TableProvider>],
+impl<'a> Rows<'a> {
+    fn of(provider: &'a Arc<dyn TableProvider>) -> Self {
+        Self {
+            provider,
+            hub: None,
+        }
+    }
+}
+
+/// All rows of the places, with equal and plain types.
+pub(super) fn union<'a, 'b>(
+    places: impl IntoIterator<Item = Rows<'b>>,
     columns: impl Iterator<Item = &'a ColumnDef>,
 ) -> Result<LogicalPlan> {
     let columns: Vec<_> = columns.collect();
-    let mut plans = parts
-        .iter()
+    let mut plans = places
+        .into_iter()
         .enumerate()
-        .map(|(at, part)| one_part(at, part, &columns));
+        .map(|(at, rows)| one_place(at, &rows, &columns));
     let Some(first) = plans.next() else {
         let fields = columns.iter().map(|column| {
             let kind = public_type(column.kind);
@@ -687,98 +695,20 @@ fn union<'a>(
     union.build()
 }
 
-fn one_part(
-    at: usize,
-    part: &Arc<dyn TableProvider>,
-    columns: &[&ColumnDef],
-) -> Result<LogicalPlan> {
-    let part: Arc<dyn TableProvider> = Arc::new(Plain::new(Arc::clone(part), columns));
-    LogicalPlanBuilder::scan(format!("part{at}"), provider_as_source(part), None)?
-        .project(columns.iter().map(|column| ident(column.name)))?
+fn one_place(at: usize, rows: &Rows<'_>, columns: &[&ColumnDef]) -> Result<LogicalPlan> {
+    let name = format!("part{at}");
+    let provider: Arc<dyn TableProvider> = Arc::new(Plain::new(Arc::clone(rows.provider), columns));
+    let of_hub = rows.hub.map(|hub| {
+        let hub = lit(ScalarValue::Utf8View(Some(hub.to_owned())));
+        hub.alias_qualified(Some(name.as_str()), HUB)
+    });
+    let columns = columns.iter().map(|column| match &of_hub {
+        Some(hub) if column.name == HUB => hub.clone(),
+        _ => ident(column.name),
+    });
+    LogicalPlanBuilder::scan(name.as_str(), provider_as_source(provider), None)?
+        .project(columns)?
         .build()
-}
-
-/// Ids that were corrected, each with its highest revision, the time of its rows and their
-/// partition: all rows of one id have the same.
-struct Superseding {
-    table: &'static TableDef,
-    batches: Vec<RecordBatch>,
-}
-
-/// More times than this are no longer cheaper than comparing every row.
-const MAX_TIMES: usize = 4_000;
-/// Conditions on more partitions than this are not taken by the reader of the files.
-const MAX_PARTITIONS: usize = 3;
-
-impl Superseding {
-    /// Only rows at a time at which something was corrected are compared with the ids, and only
-    /// in the partitions of these rows are times read.
-    fn leave_out_of(self, all: LogicalPlan) -> Result<LogicalPlan> {
-        let mut times = HashSet::new();
-        let mut partitions = BTreeSet::new();
-        for batch in &self.batches {
-            let (hubs, months) = (batch.column(2), batch.column(3));
-            let (hubs, months) = (hubs.as_string::<i32>(), months.as_string::<i32>());
-            for row in 0..batch.num_rows() {
-                times.insert(ScalarValue::try_from_array(batch.column(0), row)?);
-                partitions.insert((hubs.value(row).to_owned(), months.value(row).to_owned()));
-            }
-        }
-        if times.is_empty() {
-            return Ok(all);
-        }
-        if times.len() > MAX_TIMES {
-            return self.compare(all);
-        }
-        let filtered = |rows: &LogicalPlan, by: Expr| {
-            LogicalPlanBuilder::from(rows.clone()).filter(by)?.build()
-        };
-        let times: Vec<Expr> = times.into_iter().map(lit).collect();
-        let is_at = |negated| ident(self.table.time).in_list(times.clone(), negated);
-        let n_partitions = partitions.len();
-        let is_in = partitions
-            .into_iter()
-            .map(|(hub, month)| ident(HUB).eq(lit(hub)).and(ident(MONTH).eq(lit(month))))
-            .reduce(Expr::or)
-            .filter(|_| n_partitions <= MAX_PARTITIONS);
-        let mut rows = Vec::new();
-        let touched = match is_in {
-            Some(is_in) => {
-                rows.push(filtered(&all, not(is_in.clone()))?);
-                filtered(&all, is_in)?
-            }
-            None => all,
-        };
-        rows.push(filtered(&touched, is_at(true))?);
-        let compared = filtered(&touched, is_at(false))?;
-        let mut union = LogicalPlanBuilder::from(self.compare(compared)?);
-        for rows in rows {
-            union = union.union(rows)?;
-        }
-        union.build()
-    }
-
-    /// Without the rows of lower revisions.
-    fn compare(self, rows: LogicalPlan) -> Result<LogicalPlan> {
-        let schema = self
-            .batches
-            .first()
-            .map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
-        let ids = MemTable::try_new(schema, vec![self.batches])?;
-        let ids = LogicalPlanBuilder::scan("newer", provider_as_source(Arc::new(ids)), None)?
-            .project(vec![col("newer.id"), col("newer.newest")])?
-            .build()?;
-        let row = |name: &str| Column::new(Some("row"), name);
-        LogicalPlanBuilder::from(rows)
-            .alias("row")?
-            .join(
-                ids,
-                JoinType::LeftAnti,
-                (vec![row("id")], vec![Column::new(Some("newer"), "id")]),
-                Some(Expr::Column(row("revision")).lt(col("newer.newest"))),
-            )?
-            .build()
-    }
 }
 
 /// The name of the schema that only views see.

@@ -44,7 +44,7 @@ pub struct Site {
 pub struct LeftOutAccounts {
     /// Names; `*` stands for any text.
     pub users: Vec<String>,
-    /// Whoever was in one of them at some moment of what is read.
+    /// Whoever was in one of them on a day of the period; they do not count before it either.
     pub groups: Vec<String>,
 }
 
@@ -82,6 +82,9 @@ pub enum ReportError {
     /// Something that cannot be asked.
     #[error("{0}")]
     Wrong(String),
+    /// The report gives something else than its file says.
+    #[error("{0}")]
+    Columns(String),
     /// A hub or group that the history does not know.
     #[error("the history knows no {what} `{name}`{}", hint(known))]
     NotFound {
@@ -221,8 +224,10 @@ impl Parameter {
             }
             ParameterKind::Text => Ok(Value::Text(text.to_owned())),
             ParameterKind::Number => match text.parse::<f64>() {
-                Ok(number) if number.is_finite() => Ok(Value::Real(number)),
-                _ => Err(format!("`{name}={text}`: `{name}` is a number")),
+                Ok(number) if number.is_finite() && number >= 0.0 => Ok(Value::Real(number)),
+                _ => Err(format!(
+                    "`{name}={text}`: `{name}` is a number that is not negative"
+                )),
             },
         }
     }

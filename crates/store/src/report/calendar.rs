@@ -145,6 +145,12 @@ impl HubCalendar {
         self.first + i32::try_from(index).unwrap_or(0)
     }
 
+    /// The last day on which a session ran for a moment: one that ended at midnight sharp did not on
+    /// the day that begins.
+    pub(crate) fn last_day_of(&self, started: i64, until: i64) -> DayNumber {
+        self.day_of((until - 1).max(started))
+    }
+
     /// The days of the period on which a session ran for a moment. One that ended at midnight
     /// sharp does not count on the day that begins, one without length on its start's.
     pub(crate) fn days_of(
@@ -251,8 +257,9 @@ impl HubCalendar {
 
     /// Number of local hours of a day.
     pub(crate) fn n_hours(&self, day: DayNumber) -> usize {
-        let hours = self.hours().iter();
-        hours.filter(|hour| hour.day == day).count()
+        let hours = self.hours();
+        let before = |day| hours.partition_point(|hour| hour.day < day);
+        before(day + 1) - before(day)
     }
 }
 

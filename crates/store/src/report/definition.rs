@@ -3,6 +3,7 @@
 //! Where files come from is the business of [`super::registry`], running them that of
 //! [`super::run`].
 
+use super::usual::UsualMonths;
 use crate::tables::ColumnKind;
 use std::fmt;
 use std::str::FromStr;
@@ -24,6 +25,8 @@ pub struct Definition {
     pub scope: Vec<Filter>,
     /// How much time before the period is read.
     pub lead: Lead,
+    /// What it is about where nobody chose a period, if it needs more than the usual days.
+    pub usual_months: Option<UsualMonths>,
     /// What has to be known of a day.
     pub needs: Vec<Need>,
     /// What a reader may choose.
@@ -219,6 +222,7 @@ impl Definition {
             definition: head.one("definition")?.to_owned(),
             scope: list(head.one("scope")?)?,
             lead: head.maybe("lead")?.map_or(Ok(Lead::Days(0)), str::parse)?,
+            usual_months: head.maybe("period")?.map(str::parse).transpose()?,
             needs: list(head.one("needs")?)?,
             parameters: each(&head, "parameter")?,
             columns: each(&head, "column")?,
@@ -236,6 +240,10 @@ impl Definition {
             return Err(BadReport(format!(
                 "the first column has to be `{FIRST_COLUMN}`"
             )));
+        }
+        for parameter in &self.parameters {
+            let told = |why| BadReport(format!("the default of a parameter is none: {why}"));
+            parameter.value(&parameter.default).map_err(told)?;
         }
         let chart = self.chart.iter();
         for name in chart.flat_map(ChartSpec::columns) {
@@ -271,13 +279,14 @@ struct Line {
     value: String,
 }
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "title",
     "section",
     "question",
     "definition",
     "scope",
     "lead",
+    "period",
     "needs",
     "parameter",
     "column",
@@ -573,5 +582,67 @@ impl ChartSpec {
         let more = self.series.iter().chain(&self.value);
         let all = std::iter::once(&self.x).chain(&self.y).chain(more);
         all.map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "-- title: People\n-- section: Activity\n-- question: How many?\n\
+        -- definition: All of them,\n--   day by day.\n-- scope: group, user\n-- needs: none\n\
+        -- parameter: by = week (week, month) What a row is.\n-- column: hub text The hub.\n\
+        -- column: users count People.\n-- chart: bars x=hub y=users\nselect 1";
+
+    #[test]
+    fn a_file_is_read() {
+        let report = Definition::parse("people", FILE).unwrap();
+        assert_eq!(report.definition, "All of them, day by day.");
+        assert_eq!(report.sql, "select 1");
+        assert_eq!(report.parameters[0].default, "week");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_named() {
+        for (good, bad, told) in [
+            ("-- title: People\n", "", "no `-- title: …`"),
+            (
+                "-- needs: none",
+                "-- needs: none\n-- needs: none",
+                "stands there twice",
+            ),
+            ("-- title: People", "-- titel: People", "`titel` is none of"),
+            ("-- title: People", "--title", "is not `-- key: value`"),
+            ("-- section: Activity", "-- section: Sports", "`Sports`"),
+            ("-- needs: none", "-- needs: luck", "`luck`"),
+            ("users count People", "users heads People", "`heads`"),
+            (
+                "column: hub text",
+                "column: hubs text",
+                "first column has to be `hub`",
+            ),
+            ("y=users", "y=people", "the chart names `people`"),
+            (
+                "chart: bars x=hub y=users",
+                "chart: bars x=hub",
+                "lacks a column",
+            ),
+            (
+                "by = week (week, month)",
+                "by = year (week, month)",
+                "the default of a parameter",
+            ),
+            (
+                "by = week (week, month)",
+                "by: week",
+                "is not `name = default (choices) text`",
+            ),
+        ] {
+            assert!(FILE.contains(good), "{good}");
+            let error = Definition::parse("people", &FILE.replace(good, bad)).unwrap_err();
+            assert!(error.0.contains(told), "{bad}: {error}");
+        }
+        let error = Definition::parse("My People", FILE).unwrap_err();
+        assert!(error.0.contains("`My People`"), "{error}");
     }
 }

@@ -32,8 +32,15 @@ pub(super) fn all(calendar: &Arc<Calendar>) -> Vec<Arc<ScalarUDF>> {
     functions.collect()
 }
 
+/// Their names.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().map(|(name, _)| *name)
+}
+
 const NAMES: &[(&str, What)] = &[
     ("day_of", What::DayOf),
+    ("last_day_of", What::LastDayOf),
     ("days_of", What::DaysOf),
     ("seconds_on", What::SecondsOn),
     ("hour_of", What::HourOf),
@@ -47,6 +54,7 @@ const NAMES: &[(&str, What)] = &[
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum What {
     DayOf,
+    LastDayOf,
     DaysOf,
     SecondsOn,
     HourOf,
@@ -66,7 +74,7 @@ impl What {
         let hub = DataType::Utf8View;
         match self {
             Self::DayOf | Self::HourOf | Self::WeekdayOf => vec![hub, time()],
-            Self::DaysOf | Self::HoursOf => vec![hub, time(), time()],
+            Self::LastDayOf | Self::DaysOf | Self::HoursOf => vec![hub, time(), time()],
             Self::SecondsOn => vec![hub, DataType::Date32, time(), time()],
             Self::SecondsIn => vec![hub, time(), time(), time()],
             Self::SecondsBetween => vec![time(), time()],
@@ -77,7 +85,7 @@ impl What {
     fn result(self) -> DataType {
         let list = |kind| DataType::List(Arc::new(Field::new_list_field(kind, true)));
         match self {
-            Self::DayOf => DataType::Date32,
+            Self::DayOf | Self::LastDayOf => DataType::Date32,
             Self::DaysOf => list(DataType::Date32),
             Self::HoursOf => list(time()),
             Self::HourOf | Self::WeekdayOf => DataType::Int64,
@@ -144,6 +152,10 @@ impl OfCalendar {
         match self.what {
             What::DayOf => Arc::new(
                 rows.map(|hub, [at, ..]| hub.day_of(at))
+                    .collect::<Date32Array>(),
+            ),
+            What::LastDayOf => Arc::new(
+                rows.map(|hub, [started, until, _]| hub.last_day_of(started, until))
                     .collect::<Date32Array>(),
             ),
             What::HourOf => Arc::new(

@@ -1,19 +1,20 @@
 //! What is known of each day: unknown is not zero.
 //!
 //! A day is known if something was collected on it. Before the first reading of the hub, in history
-//! that was imported, every day from the first session on is.
+//! that was imported, every day from the first session on is: one that was over by that reading, since
+//! who only finds a server that has run for long does not know who else ran one.
 
 use super::calendar::{Calendar, DayNumber, HubCalendar, date};
-use super::definition::Need;
+use super::definition::{Lead, Need};
 use jiff::Timestamp;
-use jiff::civil::Date;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
 /// What is known of a hub.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Knowledge {
-    /// Day of the first session or reading.
+    /// Day of the first reading, or of the first of the sessions that were over by then.
     pub(crate) begins: Option<DayNumber>,
     /// Day of the first reading.
     pub(crate) first_reading: Option<DayNumber>,
@@ -21,9 +22,9 @@ pub(crate) struct Knowledge {
     pub(crate) read: Option<Timestamp>,
     /// Hours with a reading, by day.
     pub(crate) watched_hours: BTreeMap<DayNumber, usize>,
-    /// First day of which memberships are known, and so on.
-    pub(crate) since: BTreeMap<Need, DayNumber>,
-    /// Days with rows of usage or storage, and one with usage before them, if there is one.
+    /// From which day to which memberships, accounts and hooks are told of and usage is collected.
+    pub(crate) spans: BTreeMap<Need, RangeInclusive<DayNumber>>,
+    /// Days with rows of usage or storage.
     pub(crate) days: BTreeMap<Need, BTreeSet<DayNumber>>,
     /// Days on which a server ran.
     pub(crate) ran: BTreeSet<DayNumber>,
@@ -67,27 +68,22 @@ impl Knowledge {
         let is_watched = self.first_reading.is_some_and(|first| first <= day);
         let n_watched = self.watched_hours.get(&day).copied().unwrap_or(0);
         let known = in_history && (!is_watched || n_watched > 0);
-        let since = |need| known && self.since.get(&need).is_some_and(|since| *since <= day);
+        let span = |need| self.spans.get(&need);
+        let within = |need| known && span(need).is_some_and(|days| days.contains(&day));
         let has = |need| self.days.get(&need).is_some_and(|days| days.contains(&day));
         OfDay {
             in_history,
             known,
-            members: since(Need::Members),
-            accounts: since(Need::Accounts),
-            hooks: since(Need::Hooks),
+            members: within(Need::Members),
+            accounts: within(Need::Accounts),
+            hooks: within(Need::Hooks),
             storage: has(Need::Storage),
-            usage: has(Need::Usage) || (known && !self.ran.contains(&day) && self.is_between(day)),
+            usage: has(Need::Usage) || (within(Need::Usage) && !self.ran.contains(&day)),
             watched: is_watched.then(|| {
                 let n_hours = hours_so_far(day, hub, now);
                 ratio(n_watched.min(n_hours), n_hours)
             }),
         }
-    }
-
-    /// Whether usage was collected before the day, at most a month before what is read.
-    fn is_between(&self, day: DayNumber) -> bool {
-        let first = self.days.get(&Need::Usage).and_then(BTreeSet::first);
-        first.is_some_and(|first| *first <= day)
     }
 }
 
@@ -113,7 +109,11 @@ fn ratio(part: usize, whole: usize) -> f64 {
 pub(crate) struct Caveats<'a> {
     pub(crate) calendar: &'a Calendar,
     pub(crate) knowledge: &'a BTreeMap<String, Knowledge>,
-    pub(crate) from: Date,
+    /// First day that is read.
+    pub(crate) first: DayNumber,
+    /// First day of the period.
+    pub(crate) from: DayNumber,
+    pub(crate) lead: Lead,
     pub(crate) now: i64,
 }
 
@@ -138,51 +138,76 @@ impl Caveats<'_> {
     }
 
     fn of_hub(&self, known: &Knowledge, hub: &HubCalendar, needs: &[Need]) -> Vec<String> {
-        let from = super::calendar::number(self.from);
-        let days: Vec<DayNumber> = (from..=hub.last()).collect();
         let Some(begins) = known.begins else {
             return vec!["Nothing was collected yet.".to_owned()];
         };
-        let mut told = Vec::new();
-        if begins > from {
-            told.push(format!(
-                "The history begins on {}: days before it are not known.",
-                date(begins)
-            ));
-        }
-        let of_day = |day: &DayNumber| known.of_day(*day, hub, self.now);
-        let in_history: Vec<DayNumber> = days.into_iter().filter(|day| *day >= begins).collect();
-        let unknown = in_history.iter().filter(|day| !of_day(day).known);
-        let unknown: Vec<DayNumber> = unknown.copied().collect();
-        if !unknown.is_empty() {
-            told.push(format!(
-                "Nothing was collected on {}: not known and left out.",
-                ranges(&unknown)
-            ));
-        }
-        let in_part = |day: &&DayNumber| {
-            let of_day = of_day(day);
-            of_day.known && of_day.watched.is_some_and(|share| share < 0.999)
+        let of_days = |days: RangeInclusive<DayNumber>| -> Days {
+            let of_day = |day| (day, known.of_day(day, hub, self.now));
+            Days(days.map(of_day).collect())
         };
-        let partly: Vec<DayNumber> = in_history.iter().filter(in_part).copied().collect();
-        if !partly.is_empty() {
-            told.push(format!("Not watched all the time on {}.", ranges(&partly)));
+        // Elsewhere it may be tomorrow.
+        let last = hub.last().min(hub.day_of(self.now));
+        let mut told = Vec::new();
+        if begins > self.from {
+            let begins = date(begins);
+            told.push(format!(
+                "The history begins on {begins}: days before it are not known."
+            ));
         }
-        for need in needs.iter().filter(|need| **need != Need::Sessions) {
-            let lacks = |day: &&DayNumber| of_day(day).known && !of_day(day).has(*need);
-            let lacking: Vec<DayNumber> = in_history.iter().filter(lacks).copied().collect();
-            if !lacking.is_empty() {
-                told.push(format!(
-                    "{} not known on {}.",
-                    subject(*need),
-                    ranges(&lacking)
-                ));
-            }
-        }
-        if hub.start(hub.last() + 1) > self.now {
-            told.push(format!("{} is not over.", date(hub.last())));
+        told.extend(of_days(self.from..=last).told(needs));
+        told.extend(of_days(self.first..=self.from - 1).told_before(needs, self.lead));
+        if last >= self.from && hub.start(last + 1) > self.now {
+            told.push(format!("{} is not over.", date(last)));
         }
         told
+    }
+}
+
+/// Days in order and what is known of them.
+struct Days(Vec<(DayNumber, OfDay)>);
+
+impl Days {
+    /// Those of the history that are like this, as text; `None` without any.
+    fn that(&self, place: &str, is: impl Fn(&OfDay) -> bool) -> Option<String> {
+        let days = self.0.iter().filter(|(_, of)| of.in_history && is(of));
+        let days: Vec<DayNumber> = days.map(|(day, _)| *day).collect();
+        (!days.is_empty()).then(|| ranges(&days, place))
+    }
+
+    /// Of the period.
+    fn told(&self, needs: &[Need]) -> Vec<String> {
+        let unknown = self.that("", |of| !of.known);
+        let unknown =
+            unknown.map(|days| format!("Nothing was collected on {days}: not known and left out."));
+        let in_part = |of: &OfDay| of.known && of.watched.is_some_and(|share| share < 0.999);
+        let in_part = self.that("", in_part);
+        let in_part = in_part.map(|days| format!("Not watched all the time on {days}."));
+        let told = unknown.into_iter().chain(in_part);
+        told.chain(self.lacking(needs, "")).collect()
+    }
+
+    /// Of the days before the period that are read: all of them count in windows of days, and those
+    /// that a period is compared with as much as its own.
+    fn told_before(&self, needs: &[Need], lead: Lead) -> Vec<String> {
+        const BEFORE: &str = " before the period, to which figures reach back";
+        let unknown = self.that(BEFORE, |of| !of.known);
+        let mut told: Vec<String> = unknown
+            .map(|days| format!("Nothing was collected on {days}."))
+            .into_iter()
+            .collect();
+        if lead == Lead::Period {
+            told.extend(self.lacking(needs, BEFORE));
+        }
+        told
+    }
+
+    fn lacking(&self, needs: &[Need], place: &str) -> Vec<String> {
+        let needs = needs.iter().filter(|need| **need != Need::Sessions);
+        let told = needs.filter_map(|need| {
+            let days = self.that(place, |of| of.known && !of.has(*need))?;
+            Some(format!("{} not known on {days}.", subject(*need)))
+        });
+        told.collect()
     }
 }
 
@@ -197,8 +222,8 @@ fn subject(need: Need) -> &'static str {
     }
 }
 
-/// `3 days: 2026-03-01, 2026-03-04 to 2026-03-05`.
-fn ranges(days: &[DayNumber]) -> String {
+/// `3 days: 2026-03-01, 2026-03-04 to 2026-03-05`, with the place behind `days`.
+fn ranges(days: &[DayNumber], place: &str) -> String {
     const MOST: usize = 4;
     let mut parts: Vec<(DayNumber, DayNumber)> = Vec::new();
     for day in days {
@@ -208,7 +233,8 @@ fn ranges(days: &[DayNumber]) -> String {
         }
     }
     let n_days = days.len();
-    let mut text = format!("{n_days} day{}: ", if n_days == 1 { "" } else { "s" });
+    let plural = if n_days == 1 { "" } else { "s" };
+    let mut text = format!("{n_days} day{plural}{place}: ");
     for (index, (first, last)) in parts.iter().take(MOST).enumerate() {
         let comma = if index == 0 { "" } else { ", " };
         let _ = write!(text, "{comma}{}", date(*first));

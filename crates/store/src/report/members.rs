@@ -1,10 +1,9 @@
-//! Who was in which group on which day, as spans of days: the one multi-group rule applied to the
-//! history of memberships.
+//! Who was in which group on which day, as spans of days, and what the one multi-group rule counts
+//! there.
 
 use super::calendar::{Calendar, DayNumber, HubCalendar};
-use model::attribution::Attribution;
+use model::attribution::{Attribution, Membership, PseudoNames};
 use model::names::{GroupName, UserName};
-use model::snapshot::Group;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Somebody was in a group, in microseconds since 1970.
@@ -17,7 +16,7 @@ pub(crate) struct Interval {
     pub(crate) left: Option<i64>,
 }
 
-/// Days on which somebody counts to a group.
+/// Days on which somebody is in a group.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Span {
     pub(crate) hub: String,
@@ -25,7 +24,10 @@ pub(crate) struct Span {
     pub(crate) group: String,
     pub(crate) first: DayNumber,
     pub(crate) last: DayNumber,
+    /// How much of what adds up counts here: nothing where the rule counts all of it elsewhere.
     pub(crate) share: f64,
+    /// Whether the hub has this group, or it is made up for people in none or in several.
+    pub(crate) is_real: bool,
 }
 
 /// The first and last day on which it held for a moment, if there is one in the period.
@@ -75,103 +77,139 @@ pub(crate) fn in_groups(
                 first,
                 last,
                 share: 1.0,
+                is_real: true,
             });
         }
     }
     spans
 }
 
-/// To which groups everybody counts who ever was in one, day by day: in none, too.
+/// Where everybody counts.
+pub(crate) struct Attributed {
+    pub(crate) spans: Vec<Span>,
+    /// What people in no group are said to be in; no group that may be shown has this name.
+    pub(crate) none: String,
+}
+
+/// In which groups everybody is who ever was in one, day by day, and what of them counts there; in
+/// none, too. A group that may not be shown is as if it were not there: who is in no other one is in
+/// none.
 pub(crate) fn attributed(
     intervals: &[Interval],
     calendar: &Calendar,
     rule: &Attribution,
-) -> Vec<Span> {
+) -> Attributed {
+    let groups: BTreeSet<&str> = intervals.iter().map(|row| row.group.as_str()).collect();
+    let groups = groups.into_iter().map(|group| (group, group.into()));
+    let shown = groups.filter(|(_, name)| rule.filter.allows(name));
+    let shown: BTreeMap<&str, GroupName> = shown.collect();
     let mut by_person: BTreeMap<(&str, &str), Vec<&Interval>> = BTreeMap::new();
     for interval in intervals {
-        let group = GroupName::from(interval.group.as_str());
-        if rule.filter.allows(&group) {
+        if shown.contains_key(interval.group.as_str()) {
             let person = (interval.hub.as_str(), interval.user.as_str());
             by_person.entry(person).or_default().push(interval);
         }
     }
-    let mut spans = Vec::new();
-    for ((name, user), intervals) in by_person {
-        if let Some(hub) = calendar.hub(name) {
-            let person = Person { name, user, hub };
-            person.add(&intervals, rule, &mut spans);
+    let mut pseudo = PseudoNames::new(shown.values());
+    let none = pseudo.no_group().to_string();
+    let mut cut = Cut {
+        rule,
+        shown: &shown,
+        pseudo,
+        spans: Vec::new(),
+    };
+    for ((hub, user), intervals) in by_person {
+        if let Some(calendar) = calendar.hub(hub) {
+            let person = Person {
+                hub,
+                calendar,
+                user: user.into(),
+            };
+            cut.add(&person, &intervals);
         }
     }
-    spans
+    Attributed {
+        spans: cut.spans,
+        none,
+    }
 }
 
 struct Person<'a> {
-    name: &'a str,
-    user: &'a str,
-    hub: &'a HubCalendar,
+    hub: &'a str,
+    calendar: &'a HubCalendar,
+    user: UserName,
 }
 
-impl Person<'_> {
+struct Cut<'a> {
+    rule: &'a Attribution,
+    shown: &'a BTreeMap<&'a str, GroupName>,
+    pseudo: PseudoNames<'a>,
+    spans: Vec<Span>,
+}
+
+impl Cut<'_> {
     /// Cuts the period where the groups of the person change.
-    fn add(&self, intervals: &[&Interval], rule: &Attribution, spans: &mut Vec<Span>) {
-        let known: Vec<(&str, DayNumber, DayNumber)> = intervals
-            .iter()
-            .filter_map(|interval| {
-                let (first, last) = days(interval, self.hub)?;
-                Some((interval.group.as_str(), first, last))
-            })
-            .collect();
-        let mut cuts = BTreeSet::from([self.hub.first(), self.hub.last() + 1]);
+    fn add(&mut self, person: &Person<'_>, intervals: &[&Interval]) {
+        let shown = self.shown;
+        let known = intervals.iter().filter_map(|interval| {
+            let (first, last) = days(interval, person.calendar)?;
+            Some((&shown[interval.group.as_str()], first, last))
+        });
+        let known: Vec<(&GroupName, DayNumber, DayNumber)> = known.collect();
+        let (first, last) = (person.calendar.first(), person.calendar.last());
+        let mut cuts = BTreeSet::from([first, last + 1]);
         for (_, first, last) in &known {
             cuts.extend([*first, *last + 1]);
         }
         let cuts: Vec<DayNumber> = cuts.into_iter().collect();
         for pair in cuts.windows(2) {
             let (first, end) = (pair[0], pair[1]);
-            let groups: BTreeSet<&str> = known
+            let groups = known
                 .iter()
-                .filter(|(_, from, to)| *from <= first && first <= *to)
-                .map(|(group, ..)| *group)
-                .collect();
-            self.push(&groups, first, end - 1, rule, spans);
+                .filter(|(_, from, to)| *from <= first && first <= *to);
+            let groups: BTreeSet<&GroupName> = groups.map(|(group, ..)| *group).collect();
+            let groups: Vec<&GroupName> = groups.into_iter().collect();
+            for membership in self.memberships(&person.user, &groups) {
+                self.push(Span {
+                    hub: person.hub.to_owned(),
+                    user: membership.user.to_string(),
+                    group: membership.group.to_string(),
+                    first,
+                    last: end - 1,
+                    share: membership.share,
+                    is_real: groups.contains(&&membership.group),
+                });
+            }
         }
     }
 
-    fn push(
-        &self,
-        groups: &BTreeSet<&str>,
-        first: DayNumber,
-        last: DayNumber,
-        rule: &Attribution,
-        spans: &mut Vec<Span>,
-    ) {
-        let user = UserName::from(self.user);
-        let groups: Vec<Group> = groups
-            .iter()
-            .map(|group| Group::new((*group).into(), [user.clone()]))
-            .collect();
-        let all_users = [user];
-        for row in rule.apply(&groups, Some(&all_users)).rows {
-            let span = Span {
-                hub: self.name.to_owned(),
-                user: self.user.to_owned(),
-                group: row.group.to_string(),
-                first,
-                last,
-                share: row.share,
-            };
-            // The same group goes on where only another one changed.
-            let before = spans.iter_mut().rev().take(8).find(|before| {
-                before.user == span.user
-                    && before.hub == span.hub
-                    && before.group == span.group
-                    && before.last + 1 == span.first
-                    && (before.share - span.share).abs() < 1e-12
-            });
-            match before {
-                Some(before) => before.last = span.last,
-                None => spans.push(span),
+    /// By the rule; and in each of the groups of which nothing of them counts, without a share.
+    fn memberships(&mut self, user: &UserName, groups: &[&GroupName]) -> Vec<Membership> {
+        let mut all = self.rule.of_user(user, groups, &mut self.pseudo);
+        for group in groups {
+            if !all.iter().any(|known| known.group == **group) {
+                all.push(Membership {
+                    user: user.clone(),
+                    group: (*group).clone(),
+                    share: 0.0,
+                });
             }
+        }
+        all
+    }
+
+    /// The same group goes on where only another one changed.
+    fn push(&mut self, span: Span) {
+        let before = self.spans.iter_mut().rev().take(8).find(|before| {
+            before.user == span.user
+                && before.hub == span.hub
+                && before.group == span.group
+                && before.last + 1 == span.first
+                && (before.share - span.share).abs() < 1e-12
+        });
+        match before {
+            Some(before) => before.last = span.last,
+            None => self.spans.push(span),
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use super::answer::Answer;
 use super::asked::{Asked, ReportError};
-use super::definition::Definition;
+use super::definition::{Definition, Need};
 use super::run::run;
 use crate::Sources;
-use crate::query::{Engine, Limits};
+use crate::query::{Engine, Limits, Value};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use model::days::Day;
@@ -47,16 +47,40 @@ impl Question {
         run(engine, &self.sources, &self.report, &self.asked, limits).await
     }
 
+    /// Whether this is an answer to it, if an older one.
+    pub fn is_of(&self, answer: &Answer) -> bool {
+        let asked = &self.asked;
+        let is_of_hub = |hub: &String| answer.hubs.iter().all(|it| it.name == *hub);
+        answer.report == self.report
+            && answer.from == asked.from
+            && answer.to <= asked.to
+            && asked.hub.iter().all(is_of_hub)
+            && (answer.hubs.len() > 1 || asked.hub.is_some() || self.sources.zones().len() <= 1)
+            && answer.group == asked.group
+            && answer.user == asked.user
+            && answer.chosen == asked.values(&self.report)
+    }
+
     /// Rows after the period are no part of it: what is collected this minute does not change the key
-    /// of last year. A server that runs since the period does, and so does today.
-    pub fn key(&self) -> Key {
+    /// of last year. A server that runs since the period does, and so does today; and so does whether
+    /// hooks told of the last days of the period, or of none since.
+    ///
+    /// # Errors
+    /// Those of a query.
+    pub async fn key(&self, engine: &Engine, limits: Limits) -> Result<Key, ReportError> {
+        let hooks = if self.report.needs.contains(&Need::Hooks) {
+            self.hooks_told(engine, limits).await?
+        } else {
+            Vec::new()
+        };
         let mut hash = Sha256::new();
         let mut add = |text: &str| {
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text.as_bytes());
         };
-        add(&self.report.name);
-        add(&self.report.sql);
+        // Another version may read the same files otherwise.
+        add(env!("CARGO_PKG_VERSION"));
+        add(&format!("{:?}", self.report));
         add(&format!("{:?}", self.asked));
         for (hub, zone) in self.sources.zones() {
             add(hub);
@@ -76,6 +100,9 @@ impl Question {
         for name in &names {
             add(name);
         }
+        for told in hooks {
+            add(&told);
+        }
         if ends > self.sources.now() || self.sources.ran_before(ends) {
             // To the minute: figures of what goes on need not be newer.
             add(&(self.sources.now().as_second() / 60).to_string());
@@ -85,7 +112,22 @@ impl Question {
             // Writing to a text does not fail.
             let _ = write!(text, "{byte:02x}");
         }
-        Key(text)
+        Ok(Key(text))
+    }
+
+    /// When the hooks of each hub told anything last, or that they did after the period.
+    async fn hooks_told(
+        &self,
+        engine: &Engine,
+        limits: Limits,
+    ) -> Result<Vec<String>, ReportError> {
+        const LAST: &str = "
+            select hub, least(max(\"at\"), $ends) as last from events
+            where source = 'hooks' group by hub order by hub";
+        let ends = [("ends", Value::Time(self.ends()))];
+        let sources = self.sources.clone();
+        let told = engine.run(LAST, sources, limits, &ends).await?;
+        Ok(told.rows().map(|row| format!("{row:?}")).collect())
     }
 
     /// The end of the period in whatever zone it ends last.
@@ -97,5 +139,172 @@ impl Question {
         });
         let last = ends.max();
         last.unwrap_or_else(|| Day::new(self.asked.to).span(&TimeZone::UTC).end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::asked::{LeftOutAccounts, Site};
+    use super::super::{Registry, RollUp};
+    use super::*;
+    use crate::Intake;
+    use crate::query::EngineSettings;
+    use crate::tables::{Event, RowId};
+    use crate::tests::{Kept, at, gone, intake, kept, look, seen, take_look};
+    use model::attribution::{Attribution, ExtraMultipleRow, MultiGroupRule};
+    use model::filter::GroupFilter;
+
+    const NOW: &str = "2026-11-21T12:00:00Z";
+
+    fn asked(from: &str, to: &str) -> Asked {
+        let site = Site {
+            left_out: LeftOutAccounts::default(),
+            groups: Attribution {
+                filter: GroupFilter::default(),
+                rule: MultiGroupRule::Split,
+                extra_row: ExtraMultipleRow::Omit,
+            },
+            networks: Vec::new(),
+        };
+        Asked::period(from.parse().unwrap(), to.parse().unwrap(), site)
+    }
+
+    /// What the question about a week in October is called at a time.
+    async fn key_at(kept: &Kept, now: &str) -> Key {
+        key_of(kept, now, asked("2026-10-05", "2026-10-11")).await
+    }
+
+    async fn key_of(kept: &Kept, now: &str, asked: Asked) -> Key {
+        key_of_report("active-users", kept, now, asked).await
+    }
+
+    async fn key_of_report(name: &str, kept: &Kept, now: &str, asked: Asked) -> Key {
+        let temporary = tempfile::tempdir().unwrap();
+        let engine = Engine::new(EngineSettings::new(temporary.path().to_owned()));
+        let report = Arc::clone(Registry::ours().get(name).unwrap());
+        let question = kept.store.question(&report, asked, at(now)).await.unwrap();
+        question.key(&engine, Limits::default()).await.unwrap()
+    }
+
+    /// The hooks tell of a login.
+    async fn login(kept: &Kept, time: &str) {
+        let event = Event {
+            id: RowId::of(&[time]),
+            hub: "hub".into(),
+            at: at(time),
+            not_before: None,
+            kind: "login".into(),
+            user: Some("ada".into()),
+            server: None,
+            detail: None,
+            source: "hooks".into(),
+            schema: None,
+            schema_version: None,
+        };
+        let mut intake = Intake::default();
+        intake.event(&event).unwrap();
+        kept.keeper.take(intake).await.unwrap();
+    }
+
+    async fn run(kept: &Kept, user: &str, started: &str, ended: &str) {
+        let facts = [
+            seen(user, started, started),
+            gone(user, started, ended, ended),
+        ];
+        kept.keeper.take(intake(&facts)).await.unwrap();
+    }
+
+    /// A hub with a session in October; its days are closed.
+    async fn hub() -> Kept {
+        let kept = kept().await;
+        run(&kept, "ada", "2026-10-06T10:00:00Z", "2026-10-06T11:00:00Z").await;
+        take_look(&kept.keeper, look("2026-11-21T11:00:00Z", &[])).await;
+        kept
+    }
+
+    #[tokio::test]
+    async fn rows_of_this_minute_do_not_change_the_key_of_a_period_that_is_over() {
+        let kept = hub().await;
+        let before = key_at(&kept, NOW).await;
+        run(&kept, "ben", "2026-11-21T11:58:00Z", "2026-11-21T11:59:00Z").await;
+        assert_eq!(key_at(&kept, NOW).await, before, "rows that wait");
+        kept.keeper.flush().await.unwrap();
+        assert_eq!(key_at(&kept, NOW).await, before, "rows in the history");
+        // Nor does the time that goes by, or a day that is closed.
+        take_look(&kept.keeper, look("2026-11-23T12:00:00Z", &[])).await;
+        assert_eq!(
+            key_at(&kept, "2026-11-23T12:00:00Z").await,
+            before,
+            "two days later"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_late_row_of_the_period_changes_its_key() {
+        let kept = hub().await;
+        let before = key_at(&kept, NOW).await;
+        run(&kept, "ben", "2026-10-07T10:00:00Z", "2026-10-07T11:00:00Z").await;
+        let waiting = key_at(&kept, NOW).await;
+        assert_ne!(waiting, before);
+        kept.keeper.flush().await.unwrap();
+        assert_ne!(key_at(&kept, NOW).await, before);
+    }
+
+    #[tokio::test]
+    async fn the_first_thing_that_hooks_tell_after_a_period_changes_its_key_once() {
+        let kept = hub().await;
+        let week = || asked("2026-10-05", "2026-10-11");
+        login(&kept, "2026-10-09T10:00:00Z").await;
+        let quiet = key_of_report("logins", &kept, NOW, week()).await;
+        login(&kept, "2026-10-12T10:00:00Z").await;
+        let told = key_of_report("logins", &kept, NOW, week()).await;
+        assert_ne!(told, quiet, "of the weekend it is known that nobody came");
+        login(&kept, "2026-10-13T10:00:00Z").await;
+        assert_eq!(key_of_report("logins", &kept, NOW, week()).await, told);
+    }
+
+    #[tokio::test]
+    async fn the_key_of_today_and_of_a_server_that_runs_since_the_period_is_of_a_minute() {
+        let kept = hub().await;
+        let today = || asked("2026-11-15", "2026-11-21");
+        let before = key_of(&kept, NOW, today()).await;
+        assert_eq!(key_of(&kept, "2026-11-21T12:00:59Z", today()).await, before);
+        assert_ne!(key_of(&kept, "2026-11-21T12:01:00Z", today()).await, before);
+        let running = [("ada", "2026-10-11T10:00:00Z")];
+        take_look(&kept.keeper, look("2026-11-21T11:30:00Z", &running)).await;
+        let before = key_at(&kept, NOW).await;
+        assert_eq!(key_at(&kept, "2026-11-21T12:00:59Z").await, before);
+        assert_ne!(key_at(&kept, "2026-11-21T12:01:00Z").await, before);
+    }
+
+    #[tokio::test]
+    async fn whatever_is_asked_otherwise_has_another_key() {
+        let kept = hub().await;
+        let week = || asked("2026-10-05", "2026-10-11");
+        let mut others = vec![
+            week(),
+            asked("2026-10-04", "2026-10-11"),
+            asked("2026-10-05", "2026-10-12"),
+        ];
+        for change in [
+            |asked: &mut Asked| asked.hub = Some("hub".to_owned()),
+            |asked: &mut Asked| asked.user = Some("hub".to_owned()),
+            |asked: &mut Asked| asked.group = Some("hub".to_owned()),
+            |asked: &mut Asked| asked.site.left_out.users = vec!["hub".to_owned()],
+            |asked: &mut Asked| asked.site.groups.rule = MultiGroupRule::InEach,
+            |asked: &mut Asked| asked.rollup = RollUp::Unused,
+        ] {
+            let mut other = week();
+            change(&mut other);
+            others.push(other);
+        }
+        let mut keys = Vec::new();
+        for other in others {
+            keys.push(key_of(&kept, NOW, other).await.0);
+        }
+        let n_keys = keys.len();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), n_keys);
     }
 }

@@ -1,40 +1,59 @@
-//! Activity of days that the roll-up does not have: of a session over midnight the events tell how
-//! many seconds of each hour were active.
+//! Activity of sessions over midnight, on days that the roll-up does not have: the events tell how many
+//! seconds of each hour were active, and of a server that runs what runs tells it.
 
-use super::calendar::{Calendar, DayNumber, HubCalendar};
+use super::calendar::{Calendar, DayNumber};
 use crate::table::{Cell, Table};
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 
-/// How long somebody was active on a day, all sessions together.
+/// How long somebody was active on a day in a session over midnight.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ActiveDay {
     pub(crate) hub: String,
     pub(crate) user: String,
     pub(crate) day: DayNumber,
-    /// Unknown if it is of any of the sessions.
-    pub(crate) seconds: Option<f64>,
+    pub(crate) seconds: f64,
 }
 
-/// Sessions that ran on one of the days.
+/// Sessions over midnight that ran on one of the days and whose activity is known.
 pub(super) const SESSIONS: &str = "
-select hub, \"user\", server, started, coalesce(ended, $now) as until, ended is null as is_running,
-       active_seconds
-from all_sessions
-where started < $ends and (ended is null or ended >= $raw_starts)";
+select hub, \"user\", server, started, until
+from (
+    select hub, \"user\", server, started, until
+    from ran_sessions
+    where started < $ends and (ended is null or ended >= $raw_starts)
+        and active_seconds is not null
+)
+where day_of(hub, started) < last_day_of(hub, started, until)";
 
-/// What was told of their activity.
-pub(super) const EVENTS: &str = "
-select hub, \"user\", server, detail from events
-where kind = 'server-activity' and source = 'poll' and \"at\" >= $since";
+/// What was told of their activity. Most is of other sessions, whose hours nobody needs.
+pub(super) fn events() -> String {
+    format!(
+        "select hub, \"user\", server, detail
+         from (
+             select hub, \"user\", server, detail,
+                    to_timestamp_micros(json_get_str(detail, 'started')) as started
+             from events
+             where kind = 'server-activity' and source = 'poll' and \"at\" >= $since
+         ) e
+         where exists (
+             select 1 from ({SESSIONS}) s
+             where s.hub = e.hub and s.\"user\" = e.\"user\" and s.server = e.server
+                 and s.started = e.started
+         )"
+    )
+}
+
+/// What is known of the activity of servers that run.
+pub(super) const RUNNING: &str = "
+select hub, \"user\", server, started, active_by_hour from running_sessions
+where active_by_hour is not null";
 
 /// A session of the days.
 pub(super) struct Ran {
     key: Key,
     until: i64,
-    is_running: bool,
-    active_seconds: Option<i64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -64,8 +83,6 @@ impl Ran {
             Cell::Text(server),
             Cell::Time(started),
             Cell::Time(until),
-            Cell::Flag(is_running),
-            active,
         ] = row
         else {
             return None;
@@ -78,11 +95,6 @@ impl Ran {
                 started: started.as_microsecond(),
             },
             until: until.as_microsecond(),
-            is_running: *is_running,
-            active_seconds: match active {
-                Cell::Integer(seconds) => Some(*seconds),
-                _ => None,
-            },
         })
     }
 
@@ -90,16 +102,9 @@ impl Ran {
         (self.until - 1).max(self.key.started)
     }
 
-    fn is_of_one_day(&self, hub: &HubCalendar) -> bool {
-        hub.day_of(self.key.started) == hub.day_of(self.last_moment())
-    }
-
-    /// Since when events are needed to tell its days apart.
-    pub(super) fn needs_events_since(&self, calendar: &Calendar) -> Option<Timestamp> {
-        let hub = calendar.hub(&self.key.hub)?;
-        let needs = self.active_seconds.is_some() && !self.is_of_one_day(hub);
-        let started = Timestamp::from_microsecond(self.key.started).ok()?;
-        needs.then_some(started)
+    /// When it began: since then events tell its days apart.
+    pub(super) fn started(&self) -> Option<Timestamp> {
+        Timestamp::from_microsecond(self.key.started).ok()
     }
 }
 
@@ -114,6 +119,34 @@ impl Told {
             told.add(&row);
         }
         told
+    }
+
+    /// Adds what [`RUNNING`] gives.
+    pub(super) fn add_running(&mut self, table: &Table) {
+        for row in table.rows() {
+            self.add_running_row(&row);
+        }
+    }
+
+    fn add_running_row(&mut self, row: &[Cell]) -> Option<()> {
+        let [
+            Cell::Text(hub),
+            Cell::Text(user),
+            Cell::Text(server),
+            Cell::Time(started),
+            Cell::Text(by_hour),
+        ] = row
+        else {
+            return None;
+        };
+        let key = Key {
+            hub: hub.clone(),
+            user: user.clone(),
+            server: server.clone(),
+            started: started.as_microsecond(),
+        };
+        self.add_hours(key, serde_json::from_str(by_hour).ok()?);
+        Some(())
     }
 
     fn add(&mut self, row: &[Cell]) -> Option<()> {
@@ -133,39 +166,40 @@ impl Told {
             server: server.clone(),
             started: detail.started.as_microsecond(),
         };
+        self.add_hours(key, detail.active_seconds_by_hour);
+        Some(())
+    }
+
+    fn add_hours(&mut self, key: Key, told: BTreeMap<Timestamp, i64>) {
         let hours = self.0.entry(key).or_default();
-        for (hour, seconds) in detail.active_seconds_by_hour {
+        for (hour, seconds) in told {
             // An hour that is told again was told in part before.
             let known = hours.entry(hour.as_microsecond()).or_default();
             *known = seconds.max(*known);
         }
-        Some(())
     }
 }
 
-/// What all sessions add up to, from day `raw` on.
+/// The active days of the sessions, from day `raw` on.
 pub(super) fn active_days(
     sessions: &[Ran],
     told: &Told,
     calendar: &Calendar,
     raw: DayNumber,
 ) -> Vec<ActiveDay> {
-    let mut days: BTreeMap<(&str, &str, DayNumber), Option<i64>> = BTreeMap::new();
+    let mut days: BTreeMap<(&str, &str, DayNumber), i64> = BTreeMap::new();
     for session in sessions {
-        let Some(hub) = calendar.hub(&session.key.hub) else {
+        let hours = told.0.get(&session.key);
+        let (Some(hub), Some(hours)) = (calendar.hub(&session.key.hub), hours) else {
             continue;
         };
-        let of_days = by_day(session, told, hub);
-        for day in hub.days_of(session.key.started, session.until) {
-            if day < raw {
-                continue;
+        for (hour, seconds) in hours {
+            let moment = (*hour).clamp(session.key.started, session.last_moment());
+            let day = hub.day_of(moment);
+            if (raw..=hub.last()).contains(&day) {
+                let key = (session.key.hub.as_str(), session.key.user.as_str(), day);
+                *days.entry(key).or_default() += seconds;
             }
-            let key = (session.key.hub.as_str(), session.key.user.as_str(), day);
-            let more = of_days
-                .as_ref()
-                .map(|days| days.get(&day).copied().unwrap_or(0));
-            let sum = days.entry(key).or_insert(Some(0));
-            *sum = sum.zip(more).map(|(sum, more)| sum + more);
         }
     }
     let all = days
@@ -174,7 +208,7 @@ pub(super) fn active_days(
             hub: hub.to_owned(),
             user: user.to_owned(),
             day,
-            seconds: seconds.map(whole),
+            seconds: whole(seconds),
         });
     all.collect()
 }
@@ -182,28 +216,4 @@ pub(super) fn active_days(
 #[expect(clippy::cast_precision_loss, reason = "seconds of one person's day")]
 fn whole(seconds: i64) -> f64 {
     seconds as f64
-}
-
-/// Active seconds of a session by day; `None` where they are not known.
-fn by_day(session: &Ran, told: &Told, hub: &HubCalendar) -> Option<BTreeMap<DayNumber, i64>> {
-    let total = session.active_seconds?;
-    let mut days = BTreeMap::new();
-    if session.is_of_one_day(hub) {
-        days.insert(hub.day_of(session.key.started), total);
-        return Some(days);
-    }
-    let nothing = BTreeMap::new();
-    let hours = told.0.get(&session.key).unwrap_or(&nothing);
-    let last_moment = session.last_moment();
-    let mut sum = 0;
-    for (hour, seconds) in hours {
-        let moment = (*hour).clamp(session.key.started, last_moment);
-        *days.entry(hub.day_of(moment)).or_default() += seconds;
-        sum += seconds;
-    }
-    if session.is_running && total > sum {
-        // What was not told yet is of the present.
-        *days.entry(hub.day_of(last_moment)).or_default() += total - sum;
-    }
-    Some(days)
 }

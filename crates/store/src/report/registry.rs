@@ -8,10 +8,16 @@ use std::sync::Arc;
 /// Name and text of each file in `src/reports`, written by `build.rs`.
 const OURS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/reports.rs"));
 
+/// From here on a name may be meant by another one; two words without a common letter have 0, the
+/// same ones 1.
+const ALIKE: f64 = 0.7;
+
 /// All reports, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     reports: BTreeMap<String, Arc<Definition>>,
+    /// Where those of the site lie.
+    folder: PathBuf,
     left_out: Vec<LeftOut>,
 }
 
@@ -36,6 +42,7 @@ impl Registry {
 
     /// Adds the `.sql` files of a folder of the site; what is no report is left out and told.
     pub fn add_folder(&mut self, folder: &Path) {
+        folder.clone_into(&mut self.folder);
         let mut paths = match std::fs::read_dir(folder) {
             Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
             Err(error) => {
@@ -74,7 +81,8 @@ impl Registry {
     /// Takes a report away that turned out not to run.
     pub fn remove(&mut self, name: &str, reason: String) {
         if self.reports.remove(name).is_some() {
-            self.leave_out(Path::new(&format!("{name}.sql")), reason);
+            let path = self.folder.join(format!("{name}.sql"));
+            self.leave_out(&path, reason);
         }
     }
 
@@ -86,6 +94,12 @@ impl Registry {
     /// Files that are no reports.
     pub fn left_out(&self) -> &[LeftOut] {
         &self.left_out
+    }
+
+    /// The file that would be the report of this name, if it were one.
+    pub fn left_out_as(&self, name: &str) -> Option<&LeftOut> {
+        let is_it = |file: &&LeftOut| file.path.file_stem().is_some_and(|stem| stem == name);
+        self.left_out.iter().find(is_it)
     }
 
     /// The report of this name.
@@ -111,12 +125,12 @@ impl Registry {
         all.filter(move |report| report.section == section)
     }
 
-    /// The name most like one that does not exist.
+    /// The name most like one that does not exist, if there is one that is meant at all.
     pub fn nearest(&self, name: &str) -> Option<&str> {
-        let names = self.reports.keys();
-        let likeness = |known: &str| strsim::jaro_winkler(known, name);
-        let by_likeness =
-            |left: &&String, right: &&String| likeness(left).total_cmp(&likeness(right));
-        names.max_by(by_likeness).map(String::as_str)
+        let wanted = name.to_lowercase().replace([' ', '_'], "-");
+        let likeness = |known: &str| strsim::jaro_winkler(known, &wanted);
+        let names = self.reports.keys().map(String::as_str);
+        let alike = names.filter(|known| likeness(known) >= ALIKE);
+        alike.max_by(|left, right| likeness(left).total_cmp(&likeness(right)))
     }
 }

@@ -3,23 +3,26 @@
 use super::answer::{Answer, HubOfAnswer};
 use super::asked::{Asked, Chosen, ReportError, RollUp};
 use super::calendar::{Calendar, DayNumber, date, number};
-use super::definition::{Definition, Lead, Need};
-use super::knowledge::{Caveats, Knowledge};
+use super::definition::{Definition, Lead};
+use super::knowledge::Caveats;
 use super::members::{self, Interval};
 use super::raw::{self, Ran, Told};
+use super::registry::Registry;
 use super::scope::Prepared;
 use crate::Sources;
-use crate::query::{Engine, Limits, Scope, Value};
+use crate::query::{Engine, Limits, QueryError, Scope, Value};
 use crate::table::{Cell, Table};
 use jiff::ToSpan as _;
 use jiff::tz::TimeZone;
 use model::attribution::MultiGroupRule;
 use model::days::Day;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
-/// Readings that are there whenever the hub was looked at.
-const WATCHING: &str = "name in ('api_active_servers', 'api_users', 'jupyterhub_running_servers')";
+/// Each day of a period is made before anything is read: the hours of thousands of years would take
+/// minutes. No hub is as old as this.
+const MOST_DAYS: DayNumber = 50 * 366;
 
 /// Answers a question from these rows.
 pub(crate) async fn run(
@@ -35,16 +38,20 @@ pub(crate) async fn run(
         report,
         asked,
         limits,
+        begun: Instant::now(),
     };
     question.answer().await
 }
 
-struct Question<'a> {
+/// A question on its way.
+pub(super) struct Question<'a> {
     engine: &'a Engine,
     sources: &'a Sources,
-    report: &'a Arc<Definition>,
+    pub(super) report: &'a Arc<Definition>,
     asked: &'a Asked,
+    /// Of all its queries together.
     limits: Limits,
+    begun: Instant,
 }
 
 impl Question<'_> {
@@ -53,7 +60,7 @@ impl Question<'_> {
         let mut prepared = self.prepare()?;
         prepared.knowledge = self.knowledge(&prepared).await?;
         self.add_members(&mut prepared).await?;
-        if self.reads("period_user_days") || self.reads("period_group_days") {
+        if prepared.reads_activity {
             self.add_activity(&mut prepared).await?;
         }
         let chosen = self.asked.values(self.report);
@@ -75,6 +82,14 @@ impl Question<'_> {
 
     fn reads(&self, view: &str) -> bool {
         self.report.sql.contains(view)
+    }
+
+    /// Whether it reads one of these columns of what people did day by day. Our own reports name the
+    /// columns that they read; one of the site may read them as `*`.
+    fn reads_of_days(&self, columns: &[&str]) -> bool {
+        let names_all = Registry::ours_has(&self.report.name);
+        (self.reads("period_user_days") || self.reads("period_group_days"))
+            && (!names_all || columns.iter().any(|column| self.reads(column)))
     }
 
     fn prepare(&self) -> Result<Prepared<'_>, ReportError> {
@@ -106,6 +121,13 @@ impl Question<'_> {
             return Err(ReportError::Wrong(told));
         }
         let (from, to) = (self.asked.from, self.asked.to.min(today));
+        if number(to) - number(from) >= MOST_DAYS {
+            let told = format!(
+                "the period from {from} to {to} is longer than {} years",
+                MOST_DAYS / 366
+            );
+            return Err(ReportError::Wrong(told));
+        }
         let lead = match self.report.lead {
             Lead::Days(days) => i32::from(days),
             Lead::Period => number(to) - number(from) + 1,
@@ -123,9 +145,16 @@ impl Question<'_> {
             first: number(first),
             last: number(to),
             raw: raw.max(number(first)),
+            reads_activity: self.reads_of_days(&["active_seconds"]),
+            reads_usage: self.reads_of_days(&[
+                "cpu_core_seconds",
+                "memory_byte_seconds",
+                "gpu_seconds",
+            ]),
             now,
             knowledge: BTreeMap::new(),
             spans: Vec::new(),
+            none: String::new(),
             group_days: Vec::new(),
             left_out: Vec::new(),
             activity: Vec::new(),
@@ -133,7 +162,7 @@ impl Question<'_> {
     }
 
     /// Asks with the calendar's functions and parameters, and what was prepared so far.
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         prepared: &Prepared<'_>,
         sql: &str,
@@ -144,8 +173,17 @@ impl Question<'_> {
         let own = prepared.params();
         let mut params: Vec<(&str, Value)> = more.to_vec();
         params.extend(own);
-        let answer = self.engine.run(sql, sources, self.limits, &params);
-        Ok(answer.await?)
+        let limits = Limits {
+            timeout: self.limits.timeout.saturating_sub(self.begun.elapsed()),
+            ..self.limits
+        };
+        let answer = self.engine.run(sql, sources, limits, &params).await;
+        Ok(answer.map_err(|error| match error {
+            QueryError::TimedOut { .. } => QueryError::TimedOut {
+                seconds: self.limits.timeout.as_secs(),
+            },
+            error => error,
+        })?)
     }
 
     async fn rows(&self, prepared: &Prepared<'_>, chosen: &[Chosen]) -> Result<Table, ReportError> {
@@ -186,113 +224,7 @@ impl Question<'_> {
             list(&said),
             list(&given)
         );
-        Err(ReportError::Wrong(told))
-    }
-
-    async fn knowledge(
-        &self,
-        prepared: &Prepared<'_>,
-    ) -> Result<BTreeMap<String, Knowledge>, ReportError> {
-        let mut known: BTreeMap<String, Knowledge> = BTreeMap::new();
-        let begins = format!(
-            "select hub, min(day_of(hub, started)) as first, null as reading from sessions group by hub
-             union all
-             select hub, min(day_of(hub, started)), null from running_sessions group by hub
-             union all
-             select hub, day_of(hub, min(\"at\")), day_of(hub, min(\"at\")) from observations
-             where {WATCHING} group by hub"
-        );
-        for row in self.ask(prepared, &begins, &[]).await?.rows() {
-            let [Cell::Text(hub), first, reading] = &row[..] else {
-                continue;
-            };
-            let known = known.entry(hub.clone()).or_default();
-            known.begins = earliest(known.begins, day(first));
-            known.first_reading = earliest(known.first_reading, day(reading));
-        }
-        self.add_watched(prepared, &mut known).await?;
-        let needs: BTreeSet<Need> = self.report.needs.iter().copied().collect();
-        for need in needs {
-            self.add_need(prepared, need, &mut known).await?;
-        }
-        Ok(known)
-    }
-
-    async fn add_watched(
-        &self,
-        prepared: &Prepared<'_>,
-        known: &mut BTreeMap<String, Knowledge>,
-    ) -> Result<(), ReportError> {
-        let watched = format!(
-            "select hub, day, count(*) as hours, max(last) as last from (
-                 select hub, day_of(hub, \"at\") as day, date_trunc('hour', \"at\") as hour,
-                        max(\"at\") as last
-                 from observations where \"at\" >= $starts and \"at\" < $ends and {WATCHING}
-                 group by hub, day_of(hub, \"at\"), date_trunc('hour', \"at\")
-             ) group by hub, day"
-        );
-        for row in self.ask(prepared, &watched, &[]).await?.rows() {
-            let [
-                Cell::Text(hub),
-                number,
-                Cell::Integer(hours),
-                Cell::Time(last),
-            ] = &row[..]
-            else {
-                continue;
-            };
-            let known = known.entry(hub.clone()).or_default();
-            if let Some(day) = day(number) {
-                let hours = usize::try_from(*hours).unwrap_or(0);
-                known.watched_hours.insert(day, hours);
-            }
-            known.read = known.read.max(Some(*last));
-        }
-        Ok(())
-    }
-
-    async fn add_need(
-        &self,
-        prepared: &Prepared<'_>,
-        need: Need,
-        known: &mut BTreeMap<String, Knowledge>,
-    ) -> Result<(), ReportError> {
-        let since = |table: &str, condition: &str| {
-            format!(
-                "select hub, day_of(hub, min(\"at\")) from {table} where {condition} group by hub"
-            )
-        };
-        let sql = match need {
-            Need::Sessions => return Ok(()),
-            Need::Members => since("memberships", "true"),
-            Need::Accounts => since("events", "kind = 'user-added' and source = 'poll'"),
-            Need::Hooks => since("events", "source = 'hooks'"),
-            Need::Storage => STORAGE_DAYS.to_owned(),
-            Need::Usage => {
-                for row in self.ask(prepared, RAN_DAYS, &[]).await?.rows() {
-                    if let ([Cell::Text(hub), number], known) = (&row[..], &mut *known)
-                        && let Some(day) = day(number)
-                    {
-                        known.entry(hub.clone()).or_default().ran.insert(day);
-                    }
-                }
-                USAGE_DAYS.to_owned()
-            }
-        };
-        for row in self.ask(prepared, &sql, &[]).await?.rows() {
-            let [Cell::Text(hub), number] = &row[..] else {
-                continue;
-            };
-            let (known, Some(day)) = (known.entry(hub.clone()).or_default(), day(number)) else {
-                continue;
-            };
-            if matches!(need, Need::Usage | Need::Storage) {
-                known.days.entry(need).or_default().insert(day);
-            } else {
-                known.since.insert(need, day);
-            }
-        }
-        Ok(())
+        Err(ReportError::Columns(told))
     }
 
     async fn add_members(&self, prepared: &mut Prepared<'_>) -> Result<(), ReportError> {
@@ -323,8 +255,13 @@ impl Question<'_> {
         }
         let is_left_out = |name: &str| left_out.iter().any(|group| group == name);
         prepared.left_out = members::in_groups(&intervals, calendar, is_left_out);
+        // Whoever does not count in one report counts in none, however long before the period it reads.
+        let from = number(self.asked.from);
+        prepared.left_out.retain(|span| span.last >= from);
         if reads_spans {
-            prepared.spans = members::attributed(&intervals, calendar, rule);
+            let attributed = members::attributed(&intervals, calendar, rule);
+            prepared.spans = attributed.spans;
+            prepared.none = attributed.none;
         }
         Ok(())
     }
@@ -334,17 +271,13 @@ impl Question<'_> {
             return Ok(());
         }
         let sessions = Ran::of(&self.ask(prepared, raw::SESSIONS, &[]).await?);
+        let mut told = Told::default();
+        if let Some(since) = sessions.iter().filter_map(Ran::started).min() {
+            let since = [("since", Value::Time(since))];
+            told = Told::of(&self.ask(prepared, &raw::events(), &since).await?);
+            told.add_running(&self.ask(prepared, raw::RUNNING, &[]).await?);
+        }
         let calendar = &prepared.calendar;
-        let since = sessions
-            .iter()
-            .filter_map(|session| session.needs_events_since(calendar));
-        let told = match since.min() {
-            Some(since) => {
-                let since = [("since", Value::Time(since))];
-                Told::of(&self.ask(prepared, raw::EVENTS, &since).await?)
-            }
-            None => Told::default(),
-        };
         prepared.activity = raw::active_days(&sessions, &told, calendar, prepared.raw);
         Ok(())
     }
@@ -366,15 +299,20 @@ impl Question<'_> {
         let days = Caveats {
             calendar: &prepared.calendar,
             knowledge: &prepared.knowledge,
-            from: self.asked.from,
+            first: prepared.first,
+            from: number(self.asked.from),
+            lead: self.report.lead,
             now: prepared.now.as_microsecond(),
         };
         let mut caveats = days.about(&self.report.needs);
         if self.asked.to > date(prepared.last) {
             caveats.push(format!("The period ends today, not on {}.", self.asked.to));
         }
-        // Whoever only counts people does not divide them.
-        if self.reads("* share") {
+        // Whoever only counts people does not divide them; what reports of the site do nobody knows.
+        let divides = self.reads("* share")
+            || (!Registry::ours_has(&self.report.name)
+                && (self.reads("period_group_days") || self.reads("period_members")));
+        if divides {
             caveats.push(told_rule(&self.asked.site.groups.rule).to_owned());
         }
         let left_out = &self.asked.site.left_out;
@@ -402,56 +340,17 @@ fn told_rule(rule: &MultiGroupRule) -> &'static str {
             "Hours and the like of people in several groups are split evenly between them: they add up to the whole."
         }
         MultiGroupRule::Primary(_) => {
-            "People in several groups count to one of them only, by the site's order: everything adds up to the whole."
+            "Hours and the like of people in several groups count in one of them only, by the site's order: they add up to the whole."
         }
         MultiGroupRule::Bucket(_) => {
-            "People in several groups count to a group of their own: everything adds up to the whole."
+            "Hours and the like of people in several groups count in a group made for them: they add up to the whole."
         }
     }
 }
 
-const INTERVALS: &str =
-    "select hub, \"user\", \"group\", joined, \"left\" from membership_intervals";
-
-const STORAGE_DAYS: &str =
-    "select hub, day from storage where day >= $first and day <= $to group by hub, day";
-
-/// Days with usage: of closed ones the roll-up knows. The last one before the first day that is read
-/// tells that usage was collected already when it began.
-const USAGE_DAYS: &str = "
-select hub, day from user_days
-where day >= $first and day < $raw and day <= $to
-  and (cpu_core_seconds is not null or memory_byte_seconds is not null or gpu_seconds is not null)
-group by hub, day
-union all
-select hub, day from (
-    select hub, day_of(hub, hour) as day from (
-        select distinct hub, hour from usage where hour >= $raw_starts and hour < $ends
-    )
-) where day >= $raw and day <= $to group by hub, day
-union all
-select hub, max(day) from user_days
-where day >= $first - interval '31 days' and day < $first
-  and (cpu_core_seconds is not null or memory_byte_seconds is not null or gpu_seconds is not null)
-group by hub
-union all
-select hub, max(day) from (
-    select hub, day_of(hub, hour) as day from (
-        select distinct hub, hour from usage
-        where $raw = $first and hour >= $starts - interval '31 days'
-          and hour < $starts + interval '2 days'
-    )
-) where day < $first group by hub";
-
-/// Of anybody, whoever is asked about.
-const RAN_DAYS: &str = "
-select hub, day from user_days
-where day >= $first and day < $raw and day <= $to and sessions > 0 group by hub, day
-union all
-select hub, day from (
-    select hub, unnest(days_of(hub, started, coalesce(ended, $now))) as day from all_sessions
-    where started < $ends and (ended is null or ended >= $raw_starts)
-) where day >= $raw and day <= $to group by hub, day";
+const INTERVALS: &str = "
+select hub, \"user\", \"group\", joined, \"left\" from membership_intervals
+where $hub is null or hub = $hub";
 
 fn interval(row: Vec<Cell>) -> Option<Interval> {
     let mut row = row.into_iter();
@@ -474,18 +373,4 @@ fn interval(row: Vec<Cell>) -> Option<Interval> {
         joined: joined.as_microsecond(),
         left,
     })
-}
-
-fn day(cell: &Cell) -> Option<DayNumber> {
-    match cell {
-        Cell::Day(date) => Some(number(*date)),
-        _ => None,
-    }
-}
-
-fn earliest(left: Option<DayNumber>, right: Option<DayNumber>) -> Option<DayNumber> {
-    match (left, right) {
-        (Some(left), Some(right)) => Some(left.min(right)),
-        (left, right) => left.or(right),
-    }
 }

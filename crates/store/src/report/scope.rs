@@ -21,6 +21,8 @@ use std::sync::Arc;
 
 /// Name and text of the views.
 const VIEWS: &[(&str, &str)] = &[
+    ("ran_sessions", include_str!("views/ran_sessions.sql")),
+    ("sessions_raw", include_str!("views/sessions_raw.sql")),
     ("started_raw", include_str!("views/started_raw.sql")),
     (
         "period_started_days",
@@ -36,6 +38,7 @@ const VIEWS: &[(&str, &str)] = &[
     ),
     ("period_members", include_str!("views/period_members.sql")),
     ("period_sessions", include_str!("views/period_sessions.sql")),
+    ("period_steps", include_str!("views/period_steps.sql")),
     ("period_usage", include_str!("views/period_usage.sql")),
     ("period_storage", include_str!("views/period_storage.sql")),
     ("period_events", include_str!("views/period_events.sql")),
@@ -44,7 +47,17 @@ const VIEWS: &[(&str, &str)] = &[
         include_str!("views/period_observations.sql"),
     ),
     ("period_people", include_str!("views/period_people.sql")),
+    (
+        "period_shortages",
+        include_str!("views/period_shortages.sql"),
+    ),
 ];
+
+/// Their names.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    VIEWS.iter().map(|(name, _)| *name)
+}
 
 /// Tests read the file, so that a changed view is tested without a build.
 #[cfg(test)]
@@ -68,9 +81,14 @@ pub(super) struct Prepared<'a> {
     pub(super) last: DayNumber,
     /// First day that is not in the roll-up.
     pub(super) raw: DayNumber,
+    /// What nobody reads of days that are not in the roll-up is not computed.
+    pub(super) reads_activity: bool,
+    pub(super) reads_usage: bool,
     pub(super) now: Timestamp,
     pub(super) knowledge: BTreeMap<String, Knowledge>,
     pub(super) spans: Vec<Span>,
+    /// What people in no group are said to be in.
+    pub(super) none: String,
     pub(super) group_days: Vec<Span>,
     pub(super) left_out: Vec<Span>,
     pub(super) activity: Vec<ActiveDay>,
@@ -143,6 +161,8 @@ impl Prepared<'_> {
                  where m.hub = {of}.hub and m.\"user\" = {of}.\"user\" and m.last_day >= $from)",
             ),
             (has_group && kind == "group", "{of} = $group"),
+            (kind == "activity" && !self.reads_activity, "false"),
+            (kind == "usage" && !self.reads_usage, "false"),
         ];
         let asked = conditions.iter().filter(|(is_asked, _)| *is_asked);
         let parts = asked.map(|(_, text)| format!(" and {}", text.replace("{of}", of)));
@@ -172,6 +192,7 @@ impl Prepared<'_> {
             ("now", Value::Time(self.now)),
             ("hub", text(&self.asked.hub)),
             ("group", text(&self.asked.group)),
+            ("none", Value::Text(self.none.clone())),
             ("user", text(&self.asked.user)),
             (
                 "left_out",
@@ -327,6 +348,15 @@ fn spans(spans: &[Span]) -> Vec<(&'static str, ArrayRef)> {
                     .collect::<Float64Array>(),
             ),
         ),
+        (
+            "is_real",
+            Arc::new(
+                spans
+                    .iter()
+                    .map(|span| Some(span.is_real))
+                    .collect::<BooleanArray>(),
+            ),
+        ),
     ]
 }
 
@@ -351,7 +381,9 @@ fn activity(days: &[ActiveDay]) -> Vec<(&'static str, ArrayRef)> {
         ),
         (
             "seconds",
-            Arc::new(days.iter().map(|day| day.seconds).collect::<Float64Array>()),
+            Arc::new(Float64Array::from_iter_values(
+                days.iter().map(|day| day.seconds),
+            )),
         ),
     ]
 }

@@ -7,6 +7,7 @@
 --   two servers at once count both. Weeks begin on Monday. All figures are those of the days that are known. A week or
 --   month at either end of the period counts with those of its days only that lie in the period.
 -- scope: group, user
+-- period: 12 months
 -- needs: sessions
 -- parameter: by = month (week, month) The unit of the calendar.
 -- column: hub text The hub.
@@ -35,7 +36,7 @@ people as (
     select hub, starts, user,
         sum(hours) as hours,
         max(active_seconds) as active_seconds
-    from period_user_days join days using (hub, day)
+    from days join period_user_days using (hub, day)
     where known and sessions > 0
     group by hub, starts, user
 ),
@@ -50,7 +51,7 @@ came as (
 ),
 begun as (
     select hub, starts, count(*) as sessions
-    from period_sessions join days using (hub, day)
+    from days join period_sessions using (hub, day)
     where known
     group by hub, starts
 )

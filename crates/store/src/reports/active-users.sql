@@ -4,7 +4,8 @@
 -- definition: A person counts on a day of the hub's calendar if a server of theirs ran at some moment of it, however
 --   short, and also if it was started on an earlier day. Several servers of one person count once. `weekly` are the
 --   people who count on at least one of the 7 days up to and including this one, `monthly` the same of 30 days: each
---   person once. `active` are those of the day's people of whom the hub recorded any activity on that day (more than 0
+--   person once; days that are not known are left out, and where fewer than half of the 7 or the 30 are known there is
+--   no number. `active` are those of the day's people of whom the hub recorded any activity on that day (more than 0
 --   seconds); people whose activity is not known are not among them.
 -- scope: group, user
 -- lead: 29 days
@@ -12,14 +13,14 @@
 -- column: hub text The hub.
 -- column: day day Day in the hub's time zone.
 -- column: users count People of whom a server ran on the day.
--- column: weekly count People of whom a server ran on any of the 7 days that end with this one; empty where they reach back to before the history began.
+-- column: weekly count People of whom a server ran on any of the 7 days that end with this one; empty where they reach back to before the history began, or fewer than half of them are known.
 -- column: monthly count The same of 30 days.
 -- column: active count People with recorded activity; empty if of nobody who came it is known whether there was any.
 -- caveat: Days that are not known are left out of `weekly` and `monthly`, which may then be too small.
 -- chart: line x=day y=users,weekly,monthly
 with came as (
     select hub, day, user, active_seconds
-    from period_user_days join period_days using (hub, day)
+    from period_days join period_user_days using (hub, day)
     where known and sessions > 0
 ),
 -- Somebody who comes counts in a window from that day on until the window has moved past it, or until they come again
@@ -60,10 +61,12 @@ rolling as (
         sum(coalesce(users, 0)) over days_so_far as users,
         sum(coalesce(weekly, 0)) over days_so_far as weekly,
         sum(coalesce(monthly, 0)) over days_so_far as monthly,
-        lag(in_history, 6, false) over days_so_far as has_week,
-        lag(in_history, 29, false) over days_so_far as has_month
+        lag(in_history, 6, false) over days_so_far and 2 * count(*) filter (where known) over week >= 7 as has_week,
+        lag(in_history, 29, false) over days_so_far and 2 * count(*) filter (where known) over month >= 30 as has_month
     from period_days left join changes using (hub, day)
-    window days_so_far as (partition by hub order by day)
+    window days_so_far as (partition by hub order by day),
+        week as (partition by hub order by day rows 6 preceding),
+        month as (partition by hub order by day rows 29 preceding)
 )
 select hub, day,
     case when known then users end as users,

@@ -17,26 +17,8 @@
 -- column: known_hours hours Time that the figures are about.
 -- column: accounts count Accounts of the hub at the end of the period; empty if they are not known.
 -- chart: bars x=what y=peak,p95,mean
-with sessions as (
-    -- Until when the sessions of the same person that began earlier ran: a person counts only once.
-    select hub, started, until,
-        max(until) over earlier as covered
-    from period_sessions
-    where started < until
-    window earlier as (partition by hub, user order by started rows between unbounded preceding and 1 preceding)
-),
-steps as (
-    select hub,
-        case step when 'start' then started when 'end' then until else covered end as moment,
-        case step when 'start' then 1 when 'end' then -1 else 0 end as servers,
-        case
-            when step = 'start' and started < covered then 0
-            when step = 'end' and until <= covered then 0
-            when step = 'end' then -1
-            else 1
-        end as users
-    from sessions cross join (values ('start'), ('end'), ('goes on')) as steps (step)
-    where step <> 'goes on' or (started < covered and covered < until)
+with steps as (
+    select hub, moment, servers, users from period_steps
     union all
     -- Each midnight, so that no level reaches from one day into the next.
     select hub, starts, 0, 0 from period_days
@@ -53,7 +35,7 @@ lasted as (
     select hub, level / 1000000 as servers, level % 1000000 as users, min(moment) as at, sum(seconds) as seconds
     from (
         select hub, level, moment, seconds_between(moment, least(next, ends, $now)) as seconds
-        from levels join period_days using (hub, day)
+        from period_days join levels using (hub, day)
         where known
     )
     where seconds > 0
@@ -84,12 +66,17 @@ summary as (
     group by hub, what
 ),
 accounts as (
-    select hub, count(*) as accounts from period_people where removed is null group by hub
+    select hub, count(*) as accounts from period_people where has_account and removed is null group by hub
 ),
--- Both rows of each hub, also of one of which nothing is known.
+-- Both rows of each hub, also of one of which nothing is known. Today need not be the
+-- same day everywhere.
 hubs as (
     select hub, what, case when accounts_known then coalesce(accounts, 0) end as accounts
-    from (select * from period_days where day = $to)
+    from (
+            select hub, first_value(accounts_known order by day desc) as accounts_known
+            from period_days
+            group by hub
+        )
         left join accounts using (hub)
         cross join (values ('servers'), ('users')) as whats (what)
 )

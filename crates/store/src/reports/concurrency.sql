@@ -15,26 +15,8 @@
 -- column: users count Most people at once.
 -- column: users_at time When there were so many first; empty if there was nobody.
 -- chart: line x=day y=servers,users
-with sessions as (
-    -- Until when the sessions of the same person that began earlier ran: a person counts only once.
-    select hub, started, until,
-        max(until) over earlier as covered
-    from period_sessions
-    where started < until
-    window earlier as (partition by hub, user order by started rows between unbounded preceding and 1 preceding)
-),
-steps as (
-    select hub,
-        case step when 'start' then started when 'end' then until else covered end as moment,
-        case step when 'start' then 1 when 'end' then -1 else 0 end as servers,
-        case
-            when step = 'start' and started < covered then 0
-            when step = 'end' and until <= covered then 0
-            when step = 'end' then -1
-            else 1
-        end as users
-    from sessions cross join (values ('start'), ('end'), ('goes on')) as steps (step)
-    where step <> 'goes on' or (started < covered and covered < until)
+with steps as (
+    select hub, moment, servers, users from period_steps
     union all
     -- Each midnight, for those who are there already.
     select hub, starts, 0, 0 from period_days

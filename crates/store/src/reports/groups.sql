@@ -2,18 +2,21 @@
 -- section: Activity
 -- question: How much does each group use the hub?
 -- definition: Members are the people who were in the group on at least one day of the period, at some moment of it;
---   `none` are the people with an account who were in no group on at least one day of it. Participants are those of
---   them of whom a server ran on a day on which they were members. `sessions` are the servers that they started on such
+--   `none` are the people who have an account, or of whom a server ran, and were in no group on at least one day of it
+--   (`none_` where a group is called `none`). A group that the site does not show counts as if it were not there: who is in no other one is in
+--   `none`. Participants are those of the members of whom a server ran on a day on which they were members. People
+--   always count wholly in each of their groups. `sessions` are the servers that they started on such
 --   days, `hours` the server hours (two servers at once count both), `active_hours` the hours with activity, and CPU,
 --   memory and GPUs what they used on such days; GPU hours are hours of GPUs requested, whether they were at work or
 --   not. What somebody did who was in several groups on a day is divided among them by the rule that the site chose for
 --   such people, so that the groups add up to the whole; only with the rule `in-each` every group counts all of it, and
---   the groups add up to more. People always count wholly in each group. Days on which sessions or members are not
---   known are left out.
+--   the groups add up to more. By the rule `primary` all of it counts in one of their groups, and nothing in the others,
+--   whose members they are nevertheless; by the rule `bucket` all of it counts in a group made for people in several,
+--   whose members they are beside. Days on which sessions or members are not known are left out.
 -- scope: group, user
 -- needs: sessions, members, usage
 -- column: hub text The hub.
--- column: group name The group; `none` for people in no group.
+-- column: group name The group; `none` for people in no group that is shown.
 -- column: members count Members in the period; empty if no day's members are known.
 -- column: participants count Members who came.
 -- column: participation share `participants` divided by `members`.
@@ -37,7 +40,7 @@ with hubs as (
 -- Who never had a group has no span at all. Spans of `none` also cover days before and after an account was there, and
 -- those before members were known. If one group is asked for, `none` is no answer.
 spans as (
-    select hubs.hub, coalesce(spans.user, people.user) as user, coalesce(spans.group, 'none') as group, added, removed,
+    select hubs.hub, coalesce(spans.user, people.user) as user, coalesce(spans.group, $none) as group, added, removed,
         greatest(spans.first_day, hubs.first_day) as first_day,
         coalesce(spans.last_day, hubs.last_day) as last_day
     from period_members as spans
@@ -49,50 +52,63 @@ members as (
     select hub, group, count(distinct user) as members
     from spans
     where first_day <= last_day
-        and (group <> 'none' or coalesce(added <= last_day, true) and coalesce(removed >= first_day, true))
+        and (group <> $none or coalesce(added <= last_day, true) and coalesce(removed >= first_day, true))
     group by hub, group
 ),
+-- Starts by group as everything else, so that nothing has to be joined day by day.
 started as (
-    select hub, day, user, count(*) as started
-    from period_sessions
-    group by hub, day, user
+    select s.hub, coalesce(spans.group, $none) as group, s.user, sum(coalesce(spans.share, 1)) as sessions
+    from period_members as spans right join (
+            select starts.hub, starts.user, starts.day
+            from period_days as days
+                join period_sessions as starts on starts.hub = days.hub and starts.day = days.day
+            where members_known
+        ) as s on s.hub = spans.hub and s.user = spans.user and s.day between spans.first_day and spans.last_day
+    group by s.hub, coalesce(spans.group, $none), s.user
+),
+-- By some rules nothing counts in a group, which is no unknown share.
+used as (
+    select hub, group, user, day, sessions, hours, active_seconds, cpu_core_seconds, memory_byte_seconds, gpu_seconds,
+        nullif(share, 0) as share
+    from period_group_days
 ),
 -- One row per person and group, so that participants are counted and never made distinct.
 people as (
     select used.hub, used.group, used.user,
         bool_or(sessions > 0) as came,
-        sum(started * share) as sessions,
+        count(share) filter (where sessions > 0) > 0 as is_active,
+        count(share) > 0 as is_user,
         sum(hours * share) as hours,
         sum(active_seconds * share) as active_seconds,
         sum(cpu_core_seconds * share) as cpu_core_seconds,
         sum(memory_byte_seconds * share) as memory_byte_seconds,
         sum(gpu_seconds * share) as gpu_seconds
-    from period_group_days as used
-        join period_days as days on used.hub = days.hub and used.day = days.day
-        left join started on used.hub = started.hub and used.day = started.day and used.user = started.user
+    from period_days as days join used on used.hub = days.hub and used.day = days.day
     where members_known
     group by used.hub, used.group, used.user
 ),
 did as (
     select hub, group,
         count(*) filter (where came) as participants,
+        bool_or(is_active) as has_active,
+        bool_or(is_user) as has_users,
         sum(sessions) as sessions,
         sum(hours) as hours,
         sum(active_seconds) / 3600 as active_hours,
         sum(cpu_core_seconds) / 3600 as cpu_core_hours,
         sum(memory_byte_seconds) / 3600 / power(2, 30) as memory_gib_hours,
         sum(gpu_seconds) / 3600 as gpu_hours
-    from people
+    from people left join started using (hub, group, user)
     group by hub, group
 ),
 figures as (
     select coalesce(members.hub, did.hub) as hub, coalesce(members.group, did.group) as group, members,
-        coalesce(participants, 0) = 0 as is_idle,
-        did.hub is null as is_unused,
+        not coalesce(has_active, false) as is_idle,
+        not coalesce(has_users, false) as is_unused,
         participants, sessions, hours, active_hours, cpu_core_hours, memory_gib_hours, gpu_hours
     from members full join did on members.hub = did.hub and members.group = did.group
 )
--- Where nobody came, nothing was done; what somebody did may be unknown.
+-- Where nobody came of whom anything counts, nothing was done; what somebody did may be unknown.
 select figures.hub, group,
     case when members_known then members end as members,
     case when members_known then coalesce(participants, 0) end as participants,

@@ -14,28 +14,7 @@
 -- column: servers number Servers that ran at once, on average; empty if no such hour is known and over.
 -- column: users number People of whom a server ran, on average.
 -- chart: heatmap x=hour y=weekday value=servers
-with sessions as (
-    -- Until when the sessions of the same person that began earlier ran: a person counts only once.
-    select hub, started, until,
-        max(until) over earlier as covered
-    from period_sessions
-    where started < until
-    window earlier as (partition by hub, user order by started rows between unbounded preceding and 1 preceding)
-),
-steps as (
-    select hub,
-        case step when 'start' then started when 'end' then until else covered end as moment,
-        case step when 'start' then 1 when 'end' then -1 else 0 end as servers,
-        case
-            when step = 'start' and started < covered then 0
-            when step = 'end' and until <= covered then 0
-            when step = 'end' then -1
-            else 1
-        end as users
-    from sessions cross join (values ('start'), ('end'), ('goes on')) as steps (step)
-    where step <> 'goes on' or (started < covered and covered < until)
-),
--- Quarters of an hour: no time zone has hours that begin between them.
+with -- Quarters of an hour: no time zone has hours that begin between them.
 by_quarter as (
     select hub, quarter,
         max(weekday) as weekday, max(hour) as hour, bool_or(counts) as counts,
@@ -44,7 +23,7 @@ by_quarter as (
     from (
         select hub, date_bin(interval '15 minutes', moment) as quarter, null as weekday, null as hour, null as counts,
             servers, users, seconds_between(date_bin(interval '15 minutes', moment), moment) as late
-        from steps
+        from period_steps
         union all
         -- Each of the period, also those in which nothing begins or ends.
         select hub, quarter, weekday, hour_of(hub, quarter), known and is_over, 0, 0, 0.0

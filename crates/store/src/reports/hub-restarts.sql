@@ -21,7 +21,7 @@ with read as (
     from (
         -- A reading by the hour knows two processes, if the hub was restarted in it.
         select hub, at, case process when 'older' then coalesce(min, value) else coalesce(max, value) end as started
-        from period_observations cross join (values ('older'), ('newer')) as processes (process)
+        from (values ('older'), ('newer')) as processes (process) cross join period_observations
         where name = 'process_start_time_seconds'
     )
     group by hub, started

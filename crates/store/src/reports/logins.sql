@@ -13,7 +13,7 @@
 -- column: users count People who logged in.
 -- column: failed count Attempts that failed.
 -- column: logouts count Logouts.
--- caveat: A hub tells logins only with our hooks in its configuration; days without them are not known.
+-- caveat: A hub tells logins only with our hooks in its configuration; days before the first thing they told, and after the last, are not known.
 -- caveat: Failed attempts of nobody the hub knows are left out as soon as a group or a user is asked for.
 -- chart: line x=day y=logins,users,failed
 with told as (

@@ -6,9 +6,13 @@
 --   added in the same period; `sessions` servers that were started; `hours` server hours, two servers at once counting
 --   both; `active-hours` hours in which the hub recorded activity; `peak` the most servers that ran at one moment; `cpu`
 --   hours of a processor core that servers used; `gpu` hours of a GPU that they held; `groups` groups of which a member
---   had a server on a day of the membership; `homes` the sizes of all homes on the last day on which they were
---   measured. Sums are over the days that are known. `change` is the number without the one before, as a share of the
---   one before; it is empty where a day of either period is not known, and where the number before is 0.
+--   had a server on a day of the membership, and that group alone where one is asked about; `homes` the sizes of all
+--   homes on the last day on which they were measured. Sums are over the days that are known. `change` is the number
+--   without the one before, as a share of the one before; if the period ends today, which is not over, it compares the
+--   days that are over with as many days before the period instead; `difference` is the same in the unit of the number.
+--   Both are empty where a day of either period that is over is not known for the number: not its sessions, nor for
+--   `new-users` the accounts, for `active-hours` the activity of all who came, for `cpu` and `gpu` the usage, for `groups`
+--   the memberships, for `homes` their sizes. `change` is also empty where the number before is 0.
 -- scope: group
 -- lead: period
 -- needs: sessions, members, accounts, usage, storage
@@ -17,99 +21,128 @@
 -- column: title text Its name.
 -- column: value number The number of the period; empty if nothing is known.
 -- column: before number The number of the time before; empty if the history does not reach back so far.
--- column: change share Growth since the time before.
+-- column: change share Growth since the time before; empty if a day of it is not known.
+-- column: difference number The same in the unit of the number.
 -- column: unit text What is counted.
 -- column: report text The report that tells more.
-with periods as (
-    select hub, in_period, min(day) as first, max(day) as last, bool_or(known) as is_known,
-        bool_and(known) as is_whole, bool_and(in_history) as is_in_history,
-        bool_and(accounts_known) as has_accounts, bool_or(members_known) as has_members
-    from period_days
-    group by hub, in_period
+with days as (
+    select *, is_over and day + n_over >= $from as is_compared
+    from (
+        select *, count(*) filter (where in_period and is_over) over (partition by hub) as n_over
+        from period_days
+    )
+),
+-- Each day once for the numbers themselves and, if it is one of those that are compared, once for their change.
+parts as (
+    select hub, what, in_period, day, is_over, known, in_history, accounts_known, members_known, usage_known
+    from days cross join (values ('number'), ('change')) as whats (what)
+    where what = 'number' or is_compared
+),
+periods as (
+    select hub, what, in_period, min(day) as first, max(day) as last, bool_or(known) as is_known,
+        bool_and(in_history) as is_in_history, bool_and(accounts_known) as has_accounts,
+        bool_or(members_known) as has_members, bool_or(known and usage_known) as has_usage
+    from parts
+    group by hub, what, in_period
 ),
 people as (
-    select u.hub, d.in_period, u.user, sum(u.sessions) as sessions, sum(u.hours) as hours,
+    select u.hub, d.what, d.in_period, u.user, sum(u.sessions) as sessions, sum(u.hours) as hours,
         sum(u.active_seconds) as active_seconds, sum(u.cpu_core_seconds) as cpu_core_seconds,
-        sum(u.gpu_seconds) as gpu_seconds
-    from period_user_days u join period_days d on d.hub = u.hub and d.day = u.day
+        sum(u.gpu_seconds) as gpu_seconds,
+        count(*) filter (where d.is_over and u.sessions > 0 and u.active_seconds is null) as days_untold
+    from parts d join period_user_days u on u.hub = d.hub and u.day = d.day
     where d.known
-    group by u.hub, d.in_period, u.user
+    group by u.hub, d.what, d.in_period, u.user
 ),
 used as (
-    select hub, in_period, count(*) filter (where sessions > 0) as users, sum(hours) as hours,
+    select hub, what, in_period, count(*) filter (where sessions > 0) as users, sum(hours) as hours,
         sum(active_seconds) / 3600.0 as active_hours, sum(cpu_core_seconds) / 3600.0 as cpu,
-        sum(gpu_seconds) / 3600.0 as gpu
+        sum(gpu_seconds) / 3600.0 as gpu, sum(days_untold) as days_untold
     from people
-    group by hub, in_period
+    group by hub, what, in_period
 ),
 newcomers as (
-    select p.hub, p.in_period, count(*) as people
+    select p.hub, p.what, p.in_period, count(*) as people
     from people p
         join period_people a on a.hub = p.hub and a.user = p.user
-        join periods t on t.hub = p.hub and t.in_period = p.in_period
+        join periods t on t.hub = p.hub and t.what = p.what and t.in_period = p.in_period
     where p.sessions > 0 and a.added >= t.first and a.added <= t.last
-    group by p.hub, p.in_period
+    group by p.hub, p.what, p.in_period
 ),
 begun as (
-    select s.hub, d.in_period, count(*) as sessions
-    from period_sessions s join period_days d on d.hub = s.hub and d.day = s.day
+    select s.hub, d.what, d.in_period, count(*) as sessions
+    from parts d join period_sessions s on s.hub = d.hub and s.day = d.day
     where d.known
-    group by s.hub, d.in_period
+    group by s.hub, d.what, d.in_period
 ),
 steps as (
-    select hub, started as moment, 1 as step from period_sessions where started < until
-    union all
-    select hub, until, -1 from period_sessions where started < until
+    select hub, case step when 1 then started else until end as moment, step
+    from (values (1), (-1)) as steps (step) cross join period_sessions
     union all
     -- What runs at midnight counts on the day that begins, too.
     select hub, starts, 0 from period_days
 ),
+-- Of the same moment, ends come first: a session without length adds nothing.
 moments as (
-    select hub, moment, sum(sum(step)) over (partition by hub order by moment) as servers
+    select hub, moment, step,
+        sum(step) over (partition by hub order by moment, step rows unbounded preceding) as servers
     from steps
-    group by hub, moment
 ),
 peaks as (
-    select m.hub, d.in_period, max(m.servers) as servers
-    from moments m join period_days d on d.hub = m.hub and d.day = day_of(m.hub, m.moment)
-    where d.known
-    group by m.hub, d.in_period
+    select m.hub, d.what, d.in_period, max(m.servers) as servers
+    from parts d join moments m on m.hub = d.hub and day_of(m.hub, m.moment) = d.day
+    where d.known and m.step >= 0
+    group by m.hub, d.what, d.in_period
 ),
 taking_part as (
-    select g.hub, d.in_period, count(distinct g.group) as groups
-    from period_group_days g join period_days d on d.hub = g.hub and d.day = g.day
-    where d.members_known and g.sessions > 0 and g.group <> 'none'
-    group by g.hub, d.in_period
+    select g.hub, d.what, d.in_period, count(distinct g.group) as groups
+    from parts d join period_group_days g on g.hub = d.hub and g.day = d.day
+    where d.members_known and g.sessions > 0 and g.is_real
+    group by g.hub, d.what, d.in_period
 ),
 measured as (
-    select hub, day, in_period, sum(home_bytes) as bytes,
-        row_number() over (partition by hub, in_period order by day desc) as age
-    from period_storage
-    group by hub, day, in_period
+    select s.hub, d.what, d.in_period, sum(s.home_bytes) as bytes,
+        row_number() over (partition by s.hub, d.what, d.in_period order by d.day desc) as age
+    from parts d join period_storage s on s.hub = d.hub and s.day = d.day
+    group by s.hub, d.what, d.in_period, d.day
 ),
 homes as (
-    select hub, in_period, bytes from measured where age = 1
+    select hub, what, in_period, bytes from measured where age = 1
 ),
 -- Nobody is a number where something is known.
-both as (
-    select t.hub, t.in_period, t.is_whole,
+figures as (
+    select t.hub, t.what, t.in_period,
         case when t.is_known then coalesce(u.users, 0) end as users,
         case when t.is_known and t.has_accounts then coalesce(n.people, 0) end as newcomers,
         case when t.is_known then coalesce(b.sessions, 0) end as sessions,
         case when t.is_known then coalesce(u.hours, 0.0) end as hours,
-        case when t.is_known then u.active_hours end as active_hours,
+        -- Nobody's activity and usage is 0; whether a hub tells of GPUs at all, only a figure shows.
+        case when t.is_known then coalesce(u.active_hours, case when coalesce(u.users, 0) = 0 then 0.0 end) end
+            as active_hours,
         case when t.is_known then coalesce(p.servers, 0) end as peak,
-        u.cpu, u.gpu,
+        coalesce(u.cpu, case when t.has_usage and coalesce(u.users, 0) = 0 then 0.0 end) as cpu,
+        coalesce(u.gpu, case when t.has_usage and coalesce(u.users, 0) = 0 and count(u.gpu) over by_hub > 0 then 0.0 end) as gpu,
+        coalesce(u.days_untold, 0) as days_untold,
         case when t.has_members then coalesce(g.groups, 0) end as groups,
         h.bytes as homes
     from periods t
-        left join used u on u.hub = t.hub and u.in_period = t.in_period
-        left join newcomers n on n.hub = t.hub and n.in_period = t.in_period
-        left join begun b on b.hub = t.hub and b.in_period = t.in_period
-        left join peaks p on p.hub = t.hub and p.in_period = t.in_period
-        left join taking_part g on g.hub = t.hub and g.in_period = t.in_period
-        left join homes h on h.hub = t.hub and h.in_period = t.in_period
+        left join used u on u.hub = t.hub and u.what = t.what and u.in_period = t.in_period
+        left join newcomers n on n.hub = t.hub and n.what = t.what and n.in_period = t.in_period
+        left join begun b on b.hub = t.hub and b.what = t.what and b.in_period = t.in_period
+        left join peaks p on p.hub = t.hub and p.what = t.what and p.in_period = t.in_period
+        left join taking_part g on g.hub = t.hub and g.what = t.what and g.in_period = t.in_period
+        left join homes h on h.hub = t.hub and h.what = t.what and h.in_period = t.in_period
     where t.in_period or t.is_in_history
+    window by_hub as (partition by t.hub)
+),
+-- Whether all days are known for a number: of both periods, and also the one that is not compared.
+whole as (
+    select hub, bool_and(known) as sessions, bool_and(known and accounts_known) as accounts,
+        bool_and(known and usage_known) as usage, bool_and(known and members_known) as members,
+        bool_and(known and storage_known) as storage
+    from period_days
+    where is_over
+    group by hub
 ),
 names as (
     select * from (values
@@ -126,30 +159,42 @@ names as (
     ) as names (place, number, title, unit, report)
 ),
 numbers as (
-    select b.hub, b.in_period, b.is_whole, n.place, n.number, n.title, n.unit, n.report,
+    select f.hub, f.what, f.in_period, n.place, n.number, n.title, n.unit, n.report,
         case n.number
-            when 'users' then cast(b.users as double)
-            when 'new-users' then cast(b.newcomers as double)
-            when 'sessions' then cast(b.sessions as double)
-            when 'hours' then b.hours
-            when 'active-hours' then b.active_hours
-            when 'peak' then cast(b.peak as double)
-            when 'cpu' then b.cpu
-            when 'gpu' then b.gpu
-            when 'groups' then cast(b.groups as double)
-            when 'homes' then b.homes
-        end as figure
-    from both b cross join names n
+            when 'users' then cast(f.users as double)
+            when 'new-users' then cast(f.newcomers as double)
+            when 'sessions' then cast(f.sessions as double)
+            when 'hours' then f.hours
+            when 'active-hours' then f.active_hours
+            when 'peak' then cast(f.peak as double)
+            when 'cpu' then f.cpu
+            when 'gpu' then f.gpu
+            when 'groups' then cast(f.groups as double)
+            when 'homes' then f.homes
+        end as figure,
+        case n.number
+            when 'new-users' then w.accounts
+            when 'active-hours' then w.sessions and f.days_untold = 0
+            when 'cpu' then w.usage
+            when 'gpu' then w.usage
+            when 'groups' then w.members
+            when 'homes' then w.storage
+            else w.sessions
+        end as is_whole
+    from figures f left join whole w on w.hub = f.hub cross join names n
 ),
 compared as (
-    select hub, place, number, title, unit, report, bool_and(is_whole) as are_whole,
-        max(figure) filter (where in_period) as value,
-        max(figure) filter (where not in_period) as before
+    select hub, place, number, title, unit, report, bool_and(is_whole) as is_whole,
+        max(figure) filter (where what = 'number' and in_period) as value,
+        max(figure) filter (where what = 'number' and not in_period) as before,
+        max(figure) filter (where what = 'change' and in_period) as later,
+        max(figure) filter (where what = 'change' and not in_period) as earlier
     from numbers
     group by hub, place, number, title, unit, report
 )
 select hub, number, title, value, before,
-    case when are_whole and before > 0 then (value - before) / before end as change,
+    case when is_whole and earlier > 0 then (later - earlier) / earlier end as change,
+    case when is_whole then later - earlier end as difference,
     unit, report
 from compared
 order by hub, place

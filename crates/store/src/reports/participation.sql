@@ -5,7 +5,8 @@
 --   Participants are those of them of whom a server ran on a day on which they were members. `days_per_participant` and
 --   `hours_per_participant` are their days with a server and their server hours on days of their membership, on the
 --   mean over the participants; members who never came are not in it. Whoever is in several groups counts in each,
---   wholly: nothing here adds up over groups. Two servers at once count both in hours.
+--   wholly, whatever rule the site chose for hours: nothing here adds up over groups. Two servers at once count both in
+--   hours.
 -- scope: group, user
 -- needs: sessions, members
 -- column: hub text The hub.
@@ -25,12 +26,12 @@ with hubs as (
 groups as (
     select hub, group, count(distinct user) as members
     from period_members
-    where group <> 'none'
+    where is_real
     group by hub, group
 ),
 participants as (
     select hub, group, user, count(*) as days, sum(hours) as hours, max(day) as last_day
-    from period_group_days join period_days using (hub, day)
+    from period_days join period_group_days using (hub, day)
     where known and sessions > 0
     group by hub, group, user
 ),

@@ -24,13 +24,13 @@ with weeks as (
 ),
 whole_days as (
     select hub, day, weeks
-    from period_days join weeks using (hub, week)
+    from weeks join period_days using (hub, week)
 ),
 people as (
     select hub, user, weeks,
         sum(hours) / weeks as server_hours,
         case when count(active_seconds) = count(*) then sum(active_seconds) / 3600.0 / weeks end as active_hours
-    from period_user_days join whole_days using (hub, day)
+    from whole_days join period_user_days using (hub, day)
     where sessions > 0
     group by hub, user, weeks
 ),

@@ -1,14 +1,15 @@
 -- title: Requested and used
 -- section: Resources
 -- question: Whose servers ask for more, or for less, than they use?
--- definition: For each server of a person, what it requested and what it used in the hours in which both are known; on a
---   machine without requests its limits stand in their place. `hours` is the time that was measured: an hour with fewer
---   measurements than the server's fullest hour of the period counts in proportion. Cores and bytes are means over that
---   time. `cpu_used_share` is the processor time used divided by that requested, `memory_peak_share` the largest memory
---   at a moment divided by the mean request. `advice` is empty below 8 hours. Otherwise it is `more memory` if
---   `memory_peak_share` is at least 0.9, `less memory` if it is below 0.5; and `more CPU` if `cpu_used_share` is at least
---   0.9, `less CPU` if it is below 0.1; `fits` if none of these holds. A good request of memory is a quarter above the
---   largest use, a good one of processor time about twice the mean.
+-- definition: For each server of a person, what it requested and what it used in the hours in which both are known; on
+--   a machine without requests its limits stand in their place, and a request of 0 is none. `hours` is the time that
+--   was measured: an hour with fewer measurements than the server's fullest hour of the period counts in proportion.
+--   Cores and bytes are means over that time. `cpu_used_share` is the processor time used divided by that requested,
+--   `memory_peak_share` the largest memory at a moment divided by the mean request. `advice` is empty below 8 hours.
+--   Otherwise it is `more memory` if `memory_peak_share` is at least 0.9, `less memory` if it is below 0.5; and `more
+--   CPU` if `cpu_used_share` is at least 0.9, `less CPU` if it is below 0.1; `fits` if none of these holds. What to
+--   request instead stands beside it: of memory a quarter more than the largest use, of processor time twice the mean;
+--   it is empty where the advice is not about it.
 -- scope: group, user
 -- needs: usage
 -- column: hub text The hub.
@@ -23,9 +24,11 @@
 -- column: memory_peak_bytes bytes Largest memory at a moment.
 -- column: memory_peak_share share Largest memory of that requested.
 -- column: advice text What to change, by the rule above.
+-- column: cpu_advised_cores cores Cores to request instead.
+-- column: memory_advised_bytes bytes Memory to request instead.
 -- caveat: Of a server that never ran through a whole hour, `hours` are too many, and requests and means too small.
 -- caveat: If a request was changed within the period, it is better to ask about the time after that alone.
--- chart: rows x=user y=memory_peak_share top=20
+-- chart: rows x=user y=memory_peak_share series=server top=20
 with parts as (
     select hub, user, server, samples,
         cpu_core_seconds, cpu_requested_core_seconds,
@@ -63,20 +66,22 @@ means as (
 shares as (
     select *, memory_peak_bytes / memory_requested_bytes as memory_peak_share
     from means
+),
+changes as (
+    select *,
+        case when hours >= 8 then
+            case when memory_peak_share >= 0.9 then 'more memory' when memory_peak_share < 0.5 then 'less memory' end
+        end as of_memory,
+        case when hours >= 8 then
+            case when cpu_used_share >= 0.9 then 'more CPU' when cpu_used_share < 0.1 then 'less CPU' end
+        end as of_cpu
+    from shares
 )
 select hub, user, server, hours,
     cpu_requested_cores, cpu_used_cores, cpu_used_share,
     memory_requested_bytes, memory_used_bytes, memory_peak_bytes, memory_peak_share,
-    case when hours >= 8 then coalesce(
-        nullif(
-            concat_ws(
-                ', ',
-                case when memory_peak_share >= 0.9 then 'more memory' when memory_peak_share < 0.5 then 'less memory' end,
-                case when cpu_used_share >= 0.9 then 'more CPU' when cpu_used_share < 0.1 then 'less CPU' end
-            ),
-            ''
-        ),
-        'fits'
-    ) end as advice
-from shares
+    case when hours >= 8 then coalesce(nullif(concat_ws(', ', of_memory, of_cpu), ''), 'fits') end as advice,
+    case when of_cpu is not null then 2 * cpu_used_cores end as cpu_advised_cores,
+    case when of_memory is not null then 1.25 * memory_peak_bytes end as memory_advised_bytes
+from changes
 order by hub, hours desc, user, server

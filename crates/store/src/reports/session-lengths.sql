@@ -44,7 +44,7 @@ begun as (
             else unit
         end as of,
         seconds / 3600 as hours, is_running
-    from period_sessions join days using (hub, day)
+    from days join period_sessions using (hub, day)
     where known
     union all
     -- A row of no session for each unit of time, so that one in which nothing was started is there, too.

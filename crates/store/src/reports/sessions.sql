@@ -7,6 +7,7 @@
 --   the hours with recorded activity: each sign of activity counts the time since the one before, at most ten minutes.
 -- scope: group, user
 -- needs: sessions
+-- parameter: most = 200000 (number) How many are listed at most: of more, those that were started last.
 -- column: hub text The hub.
 -- column: user name Whose server.
 -- column: server name Name of the server; empty is the default server.
@@ -19,9 +20,14 @@
 -- column: image text Container image, if the hub told it.
 -- column: options text What the user chose at the start, as JSON.
 -- caveat: Where nobody looked when a server ended, `ended` is the last moment at which it surely ran.
+-- caveat: If there are as many rows as `most` says, sessions that were started earlier are not listed.
 select hub, user, server, started, ended,
     seconds / 3600 as hours,
     active_seconds / 3600.0 as active_hours,
     end_reason, image, options
-from period_sessions
+from (
+    select * from period_sessions
+    order by started desc, hub, user, server
+    limit cast($most as bigint)
+)
 order by hub, started, user, server

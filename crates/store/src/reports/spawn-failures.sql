@@ -1,13 +1,13 @@
 -- title: Starts that failed
 -- section: Operation
 -- question: Why do servers not start?
--- definition: Attempts to start a server that failed, by reason, with the most frequent first. The hooks in the hub tell
---   the class of the error as its reason, or what a site's own code gave as the reason. What they tell counts from the
---   first day on which they told anything. On days before, if no group or user is asked for, the hub's own counters do:
---   the reason is theirs, or the outcome where they have none, and `error` is what is left of that without those that
---   `exited`, which the hub counts twice. Counters count by what they grew from one hour with readings to the next, from
---   0 where they fell or were not there; growth over midnight belongs to the later day, and to no day if the hour before,
---   of another day, began more than two hours earlier.
+-- definition: Attempts to start a server that failed, by reason, with the most frequent first. The hooks in the hub
+--   tell the class of the error as its reason, or what a site's own code gave as the reason. What they tell counts from
+--   the first day on which they told anything to the last. On other days, if no group or user is asked for, the hub's
+--   own counters do: the reason is theirs, or the outcome where they have none, and `error` is what is left of that
+--   without those that `exited`, which the hub counts twice. Counters count by what they grew from one hour with
+--   readings to the next, from 0 where they fell or were not there; growth over midnight belongs to the later day, and
+--   to no day if the hour before, of another day, began more than two hours earlier.
 -- scope: group, user
 -- lead: 1 days
 -- needs: hooks
@@ -18,7 +18,7 @@
 -- column: last time The last of them; where the hub only counted, the beginning of that hour.
 -- column: source text `hooks` if each attempt was told, `counters` if the hub only counted.
 -- caveat: Counters of the hub include accounts that are left out.
--- chart: rows x=reason y=failures
+-- chart: rows x=reason y=failures series=source
 with -- Where there are no hooks the hub's counters, by the hour, whether they are kept by the minute or by the hour.
 hours as (
     select hub, day, date_trunc('hour', at) as hour, name, labels,

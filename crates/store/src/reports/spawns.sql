@@ -6,10 +6,10 @@
 --   that succeeded. Times are those of attempts that succeeded, as the hub measures them, from the beginning of the start
 --   until the server answers: half of them took at most `median_seconds`, nine of ten at most `p90_seconds`, 99 of 100 at
 --   most `p99_seconds`, interpolated between neighbours. An attempt belongs to the day on which it ended. What the hooks
---   in the hub tell counts from the first day on which they told anything. On days before, if no group or user is asked
---   for, the hub's own counters do: what they grew by from one hour with readings to the next, from 0 where they fell or
---   were not there. Growth over midnight belongs to the later day, and to no day if the hour before, of another day, began
---   more than two hours earlier. Times are then estimated from how many attempts took at most 0.5, 1, 2.5 … 600
+--   in the hub tell counts from the first day on which they told anything to the last. On other days, if no group or user is
+--   asked for, the hub's own counters do: what they grew by from one hour with readings to the next, from 0 where they fell
+--   or were not there. Growth over midnight belongs to the later day, and to no day if the hour before, of another day,
+--   began more than two hours earlier. Times are then estimated from how many attempts took at most 0.5, 1, 2.5 … 600
 --   seconds, as if those in between were evenly spread.
 -- scope: group, user
 -- lead: 1 days
@@ -24,7 +24,7 @@
 -- column: p99_seconds seconds 99 of 100 took at most so long.
 -- column: source text `hooks` if each start was told, `counters` if the hub only counted and times are estimates.
 -- caveat: Counters of the hub include accounts that are left out.
--- caveat: On the day on which the hooks came into the hub, the starts before them are missing.
+-- caveat: On the days on which the hooks came into the hub and left it, the starts without them are missing.
 -- chart: line x=day y=median_seconds,p90_seconds,p99_seconds
 with told as (
     select hub, day,
@@ -35,7 +35,7 @@ with told as (
         percentile_cont(seconds, 0.99) as p99_seconds
     from (
         select hub, day, kind, case kind when 'spawn-succeeded' then json_get_float(detail, 'seconds') end as seconds
-        from period_events join period_days using (hub, day)
+        from period_days join period_events using (hub, day)
         where hooks_known and source = 'hooks'
     )
     group by hub, day

@@ -6,14 +6,16 @@
 --   hour belongs to the day on which it begins in the hub's time zone; somebody is a member on a day on which they were
 --   in the group for a moment. Who is in several groups on a day counts in each with the share that the site's rule for
 --   such people gives: the groups then add up to all people, unless the rule is `in-each`, by which everybody counts
---   wholly in each of their groups. Who is in no group is in `none`. `users` are people with a measured hour, each
---   counting wholly in each of their groups. A figure adds up the hours in which it is known and is empty if it is known
---   in none. Groups of whose members no hour was measured are not
---   listed. Days of which the hub's groups are not known are left out.
+--   wholly in each of their groups: by the rules `primary` and `bucket` all that they used counts in one group, and
+--   nothing in the others. Who is in no group is in `none` (`none_` where a group is called `none`); a group that the
+--   site does not show counts as if it were not there, so that who is in no other one is in `none`, too. `users` are
+--   people with a measured hour, each counting wholly in each of their groups. A figure adds up the hours in which it is
+--   known and is empty if it is known in none. Groups of whose members no hour was measured are not listed. Days of
+--   which the hub's groups are not known are left out.
 -- scope: group, user
 -- needs: usage, members
 -- column: hub text The hub.
--- column: group name The group; `none` is people in no group.
+-- column: group name The group; `none` is people in no group that is shown.
 -- column: users count Members of whom anything was measured.
 -- column: cpu_core_hours core-hours Processor time used.
 -- column: memory_gib_hours gib-hours Memory used, as it was over time.
@@ -32,23 +34,35 @@ with used as (
     from period_usage
     group by hub, user, day
 ),
--- Once for each of their groups. Who never was in one has no span of membership at all, and who is only in groups that
--- the site does not show has none on these days.
+-- Once for each of their groups. Who never was in one that the site shows has no span of membership at all.
 attributed as (
-    select used.*, coalesce(group, 'none') as group, coalesce(share, 1) as share
-    from used
-        join period_days on used.hub = period_days.hub and used.day = period_days.day and members_known
-        left join period_members on used.hub = period_members.hub and used.user = period_members.user
+    select used.*, coalesce(group, $none) as group, nullif(coalesce(share, 1), 0) as share
+    from period_members right join (
+            select used.*
+            from period_days join used on used.hub = period_days.hub and used.day = period_days.day
+            where members_known
+        ) as used on used.hub = period_members.hub and used.user = period_members.user
             and used.day between first_day and last_day
-    where coalesce(group, 'none') = coalesce($group, group, 'none')
+    where coalesce(group, $none) = coalesce($group, group, $none)
+),
+figures as (
+    select hub, group,
+        count(distinct user) as users,
+        sum(cpu_core_seconds * share) / 3600 as cpu_core_hours,
+        sum(memory_byte_seconds * share) / 3600 / power(2.0, 30) as memory_gib_hours,
+        sum(gpu_requested_seconds * share) / 3600 as gpu_hours,
+        sum(network_rx_bytes * share) as network_rx_bytes,
+        sum(network_tx_bytes * share) as network_tx_bytes,
+        -- By some rules all that its members used counts elsewhere.
+        case when count(share) = 0 then 0.0 end as nothing
+    from attributed
+    group by hub, group
 )
-select hub, group,
-    count(distinct user) as users,
-    sum(cpu_core_seconds * share) / 3600 as cpu_core_hours,
-    sum(memory_byte_seconds * share) / 3600 / power(2.0, 30) as memory_gib_hours,
-    sum(gpu_requested_seconds * share) / 3600 as gpu_hours,
-    sum(network_rx_bytes * share) as network_rx_bytes,
-    sum(network_tx_bytes * share) as network_tx_bytes
-from attributed
-group by hub, group
+select hub, group, users,
+    coalesce(cpu_core_hours, nothing) as cpu_core_hours,
+    coalesce(memory_gib_hours, nothing) as memory_gib_hours,
+    coalesce(gpu_hours, nothing) as gpu_hours,
+    coalesce(network_rx_bytes, nothing) as network_rx_bytes,
+    coalesce(network_tx_bytes, nothing) as network_tx_bytes
+from figures
 order by hub, cpu_core_hours desc nulls last, group

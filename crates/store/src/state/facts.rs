@@ -322,7 +322,8 @@ pub(super) fn write(
     now: Timestamp,
 ) -> Result<(), StateError> {
     let (user, server) = (key.user.as_str(), &*key.server);
-    let is_late = fact.at < now.saturating_sub(AT_HAND).unwrap_or(Timestamp::MIN);
+    let at_hand = now.saturating_sub(AT_HAND).unwrap_or(Timestamp::MIN);
+    let is_late = fact.at < at_hand || is_of_old_run(connection, hub, key, fact, at_hand)?;
     connection
         .prepare_cached(
             "insert into dirty (hub, user, server, late) values (?1, ?2, ?3, ?4)
@@ -333,6 +334,31 @@ pub(super) fn write(
         return Ok(());
     }
     put(connection, hub, key, fact)
+}
+
+/// Whether it is about a run that began before what is at hand and of which nothing else is: its
+/// start came late, so that only the history knows of it.
+fn is_of_old_run(
+    connection: &Connection,
+    hub: &str,
+    key: &ServerKey,
+    fact: &Fact,
+    at_hand: Timestamp,
+) -> Result<bool, StateError> {
+    let began = match &fact.what {
+        What::Activity { started, .. }
+        | What::Gone {
+            started: Some(started),
+            ..
+        } => *started,
+        _ => return Ok(false),
+    };
+    if began >= at_hand {
+        return Ok(false);
+    }
+    let is_start =
+        |fact: &Fact| matches!(&fact.what, What::Seen { started, .. } if *started == began);
+    Ok(!of_key(connection, hub, key)?.iter().any(is_start))
 }
 
 /// A fact as it was put.

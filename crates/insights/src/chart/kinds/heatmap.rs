@@ -44,7 +44,8 @@ pub(super) fn draw(plan: &Plan<'_>, svg: &mut Svg) {
         let group = svg.start("g").set("class", "series");
         let group = group.set("data-series", series);
         group.set("data-name", &data.name).inside();
-        for (x, name) in names.iter().enumerate() {
+        // What is to come is not unknown: there is nothing to draw.
+        for (x, name) in names.iter().enumerate().take(data.points.len()) {
             let area = Area {
                 across: apart(plan.places.room(x)),
                 down: apart(rows.room(series)),

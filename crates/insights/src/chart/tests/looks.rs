@@ -126,7 +126,7 @@ fn an_area() {
     </g>
     <g class="hits" stroke-width="133.3">
     <path d="M110.4 12v128" data-label="2026-01-01 Thu" data-values="953.7 MiB"/>
-    <path d="M243.5 12v128" data-label="2026-01-02 Fri" data-values="2.794 GiB"/>
+    <path d="M243.5 12v128" data-label="2026-01-02 Fri" data-values="2.8 GiB"/>
     </g>
     </svg>
     "#);
@@ -186,8 +186,8 @@ fn bars_side_by_side() {
     </g>
     </g>
     <g class="hits" stroke-width="138.8">
-    <path d="M102.1 36v118" data-label="physics" data-values="3|2"/>
-    <path d="M240.7 36v118" data-label="law" data-values="−1|not known"/>
+    <path d="M102.1 36v118" data-label="physics" data-values="3.00|2.00"/>
+    <path d="M240.7 36v118" data-label="law" data-values="−1.00|not known"/>
     </g>
     </svg>
     "#);
@@ -276,12 +276,12 @@ fn horizontal_bars() {
     <text class="name" x="47.4" y="108" text-anchor="end">grace</text>
     <text class="name" x="47.4" y="153.3" text-anchor="end">edsger</text>
     <g class="series s1" data-series="0" data-name="home">
-    <rect class="gap" x="55.4" y="139.3" width="220.9" height="20" fill="url(#ID-gap)">
+    <rect class="gap" x="55.4" y="139.3" width="212.7" height="20" fill="url(#ID-gap)">
     <title>not known: edsger</title>
     </rect>
-    <path class="bar" stroke-width="20" d="M55.4 58.7h220.9M55.4 104h55.2"/>
-    <text class="value" x="281.3" y="62.7">2 KiB</text>
-    <text class="value" x="115.6" y="108">512 B</text>
+    <path class="bar" stroke-width="20" d="M55.4 58.7h212.7M55.4 104h53.2"/>
+    <text class="value" x="273.1" y="62.7">2.0 KiB</text>
+    <text class="value" x="113.6" y="108">512 B</text>
     </g>
     <path class="axis" d="M55 36V172"/>
     <g class="legend">
@@ -291,7 +291,7 @@ fn horizontal_bars() {
     </g>
     </g>
     <g class="hits" stroke-width="45.5">
-    <path d="M0 58.7h320" data-label="ada" data-values="2 KiB"/>
+    <path d="M0 58.7h320" data-label="ada" data-values="2.0 KiB"/>
     <path d="M0 104h320" data-label="grace" data-values="512 B"/>
     <path d="M0 149.3h320" data-label="edsger" data-values="not known"/>
     </g>

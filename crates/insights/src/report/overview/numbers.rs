@@ -1,11 +1,15 @@
 //! The rows of the overview: numbers, how they changed, and what is said of them.
 
 use super::Period;
+use crate::chart::number::fixed;
 use crate::report::about;
 use crate::report::heading::capital;
-use crate::report::value::{self, UNKNOWN, fixed, number};
+use crate::report::value::{self, UNKNOWN, number};
 use store::Cell;
 use store::report::Answer;
+
+/// Of so few things nobody speaks in percent.
+const FEW: f64 = 20.0;
 
 /// One row of the report.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +23,8 @@ pub(super) struct Number {
     pub(super) before: Option<f64>,
     /// A part of what it was before.
     pub(super) change: Option<f64>,
+    /// The same in its unit.
+    pub(super) difference: Option<f64>,
     pub(super) unit: String,
 }
 
@@ -42,7 +48,7 @@ pub(super) enum Change {
     Unknown,
     /// There is nothing to compare it with.
     Alone,
-    /// It cannot be said in percent.
+    /// A day of it is not known, or it cannot be said in percent.
     Unsaid,
 }
 
@@ -64,6 +70,7 @@ impl Number {
                 value: cell("value").and_then(number),
                 before: cell("before").and_then(number),
                 change: cell("change").and_then(number),
+                difference: cell("difference").and_then(number),
                 unit: about::visible(&text("unit")),
             }
         });
@@ -82,25 +89,63 @@ impl Number {
         }
     }
 
-    /// Of parts of a whole the difference, of everything else the part by which it changed.
+    /// Of parts of a whole and of few things the difference, of everything else the part by which it
+    /// changed.
     pub(super) fn change(&self) -> Change {
-        let (value, before) = match (self.value, self.before) {
-            (Some(value), Some(before)) => (value, before),
+        let before = match (self.value, self.before) {
+            (Some(_), Some(before)) => before,
             (Some(_), None) => return Change::Alone,
             (None, _) => return Change::Unknown,
         };
-        if self.unit == "share" {
-            return self.changed((value - before) * 100.0, "points");
+        match (self.difference, self.change) {
+            (Some(difference), _) if self.unit == "share" => {
+                self.changed(difference * 100.0, "points")
+            }
+            (Some(difference), _) if self.is_countable() && before < FEW => {
+                self.changed_by_a_few(difference)
+            }
+            (_, Some(change)) => self.changed(change * 100.0, "%"),
+            _ => Change::Unsaid,
         }
-        match self.change {
-            Some(change) => self.changed(change * 100.0, "%"),
-            None => Change::Unsaid,
+    }
+
+    /// Whether the change is that of a part of the period: today is not over, and left out of it.
+    fn is_of_part(&self) -> bool {
+        let all = self
+            .value
+            .zip(self.before)
+            .map(|(now, before)| now - before);
+        let size = self.value.unwrap_or_default().abs().max(1.0);
+        let differ = |(all, part): (f64, f64)| (all - part).abs() > size * 1e-9;
+        all.zip(self.difference).is_some_and(differ)
+    }
+
+    /// What became of it, on a card.
+    pub(super) fn change_in_words(&self) -> String {
+        let words = self.change().words();
+        if self.is_of_part() && !words.is_empty() {
+            return format!("{words} without today");
+        }
+        words
+    }
+
+    /// What became of it, at the end of a sentence.
+    fn tail(&self, before: &str) -> String {
+        let (part, before) = if self.is_of_part() {
+            (" without today,", "in as many days before")
+        } else {
+            ("", before)
+        };
+        match self.change() {
+            Change::More(words) | Change::Less(words) => format!(",{part} {words} than {before}"),
+            Change::Same => format!(",{part} the same as {before}"),
+            Change::Unknown | Change::Alone | Change::Unsaid => String::new(),
         }
     }
 
     fn changed(&self, change: f64, unit: &str) -> Change {
         let size = change.abs();
-        let decimals = u8::from(unit == "points" || size < 0.95);
+        let decimals = usize::from(unit == "points" || size < 0.95);
         let size_in_words = format!("{}\u{a0}{unit}", fixed(size, decimals));
         match change {
             _ if !change.is_finite() => Change::Unsaid,
@@ -108,6 +153,15 @@ impl Number {
             0.0.. => Change::More(format!("{size_in_words} more")),
             _ if self.is_countable() => Change::Less(format!("{size_in_words} fewer")),
             _ => Change::Less(format!("{size_in_words} less")),
+        }
+    }
+
+    fn changed_by_a_few(&self, difference: f64) -> Change {
+        let size = value::measured(difference.abs(), &self.unit);
+        match difference {
+            0.0 => Change::Same,
+            0.0.. => Change::More(format!("{size} more")),
+            _ => Change::Less(format!("{size} fewer")),
         }
     }
 
@@ -177,23 +231,13 @@ impl Change {
         }
     }
 
-    /// On a card.
-    pub(super) fn words(&self) -> String {
+    fn words(&self) -> String {
         match self {
             Self::More(words) | Self::Less(words) => words.clone(),
             Self::Same => "no change".to_owned(),
             Self::Unknown => "not known".to_owned(),
             Self::Alone => "nothing to compare with".to_owned(),
             Self::Unsaid => String::new(),
-        }
-    }
-
-    /// At the end of a sentence.
-    fn tail(&self, before: &str) -> String {
-        match self {
-            Self::More(words) | Self::Less(words) => format!(", {words} than {before}"),
-            Self::Same => format!(", the same as {before}"),
-            Self::Unknown | Self::Alone | Self::Unsaid => String::new(),
         }
     }
 }
@@ -238,10 +282,10 @@ pub(super) fn paragraphs(numbers: &[&Number], period: &Period) -> Vec<String> {
             let words = words.replacen("{n}", &amount.number, 1);
             Some(match start.take() {
                 Some(period) => {
-                    let tail = number.change().tail(&period.before);
+                    let tail = number.tail(&period.before);
                     format!("{}, {words}{tail}.", period.now)
                 }
-                None => format!("{}{}.", capital(&words), number.change().tail("before")),
+                None => format!("{}{}.", capital(&words), number.tail("before")),
             })
         });
         sentences.collect::<Vec<_>>().join(" ")

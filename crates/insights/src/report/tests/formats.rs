@@ -163,7 +163,8 @@ fn programs_get_all_that_is_needed_to_believe_the_rows() {
           "kind": "day",
           "doc": "Day in the hub's time zone."
         }
-      ]
+      ],
+      "n_rows": 4
     }
     "#);
 }
@@ -301,7 +302,10 @@ fn an_answer_without_rows_is_one() {
     assert!(written(&answer, ReportFormat::Json).contains("\"rows\":[]"));
     assert_eq!(written(&answer, ReportFormat::Csv), "hub,users\n");
     let error = write(&answer, &[], ReportFormat::Svg, &mut Vec::new()).unwrap_err();
-    assert_eq!(error.to_string(), "there is no picture of `nothing`");
+    assert_eq!(
+        error.to_string(),
+        "there is no picture of `nothing`: the report has none, or there is no row to draw"
+    );
 }
 
 #[test]

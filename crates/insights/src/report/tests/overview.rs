@@ -17,6 +17,7 @@ const HEAD: &str = "\
 -- column: value number How much.
 -- column: before number How much before.
 -- column: change share By how much it changed.
+-- column: difference number The same in the unit.
 -- column: unit text Of what.
 -- column: report text Where to read on.";
 
@@ -67,6 +68,17 @@ fn numbers() -> Answer {
                 "change",
                 [Some(0.041), Some(-0.1), None, Some(0.038), None, Some(0.0)],
             ),
+            Column::real(
+                "difference",
+                [
+                    Some(32.0),
+                    Some(-1371.4),
+                    Some(1.0),
+                    Some(0.037),
+                    None,
+                    Some(0.0),
+                ],
+            ),
             Column::text(
                 "unit",
                 [
@@ -99,7 +111,7 @@ fn the_overview_says_what_became_of_each_number() {
       <p class="question">1–4 March 2026</p>
     </header>
     <section class="hub">
-      <p class="sentences">In the 4 days up to 4 March 2026, 812 people used the hub, 4 % more than in the 4 days before. 1 person joined.</p>
+      <p class="sentences">In the 4 days up to 4 March 2026, 812 people used the hub, 4 % more than in the 4 days before. 1 person joined, 1 more than before.</p>
       <p class="sentences">Servers ran for 12,346 hours in all, 10 % less than before.</p>
       <div class="cards">
         <div class="card">
@@ -117,6 +129,7 @@ fn the_overview_says_what_became_of_each_number() {
         <div class="card">
           <p class="name">New people</p>
           <p class="size">1</p>
+          <p class="change"><span class="sign" aria-hidden="true">▲</span> 1 more</p>
           <p class="before">0 before</p>
         </div>
         <div class="card">
@@ -189,7 +202,7 @@ fn nothing_is_said_of_what_is_not_known() {
     assert!(page.contains(
         "On 4 March 2026, 812 people used the hub, 4\u{a0}% more than on the day before."
     ));
-    assert!(page.contains("1 person joined."));
+    assert!(page.contains("1 person joined, 1 more than before."));
     assert!(!page.contains("GPUs were held"));
 }
 
@@ -199,12 +212,71 @@ fn a_terminal_shows_each_number_in_its_unit() {
     write(&numbers(), &[], ReportFormat::Table, &mut output).unwrap();
     let text = String::from_utf8(output).unwrap();
     insta::assert_snapshot!(text.split("\n\n").nth(1).unwrap(), @r#"
-    number     title                 value  before   change  unit          report
-    users      People                  812     780    4.1 %  people        active-users
-    hours      Server hours         12,346  13,717  −10.0 %  server hours  a
-    new-users  New people                1       0        –  people        b
-    starts     Starts that worked   98.7 %  95.0 %    3.8 %  share         c
-    homes      Homes               1.8 TiB       –        –  bytes         d
-    gpu        <b>GPU                    –     1.5    0.0 %  GPU hours     e
+    number     title                 value  before   change  difference  unit          report
+    users      People                  812     780    4.1 %          32  people        active-users
+    hours      Server hours         12,346  13,717  −10.0 %      −1,371  server hours  a
+    new-users  New people                1       0        –           1  people        b
+    starts     Starts that worked   98.7 %  95.0 %    3.8 %       3.7 %  share         c
+    homes      Homes               1.8 TiB       –        –           –  bytes         d
+    gpu        <b>GPU                    –     1.5    0.0 %           0  GPU hours     e
     "#);
+}
+
+#[test]
+fn of_few_things_the_difference_is_told_and_not_the_percentage() {
+    let mut numbers = numbers();
+    // Of the last one a day is not known.
+    let columns = ["users", "new-users", "sessions", "hours", "peak"];
+    let n = columns.len();
+    numbers.table = store::Table::new(vec![
+        Column::text("hub", vec![Some("lab"); n]),
+        Column::text("number", columns.map(Some)),
+        Column::text("title", ["A", "B", "C", "D", "E"].map(Some)),
+        Column::real("value", [0.0, 3.0, 10.0, 1.5, 0.0].map(Some)),
+        Column::real("before", [1.0, 1.0, 20.0, 3.0, 3.0].map(Some)),
+        Column::real(
+            "change",
+            [Some(-1.0), Some(2.0), Some(-0.5), Some(-0.5), None],
+        ),
+        Column::real(
+            "difference",
+            [Some(-1.0), Some(2.0), Some(-10.0), Some(-1.5), None],
+        ),
+        Column::text(
+            "unit",
+            ["people", "people", "sessions", "server hours", "servers"].map(Some),
+        ),
+        Column::text("report", vec![Some("a"); n]),
+    ])
+    .unwrap();
+    let page = words(&page(&numbers, &[])).replace('\u{a0}', " ");
+    let said = page.split("<span class=\"sign\"").skip(1);
+    let said: Vec<&str> = said
+        .map(|rest| rest.split_once("</span> ").unwrap().1)
+        .map(|rest| rest.split_once('<').unwrap().0)
+        .collect();
+    assert_eq!(said, ["1 fewer", "2 more", "50 % fewer", "50 % less"]);
+}
+
+#[test]
+fn a_change_of_the_days_that_are_over_is_told_as_such() {
+    let mut numbers = numbers();
+    numbers.table = store::Table::new(vec![
+        Column::text("hub", [Some("lab"); 2]),
+        Column::text("number", [Some("users"), Some("peak")]),
+        Column::text("title", [Some("People"), Some("Most servers at once")]),
+        Column::real("value", [Some(178.0), Some(30.0)]),
+        Column::real("before", [Some(172.0), Some(25.0)]),
+        Column::real("change", [Some(-1.0 / 172.0), Some(0.2)]),
+        Column::real("difference", [Some(-1.0), Some(5.0)]),
+        Column::text("unit", [Some("people"), Some("servers")]),
+        Column::text("report", [Some("a"); 2]),
+    ])
+    .unwrap();
+    let page = words(&page(&numbers, &[])).replace('\u{a0}', " ");
+    assert!(page.contains(
+        "178 people used the hub, without today, 0.6 % fewer than in as many days before."
+    ));
+    assert!(page.contains("0.6 % fewer without today</p>"));
+    assert!(page.contains("20 % more</p>"), "{page}");
 }

@@ -136,14 +136,14 @@ fn a_page_says_all_there_is_to_say() {
         <li>2026-03-04 is not over.</li>
       </ul>
     </section>
-    <div class="rows" tabindex="0" role="region" aria-label="Rows">
+    <div class="rows" tabindex="0" role="region" aria-label="Active users by day">
     <table>
-      <thead><tr><th scope="col" class="short">Day</th><th scope="col" class="number">Users</th><th scope="col" class="number">Weekly</th><th scope="col" class="number">Mean (h)</th><th scope="col" class="number">Success</th><th scope="col" class="short">At</th><th scope="col" class="short">Quiet</th></tr></thead>
+      <thead><tr><th scope="col" class="short name">Day</th><th scope="col" class="number">Users</th><th scope="col" class="number">Weekly</th><th scope="col" class="number">Mean (h)</th><th scope="col" class="number">Success</th><th scope="col" class="short">At</th><th scope="col" class="short">Quiet</th></tr></thead>
       <tbody>
-        <tr><td class="short">2026-03-01</td><td class="number">1,200</td><td class="number">1,200</td><td class="number">3.1</td><td class="number">100.0 %</td><td class="short">2026-03-02 00:30</td><td class="short">no</td></tr>
-        <tr><td class="short">2026-03-02</td><td class="number">30</td><td class="number">1,210</td><td class="number">&#60;0.1</td><td class="number">87.5 %</td><td class="short">2026-03-02 09:05</td><td class="short">no</td></tr>
-        <tr><td class="short">2026-03-03</td><td class="number">–</td><td class="number">–</td><td class="number">–</td><td class="number">–</td><td class="short">–</td><td class="short">–</td></tr>
-        <tr><td class="short">2026-03-04</td><td class="number">0</td><td class="number">1,210</td><td class="number">0.0</td><td class="number">–</td><td class="short">–</td><td class="short">yes</td></tr>
+        <tr><th scope="row" class="short name">2026-03-01</th><td class="number">1,200</td><td class="number">1,200</td><td class="number">3.1</td><td class="number">100.0 %</td><td class="short">2026-03-02 00:30</td><td class="short">no</td></tr>
+        <tr><th scope="row" class="short name">2026-03-02</th><td class="number">30</td><td class="number">1,210</td><td class="number">&#60;0.1</td><td class="number">87.5 %</td><td class="short">2026-03-02 09:05</td><td class="short">no</td></tr>
+        <tr><th scope="row" class="short name">2026-03-03</th><td class="number">–</td><td class="number">–</td><td class="number">–</td><td class="number">–</td><td class="short">–</td><td class="short">–</td></tr>
+        <tr><th scope="row" class="short name">2026-03-04</th><td class="number">0</td><td class="number">1,210</td><td class="number">0.0</td><td class="number">–</td><td class="short">–</td><td class="short">yes</td></tr>
       </tbody>
     </table>
     </div>
@@ -189,17 +189,17 @@ fn nothing_in_a_name_is_run_or_read_as_markup() {
         <li>2026-03-04 is not over.</li>
       </ul>
     </section>
-    <div class="rows" tabindex="0" role="region" aria-label="Rows">
+    <div class="rows" tabindex="0" role="region" aria-label="Homes by size">
     <table>
-      <thead><tr><th scope="col" class="short">User</th><th scope="col" class="short">Server</th><th scope="col" class="number">Last</th></tr></thead>
+      <thead><tr><th scope="col" class="short name">User</th><th scope="col" class="short">Server</th><th scope="col" class="number">Last</th></tr></thead>
       <tbody>
-        <tr><td class="short">=HYPERLINK(&#34;x&#34;)</td><td class="short">(default)</td><td class="number">40 B</td></tr>
-        <tr><td class="short">&#60;script&#62;alert(1)&#60;/script&#62;</td><td class="short">lab</td><td class="number">1.6 KiB</td></tr>
-        <tr><td class="short">a|b</td><td class="short">(default)</td><td class="number">62.5 KiB</td></tr>
-        <tr><td class="short">山田太郎</td><td class="short">(default)</td><td class="number">2.4 MiB</td></tr>
-        <tr><td class="short">red\u{1b}[31m\nnext</td><td class="short">(default)</td><td class="number">97.7 MiB</td></tr>
-        <tr><td class="short">turned\u{202e}txt</td><td class="short">(default)</td><td class="number">3.8 GiB</td></tr>
-        <tr><td class="short">&#34;&#39;&#38;&#60;/td&#62;</td><td class="short">&#60;i&#62;</td><td class="number">152.6 GiB</td></tr>
+        <tr><th scope="row" class="short name">=HYPERLINK(&#34;x&#34;)</th><td class="short">(default)</td><td class="number">40 B</td></tr>
+        <tr><th scope="row" class="short name">&#60;script&#62;alert(1)&#60;/script&#62;</th><td class="short">lab</td><td class="number">1.6 KiB</td></tr>
+        <tr><th scope="row" class="short name">a|b</th><td class="short">(default)</td><td class="number">62.5 KiB</td></tr>
+        <tr><th scope="row" class="short name">山田太郎</th><td class="short">(default)</td><td class="number">2.4 MiB</td></tr>
+        <tr><th scope="row" class="short name">red\u{1b}[31m\nnext</th><td class="short">(default)</td><td class="number">97.7 MiB</td></tr>
+        <tr><th scope="row" class="short name">turned\u{202e}txt</th><td class="short">(default)</td><td class="number">3.8 GiB</td></tr>
+        <tr><th scope="row" class="short name">&#34;&#39;&#38;&#60;/td&#62;</th><td class="short">&#60;i&#62;</td><td class="number">152.6 GiB</td></tr>
       </tbody>
     </table>
     </div>
@@ -227,15 +227,21 @@ fn only_our_own_script_and_looks_are_allowed() {
 }
 
 #[test]
-fn a_page_has_not_more_rows_than_a_browser_can_show() {
+fn a_page_and_a_text_have_not_more_rows_than_can_be_shown() {
     let head = "-- title: Many\n-- section: Activity\n-- question: How many?\n-- definition: Many.\n\
         -- scope: none\n-- needs: none\n-- column: hub text The hub.\n-- column: n count Number.";
     let columns = vec![
         Column::text("hub", vec![Some("lab"); 5003]),
         Column::integer("n", (0..5003).map(Some)),
     ];
-    let page = page(&answer(definition("many", head), columns), &[]);
-    assert!(page.contains("<td class=\"number\">4,999</td>"));
-    assert!(!page.contains("<td class=\"number\">5,000</td>"));
-    assert!(page.contains("… 3 more rows; ask for CSV to have them all."));
+    let answer = answer(definition("many", head), columns);
+    let page = page(&answer, &[]);
+    assert!(page.contains("<th scope=\"row\" class=\"number name\">4,999</th>"));
+    assert!(!page.contains("<th scope=\"row\" class=\"number name\">5,000</th>"));
+    assert!(page.contains("… 3 more rows; ask for CSV or Parquet to have them all."));
+    let mut text = Vec::new();
+    write(&answer, &[], ReportFormat::Markdown, &mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("4,999 |") && !text.contains("5,000 |"));
+    assert!(text.contains("… 3 more rows; ask for CSV or Parquet to have them all."));
 }

@@ -63,6 +63,33 @@ fn names_stand_from_the_largest_on_and_cannot_move_the_chart() {
 }
 
 #[test]
+fn rows_about_days_or_months_are_drawn_over_time_and_all_of_them() {
+    let about = |names: [&'static str; 3]| {
+        let head = "-- title: Lengths\n-- section: Activity\n-- question: How long?\n-- definition: So.\n\
+            -- scope: none\n-- needs: none\n-- column: hub text The hub.\n-- column: of name What.\n\
+            -- column: n count How many.\n-- chart: rows x=of y=n top=2";
+        let columns = vec![
+            Column::text("hub", [Some("lab"); 3]),
+            Column::text("of", names.map(Some)),
+            Column::integer("n", [Some(5), None, Some(9)]),
+        ];
+        one(&answer(definition("lengths", head), columns))
+    };
+    for names in [
+        ["2026-03-02", "2026-03-03", "2026-03-04"],
+        ["2026-01", "2026-02", "2026-03"],
+    ] {
+        let chart = about(names);
+        assert_eq!(chart.kind, Kind::Line);
+        assert!(matches!(&chart.x, Axis::Days(days) if days.len() == 3));
+        assert_eq!(series(&chart), ["N: [Some(5.0), None, Some(9.0)]"]);
+    }
+    let chart = about(["2026-03-02", "2026-03-03", "(unknown)"]);
+    assert_eq!(chart.kind, Kind::HorizontalBars);
+    assert_eq!(categories(&chart), ["(unknown)", "2026-03-02"]);
+}
+
+#[test]
 fn each_hub_has_a_grid_of_its_own() {
     let charts = charts(&week());
     let titles: Vec<&str> = charts.iter().map(|chart| chart.title.as_str()).collect();
@@ -70,12 +97,45 @@ fn each_hub_has_a_grid_of_its_own() {
     assert_eq!(categories(&charts[0]), ["09:00", "10:00"]);
     assert_eq!(
         series(&charts[0]),
-        ["Mon: [Some(0.5), Some(1.0)]", "Sun: [None, None]"]
+        ["Mon: [Some(0.5), Some(1.0)]", "Sun: [None]"]
     );
     assert_eq!(
         series(&charts[1]),
         ["Mon: [Some(3.0), Some(0.0)]", "Sun: [None, Some(2.0)]"]
     );
+}
+
+#[test]
+fn what_is_to_come_is_not_drawn_as_unknown() {
+    let head = "-- title: Cohorts\n-- section: Activity\n-- question: Who stays?\n-- definition: Who.\n\
+        -- scope: none\n-- needs: none\n-- column: hub text The hub.\n-- column: cohort day When.\n\
+        -- column: later count Months.\n-- column: share share Of all.\n\
+        -- chart: heatmap x=later y=cohort value=share";
+    let cohorts = [1, 1, 1, 2, 2, 3].map(|month| Some(date(2026, month, 1)));
+    let columns = vec![
+        Column::text("hub", [Some("lab"); 6]),
+        Column::day("cohort", cohorts),
+        Column::integer("later", [0, 1, 2, 0, 1, 0].map(Some)),
+        Column::real(
+            "share",
+            [Some(1.0), None, Some(0.5), Some(1.0), Some(0.5), None],
+        ),
+    ];
+    let answer = answer(definition("cohorts", head), columns);
+    let rows: Vec<String> = series(&one(&answer))
+        .iter()
+        .map(|row| row.split(": ").last().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            "[Some(100.0), None, Some(50.0)]",
+            "[Some(100.0), Some(50.0)]",
+            "[None]"
+        ]
+    );
+    // Two cells, and the sample beside the shades.
+    assert_eq!(svg(&answer).unwrap().matches("<title>not known").count(), 3);
 }
 
 const HEAD: &str = "\
@@ -126,7 +186,10 @@ fn values_of_different_kinds_are_charts_of_their_own() {
     assert_eq!(charts[1].unit, Unit::Bytes);
     let svg = svg(&answer).unwrap();
     assert_eq!(svg.matches("<svg").count(), 3);
-    assert!(svg.contains("translate(0 300)") && svg.contains("height=\"600\""));
+    // Only the first says of when and of what they are.
+    assert!(svg.contains("translate(0 344)") && svg.contains("height=\"670\""));
+    assert_eq!(svg.matches("hub lab (Europe/Berlin)").count(), 1);
+    assert!(svg.contains("<title>Usage</title>") && svg.contains("<desc>Bars: CPU core hours"));
 }
 
 #[test]
@@ -151,6 +214,28 @@ fn the_smallest_of_many_series_are_put_together_where_they_add_up() {
     assert_eq!(
         series(&line),
         ["a: [Some(1.0), Some(3.0)]", "c: [None, Some(4.0)]"]
+    );
+    assert_eq!(line.y_label, "CPU core hours, the 2 largest of 3");
+}
+
+#[test]
+fn a_sum_of_others_is_unknown_where_one_of_them_is() {
+    let chart = one(&usage("stacked x=day y=share series=group top=1"));
+    assert_eq!(
+        series(&chart),
+        [
+            "c: [Some(0.0), Some(100.0)]",
+            "2 others: [Some(75.0), None]",
+        ]
+    );
+}
+
+#[test]
+fn a_picture_that_stands_alone_says_of_when_and_of_what_it_is() {
+    let svg = svg(&days()).unwrap();
+    assert!(
+        svg.contains(">1–4 March 2026 · hub lab (Europe/Berlin)</text>"),
+        "{svg}"
     );
 }
 

@@ -53,6 +53,7 @@ impl History {
             until: Some(timestamp(until)),
             machine: watch(&self.watched_hours(), |_, _, _| {}),
             homes: homes.collect(),
+            n_places: self.n_places(),
             unclosed: self.together.unclosed.clone(),
         }
     }

@@ -2,7 +2,8 @@
 
 use super::facts::{Arrival, Teller, ToldFact};
 use super::rows::Rows;
-use super::{History, HistorySink, ServerMonth, UserNews};
+use super::{History, HistorySink, Item, ServerMonth, UserNews};
+use crate::events::Reader;
 use jiff::civil::Date;
 use model::days::{Day, SessionSpan, user_days};
 use model::fact::{Fact, KeyedFact, ServerKey};
@@ -19,6 +20,8 @@ use tokio::task::{JoinError, spawn_blocking};
 const BLOCK: usize = 500;
 /// Rows that are written at once, so that memory is bounded.
 const MOST_ROWS: usize = 125_000;
+/// The same of observations, which are small.
+const MOST_OBSERVATIONS: usize = 250_000;
 /// Chunks that may wait: at the end of a month there is one of each table, and the next month is
 /// made while they are written.
 const MOST_CHUNKS: usize = 4;
@@ -162,6 +165,8 @@ struct NobodyReads;
 struct Maker {
     history: History,
     rows: Rows,
+    /// What the service reads items of others with.
+    reader: Reader,
     chunks: mpsc::Sender<Parcel>,
     events: Pile<Event>,
     sessions: Pile<tables::Session>,
@@ -199,6 +204,7 @@ impl Maker {
         Self {
             history,
             rows: Rows::new(hub),
+            reader: Reader::new(Arc::clone(hub)),
             chunks,
             events: Pile::new(),
             sessions: Pile::new(),
@@ -236,9 +242,16 @@ impl Maker {
         }
         let late = std::mem::take(&mut self.late);
         self.send_late(late)?;
-        for readings in [self.history.readings(), self.history.ceilings()] {
-            let rows = readings.iter().map(|it| self.rows.observation(it));
-            self.send(Chunk::Observations(rows.collect()))?;
+        for readings in [
+            self.history.readings(),
+            self.history.ceilings(),
+            self.history.counters(),
+            self.history.places(),
+        ] {
+            for readings in readings.chunks(MOST_OBSERVATIONS) {
+                let rows = readings.iter().map(|it| self.rows.observation(it));
+                self.send(Chunk::Observations(rows.collect()))?;
+            }
         }
         Ok(())
     }
@@ -251,7 +264,10 @@ impl Maker {
         self.storage.turn(end);
         for block in 0..self.open.len() {
             let users = block * BLOCK..self.history.n_users().min((block + 1) * BLOCK);
-            for server in self.history.servers(month, users.clone()) {
+            let servers = self.history.servers(month, users.clone());
+            let items = self.history.hooks(users.clone(), &servers);
+            self.tell_items(&items, end);
+            for server in servers {
                 self.tell_server(server, block, end);
             }
             for home in self.history.homes(month, users) {
@@ -261,8 +277,19 @@ impl Maker {
             self.progress(month);
             self.flush(MOST_ROWS)?;
         }
+        let visits = self.history.visits(month);
+        self.tell_items(&visits, end);
         self.next_day = self.days_after(month);
         self.flush(1)
+    }
+
+    fn tell_items(&mut self, items: &[Item], end: jiff::Timestamp) {
+        for item in items {
+            let event = Rows::told(&mut self.reader, item);
+            if let Some(event) = event {
+                self.events.push(event, end);
+            }
+        }
     }
 
     fn tell_server(

@@ -79,11 +79,12 @@ impl History {
                     let seed = [self.seed, person.number, 22, index as u64];
                     home.work_for_a_day(&mut Draw::of(seed));
                 }
-                let is_known = person.from < day.end && day.end <= person.to;
-                if is_known {
+                let is_there = person.from < day.end && day.end <= person.to;
+                let looked = self.incidents.last_look(day.start, day.end - MINUTE);
+                if let Some(at) = looked.filter(|_| is_there) {
                     homes.push(HomeDay {
                         day: day.day.date(),
-                        at: timestamp(day.end - MINUTE),
+                        at: timestamp(at),
                         size: home.size(&person.name),
                     });
                 }

@@ -1,7 +1,7 @@
-//! What befell the hub and its observer: restarts, hours without collection, drained nodes; and
-//! the moments at which polls could look.
+//! What befell the hub and its observer: restarts, a day and some hours without collection, drained
+//! nodes, troubles with starting; and the moments at which polls could look.
 
-use super::calendar::{Calendar, HOUR, MINUTE, SECOND};
+use super::calendar::{Calendar, DAY, HOUR, MINUTE, SECOND};
 use crate::sim::draw::Draw;
 
 const POLL_INTERVAL: i64 = MINUTE;
@@ -20,6 +20,26 @@ pub(super) struct Incidents {
     pub(super) outages: Vec<Outage>,
     /// When nodes were drained, which evicts large servers.
     pub(super) drains: Vec<i64>,
+    pub(super) troubles: Vec<Trouble>,
+    /// Since when hooks in the hub tell what happens in it: they came with its last restart, or
+    /// were there from the beginning.
+    pub(super) hooked_from: i64,
+}
+
+/// Time in which many servers did not start, and the others started late.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trouble {
+    pub(super) from: i64,
+    pub(super) to: i64,
+    pub(super) cause: TroubleCause,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TroubleCause {
+    /// The cloud gave no nodes.
+    NoNodes,
+    /// Images could not be pulled.
+    NoImages,
 }
 
 /// Time in which nobody looked.
@@ -50,17 +70,34 @@ impl Incidents {
             moments.collect()
         };
         let outages = moments(2, 1, 13);
-        let outages = outages.iter().zip([3 * HOUR, 5 * HOUR].iter().cycle());
+        let outages = outages.iter().enumerate();
+        let outages = outages.map(|(index, &from)| match index % 2 {
+            0 => Outage::of_hours(from),
+            _ => Outage::over_a_day(from, calendar),
+        });
+        let restarts = moments(2, 2, 11);
+        let drains = moments(8, 3, 14);
+        let troubles = moments(9, 2, 9).into_iter().enumerate();
+        let troubles = troubles.map(|(index, at)| Trouble::new(index, at, calendar));
         Self {
-            restarts: moments(2, 2, 11),
-            drains: moments(8, 3, 14),
-            outages: outages
-                .map(|(&from, length)| Outage {
-                    from,
-                    to: from + length,
-                })
-                .collect(),
+            hooked_from: restarts.last().copied().unwrap_or(calendar.begin),
+            restarts,
+            drains,
+            troubles: troubles.collect(),
+            outages: outages.collect(),
         }
+    }
+
+    /// The trouble at this time.
+    pub(super) fn trouble_at(&self, at: i64) -> Option<&Trouble> {
+        let mut troubles = self.troubles.iter();
+        troubles.find(|trouble| (trouble.from..trouble.to).contains(&at))
+    }
+
+    /// The trouble in a part of this time.
+    pub(super) fn trouble_in(&self, from: i64, to: i64) -> Option<&Trouble> {
+        let mut troubles = self.troubles.iter();
+        troubles.find(|trouble| trouble.from < to && from < trouble.to)
     }
 
     /// The restart within this time.
@@ -97,10 +134,61 @@ impl Incidents {
         (watched.from < watched.to).then_some(watched)
     }
 
+    /// The last moment of a time at which somebody could look, if there is one: also the end.
+    pub(super) fn last_look(&self, from: i64, end: i64) -> Option<i64> {
+        let mut outages = self.outages.iter();
+        let missed = outages.find(|outage| (outage.from..outage.to).contains(&end));
+        let last = missed.map_or(end, |outage| outage.from - MINUTE);
+        (from <= last).then_some(last)
+    }
+
     /// Whether nobody looked at this time.
     pub(super) fn is_outage(&self, at: i64) -> bool {
         let mut outages = self.outages.iter();
         outages.any(|outage| (outage.from..outage.to).contains(&at))
+    }
+}
+
+impl Trouble {
+    /// On a working day, since nobody would notice it at a weekend.
+    fn new(index: usize, at: i64, calendar: &Calendar) -> Self {
+        let day = calendar.day_index(at);
+        let from = if calendar.days[day].is_weekend() {
+            at + 2 * DAY
+        } else {
+            at
+        };
+        let (cause, length) = match index % 2 {
+            0 => (TroubleCause::NoNodes, 75 * MINUTE),
+            _ => (TroubleCause::NoImages, 140 * MINUTE),
+        };
+        Self {
+            from,
+            to: from + length,
+            cause,
+        }
+    }
+}
+
+impl Outage {
+    fn of_hours(from: i64) -> Self {
+        Self {
+            from,
+            to: from + 3 * HOUR,
+        }
+    }
+
+    /// From the evening until the morning of the day after the next: a day of which nothing is
+    /// known. Shorter where the history ends before.
+    fn over_a_day(noon: i64, calendar: &Calendar) -> Self {
+        let from = noon + 8 * HOUR;
+        let morning = calendar.days.get(calendar.day_index(noon) + 2);
+        let morning = morning.map(|day| day.moment(8 * HOUR + 17 * MINUTE));
+        let to = morning.filter(|&to| to < calendar.until - HOUR);
+        Self {
+            from,
+            to: to.unwrap_or(from + 2 * HOUR),
+        }
     }
 }
 

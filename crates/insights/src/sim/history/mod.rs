@@ -7,30 +7,40 @@
 //!
 //! From large to small: [`calendar`] (days, seasons, clock changes), [`incidents`] (restarts,
 //! outages, polls), [`people`] and [`terms`] (who is in which course when), [`habits`] (how often,
-//! when, how long), [`runs`] (one run of a server), [`activity`] within it, [`facts`] told of it,
-//! what it [used](usage), [`homes`], and the machine's [`ceilings`].
+//! when, how long), [`attempts`] to start a server, [`runs`] (one run of it), [`activity`] within
+//! it, [`facts`] told of it, what it [used](usage), [`homes`], and the machine's [`ceilings`]. The
+//! hub has [`counters`] of its [`starts`], its cluster holds [`places`]; [`hooks`] in it and others
+//! ([`visits`]) send [`items`].
 
 mod activity;
+mod attempts;
 mod calendar;
 mod ceilings;
+mod counters;
 mod facts;
 mod fill;
 mod habits;
 mod homes;
+mod hooks;
 mod incidents;
+mod items;
 mod months;
 mod news;
 mod people;
+mod places;
 mod presence;
 mod rows;
 mod runs;
 mod sink;
+mod starts;
 mod terms;
 mod usage;
+mod visits;
 
 pub use facts::{Arrival, Teller, ToldFact};
 pub use fill::{FillError, Filled, Progress, Totals, fill};
 pub use homes::HomeDay;
+pub use items::{HookItem, Item, Launch, of_hub_start, of_start};
 pub use news::{MemberNews, UserNews};
 pub use presence::{Hour, Reading};
 pub use sink::{Discard, HistorySink};
@@ -51,6 +61,7 @@ use months::MonthPlan;
 use people::Person;
 use presence::Presence;
 use runs::{Catalogue, Run, Workshop};
+use starts::Starts;
 use std::ops::Range;
 use std::sync::Arc;
 use usage::{Book, Meter};
@@ -85,6 +96,7 @@ pub struct History {
 #[derive(Debug)]
 struct Together {
     presence: Presence,
+    starts: Starts,
     loads: Loads,
     /// What was used in the hour of the present.
     unclosed: Vec<Increment>,
@@ -100,7 +112,7 @@ pub struct ServerMonth {
     /// What it used in hours that are over, in order, each hour once; of later months only what no
     /// other run can add to.
     pub usage: Vec<HourUse>,
-    #[cfg_attr(not(test), expect(dead_code, reason = "what tests compare with"))]
+    /// What it was made from, in the order of time.
     runs: Vec<Run>,
 }
 
@@ -115,6 +127,7 @@ impl History {
         Self {
             together: Together {
                 presence: Presence::new(&people, &polls, calendar.until),
+                starts: Starts::new(&calendar),
                 loads: Loads::new(calendar.n_hours()),
                 unclosed: Vec::new(),
             },
@@ -260,6 +273,7 @@ impl Workshop<'_> {
         for run in &runs {
             facts::facts_of(run, self.calendar, self.polls, &mut facts);
             together.presence.add(run, self.polls);
+            together.starts.add(run, self.calendar);
             meter.read(run, &mut book);
             let day = |at| self.calendar.day_index(at);
             person.workdays.mark(day(run.started)..=day(run.last_seen));

@@ -36,6 +36,8 @@ pub(super) struct Person {
     pub(super) stays: Vec<Stay>,
     /// Of all runs so far.
     pub(super) last_activity: Option<i64>,
+    /// Not known before the first start that hooks in the hub told.
+    pub(super) logged_in_until: Option<i64>,
     /// The default server first.
     pub(super) keys: Vec<Key>,
     /// As large as it was on the last day that was told; who never comes has none.
@@ -117,6 +119,7 @@ impl Person {
             to: calendar.until,
             stays: terms.stays_of(user, from, &mut draw),
             last_activity: None,
+            logged_in_until: None,
             keys: vec![Key::new("", Pattern::Daily, calendar)],
             home: (kind != Kind::Absent).then(|| Home::of(seed, user.name().as_str())),
             workdays: Workdays::default(),
@@ -160,6 +163,7 @@ impl Person {
             to,
             stays: terms.former_stays(from, to, &mut draw),
             last_activity: None,
+            logged_in_until: None,
             keys: vec![Key::new("", Pattern::Daily, calendar)],
         }
     }

@@ -71,6 +71,14 @@ impl Presence {
             change(&mut self.servers, polls.index_of(end.missed), -1);
         }
     }
+
+    /// How many servers ran, poll by poll.
+    pub(super) fn servers(&self) -> impl Iterator<Item = u32> {
+        self.servers.iter().scan(0, |present: &mut i32, change| {
+            *present += change;
+            Some(u32::try_from(*present).unwrap_or_default())
+        })
+    }
 }
 
 impl History {

@@ -2,8 +2,10 @@
 
 use super::facts::Teller;
 use super::homes::HomeDay;
+use super::items::Item;
 use super::news::MemberNews;
 use super::presence::Reading;
+use crate::events::{self, Reader};
 use crate::hub::Number;
 use crate::sources::prometheus::HourUse;
 use crate::usage::rows::{storage_row, usage_row};
@@ -44,6 +46,15 @@ impl Rows {
             Teller::Hub => &self.by_hub,
         };
         store::event_of(&self.hub, source, told)
+    }
+
+    /// An item as the service reads it; `None` if it cannot, which tests say is never.
+    pub(super) fn told(reader: &mut Reader, item: &Item) -> Option<Event> {
+        let line = serde_json::to_vec(item).ok()?;
+        match reader.read(&line, item.at()) {
+            events::Item::Event(event) => Some(*event),
+            events::Item::Rejected(_) => None,
+        }
     }
 
     /// `None` while it runs.

@@ -1,6 +1,7 @@
 //! Runs of servers: when each begins and how it ends, as it truly happened and as polls saw it.
 
-use super::calendar::{Calendar, DAY, HOUR, LocalDay, MINUTE, SECOND, Season};
+use super::attempts::Attempt;
+use super::calendar::{Calendar, HOUR, LocalDay, MINUTE, SECOND, Season};
 use super::habits::Kind;
 use super::incidents::{Incidents, Polls};
 use super::people::{Key, Open, Pattern, Person, WrittenRun};
@@ -10,8 +11,6 @@ use crate::sim::offers::{OFFERS, Offer};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The hub has told of starts and stops since so long ago; before, only polls knew.
-const TOLD_FOR: i64 = 90 * DAY;
 /// A server that has ended this close to the present is left out, as it may still be listed.
 const MARGIN: i64 = 3 * MINUTE;
 
@@ -20,6 +19,8 @@ const MARGIN: i64 = 3 * MINUTE;
 pub(super) struct Run {
     /// The hub's own time.
     pub(super) started: i64,
+    /// An attempt to start it that failed, shortly before.
+    pub(super) failed: Option<Attempt>,
     /// When it answered.
     pub(super) ready: i64,
     /// The first poll that saw it ready.
@@ -231,7 +232,7 @@ impl Workshop<'_> {
             return;
         }
         let mut cause = self.befall(&mut wish, draw);
-        let ready = started + draw.between(4 * SECOND, 45 * SECOND);
+        let ready = started + self.draw_wait(started, draw);
         let seen = self.polls.after(ready);
         let mut end = match cause {
             Cause::HubRestart(_) => wish.to,
@@ -252,8 +253,11 @@ impl Workshop<'_> {
         }
         let choice = self.catalogue.choice(wish.profile, draw);
         let told = self.told(started, cause);
+        let number = draw.next();
+        let free = (*free_from).max(person.from);
         runs.push(Run {
             started,
+            failed: self.failed_before(started, free, number),
             ready,
             seen,
             last_seen: last_poll,
@@ -268,7 +272,7 @@ impl Workshop<'_> {
             offer: &OFFERS[wish.profile],
             pauses: wish.pauses,
             told,
-            seed: draw.next(),
+            seed: number,
         });
         person.last_activity = person.last_activity.max(Some(wish.last_activity.min(end)));
         person.keys[key].free_from = missed + draw.between(SECOND, 4 * MINUTE);
@@ -306,7 +310,7 @@ impl Workshop<'_> {
     }
 
     fn told(&self, started: i64, cause: Cause) -> Told {
-        let is_told = started > self.calendar.until - TOLD_FOR
+        let is_told = started > self.incidents.hooked_from
             && !self.incidents.is_outage(started)
             && cause != Cause::Unknown;
         if is_told { Told::ByHub } else { Told::ByPolls }
@@ -319,6 +323,7 @@ impl Workshop<'_> {
         let ready = (open.started + 5 * SECOND).min(until);
         Run {
             started: open.started,
+            failed: None,
             ready,
             seen: self.polls.after(ready).min(until),
             last_seen: until,

@@ -9,7 +9,7 @@ pub trait HistorySink: Sync {
     /// Why rows could not be taken.
     type Error;
 
-    /// What polls saw and the hub told; some rows come twice.
+    /// What polls saw, and the hub, hooks in it and a BinderHub told; some rows of the hub come twice.
     fn events(&self, rows: Vec<Event>) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Sessions that ended.
@@ -30,7 +30,7 @@ pub trait HistorySink: Sync {
         rows: Vec<Membership>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Numbers about the hub, of all the time at once.
+    /// Numbers about the hub, of one kind after the other.
     fn observations(
         &self,
         rows: Vec<Observation>,

@@ -13,6 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use store::tables::{self, Event};
 
+mod others;
 mod used;
 
 fn until() -> Timestamp {
@@ -47,7 +48,11 @@ fn told(history: &mut History) -> BTreeMap<ServerKey, Server> {
 fn everything(history: &mut History) -> Everything {
     let mut everything = Everything::default();
     for month in 0..history.n_months() {
-        for told in history.servers(month, 0..history.n_users()) {
+        let servers = history.servers(month, 0..history.n_users());
+        let items = history.hooks(0..history.n_users(), &servers);
+        everything.items.extend(items);
+        everything.items.extend(history.visits(month));
+        for told in servers {
             let server = everything.servers.entry(told.key).or_default();
             server.facts.extend(told.facts);
             server.runs.extend(told.runs);
@@ -62,6 +67,7 @@ fn everything(history: &mut History) -> Everything {
 #[derive(Default)]
 struct Everything {
     servers: BTreeMap<ServerKey, Server>,
+    items: Vec<Item>,
     homes: Vec<HomeDay>,
 }
 
@@ -86,11 +92,17 @@ fn all_runs(servers: &BTreeMap<ServerKey, Server>) -> Vec<&Run> {
 fn fingerprint(n_users: usize, shape: &HistoryShape) -> String {
     let mut history = History::plan(&world(n_users), shape);
     let mut hash = Sha256::new();
-    let Everything { servers, homes } = everything(&mut history);
+    let Everything {
+        servers,
+        items,
+        homes,
+    } = everything(&mut history);
+    hash.update(format!("{items:?} {:?}", history.counters()));
     for (key, server) in servers {
         hash.update(format!("{key:?} {:?} {:?}", server.facts, server.usage));
     }
     hash.update(format!("{homes:?} {:?}", history.ceilings()));
+    hash.update(format!("{:?}", history.places()));
     hash.update(format!("{:?} {:?}", history.members(), history.users()));
     hash.update(format!("{:?} {:?}", history.readings(), history.running()));
     hash.finalize()
@@ -442,6 +454,8 @@ fn degenerate_histories_are_histories_too() {
         );
         history.readings();
         history.ceilings();
+        history.counters();
+        history.places();
         history.members();
         history.past();
     }
@@ -517,10 +531,10 @@ impl HistorySink for Counting {
 #[expect(clippy::too_many_lines, reason = "one table of counts after the other")]
 async fn a_sink_gets_all_rows_month_by_month() {
     let mut history = History::plan(&world(200), &shape(365));
-    let servers = told(&mut history);
-    let (mut n_facts, mut expected) = (0, Vec::new());
+    let Everything { servers, items, .. } = everything(&mut history);
+    let (mut n_events, mut expected) = (items.len(), Vec::new());
     for (key, server) in &servers {
-        n_facts += server.facts.len();
+        n_events += server.facts.len();
         for session in server.sessions() {
             expected.push(Counted {
                 key: key.clone(),
@@ -538,7 +552,7 @@ async fn a_sink_gets_all_rows_month_by_month() {
     assert!(parts.iter().all(|progress| progress.n_parts == 13));
 
     let events = sink.events.into_inner().unwrap();
-    assert_eq!((events.len(), totals.n_events), (n_facts, n_facts as u64));
+    assert_eq!((events.len(), totals.n_events), (n_events, n_events as u64));
     assert!(events.iter().any(|event| &*event.source == "hub"));
     let months = events.iter().map(|event| tables::month_of(event.at));
     let out_of_order = months

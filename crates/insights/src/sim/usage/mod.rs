@@ -17,6 +17,7 @@ pub use past::Past;
 use super::draw::Draw;
 use super::offers::Offer;
 use super::{Server, ServerState, SimHub, User, World};
+use crate::hub::Number;
 use crate::poll::clock::now;
 use crate::sources::{Homes, Known, Look, ServerUse, Unattributed};
 use appetite::{Mood, Vigour};
@@ -112,7 +113,8 @@ impl SimUsage {
             self.past.machine.bear(&load, seconds);
         }
         let ceilings = self.past.machine.ceilings(&load);
-        look.numbers = ceilings.iter().map(Ceiling::number).collect();
+        let pods = pods(self.past.n_places).into_iter();
+        look.numbers = ceilings.iter().map(Ceiling::number).chain(pods).collect();
         self.looked = Some(at);
         look
     }
@@ -194,6 +196,20 @@ impl Strangers {
             home_bytes: None,
         })
     }
+}
+
+/// Pods of its cluster beside those of users: all places are held, and nobody waits.
+fn pods(n_places: u32) -> [Number; 2] {
+    let running = ("phase".to_owned(), "Running".to_owned());
+    [
+        ("pods_unschedulable", Vec::new(), 0),
+        ("pods_placeholder", vec![running], n_places),
+    ]
+    .map(|(name, labels, n)| Number {
+        name: name.into(),
+        labels,
+        value: n.into(),
+    })
 }
 
 /// What all servers of the world use at a moment, in the order of the users' creation.

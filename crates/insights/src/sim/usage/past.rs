@@ -17,6 +17,8 @@ pub struct Past {
     pub(in crate::sim) until: Option<Timestamp>,
     pub(in crate::sim) machine: Machine,
     pub(in crate::sim) homes: HashMap<UserName, Home>,
+    /// Placeholder pods.
+    pub(in crate::sim) n_places: u32,
     /// What was used in the hour that had not ended, and is in no row.
     pub(in crate::sim) unclosed: Vec<Increment>,
 }
@@ -30,6 +32,7 @@ impl Past {
             until: None,
             machine: Machine::holding(&load.times(1.4)),
             homes: HashMap::new(),
+            n_places: 2,
             unclosed: Vec::new(),
         }
     }

@@ -5,6 +5,7 @@ use crate::web::{Refusal, no_store};
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Seconds after which a sender that met a full queue should try again.
@@ -19,6 +20,8 @@ pub(super) enum ApiError {
     Bad(String),
     /// There is nothing of that name.
     NotFound(String),
+    /// What it goes on from is gone.
+    Changed(String),
     /// There is more of it than is read.
     TooLarge(String),
     /// The request did not come to its end.
@@ -30,9 +33,11 @@ pub(super) enum ApiError {
 }
 
 /// `{"status": 400, "message": "…"}`
-#[derive(Serialize)]
-struct ErrorReply {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ErrorReply {
+    /// That of the reply.
     status: u16,
+    /// What was wrong, or when to ask again, in one sentence.
     message: String,
 }
 
@@ -66,6 +71,7 @@ impl IntoResponse for ApiError {
             }
             Self::Bad(message) => (StatusCode::BAD_REQUEST, message),
             Self::NotFound(message) => (StatusCode::NOT_FOUND, message),
+            Self::Changed(message) => (StatusCode::CONFLICT, message),
             Self::TooLarge(message) => (StatusCode::PAYLOAD_TOO_LARGE, message),
             Self::Late(message) => (StatusCode::REQUEST_TIMEOUT, message),
             Self::Busy(message) => (StatusCode::SERVICE_UNAVAILABLE, message),

@@ -1,6 +1,7 @@
 //! `GET api/v1/openapi.json`: what programs may ask, its schemas made from the types of the answers.
 
-use super::reports::{Listed, PARAMETERS};
+use super::error::ErrorReply;
+use super::reports::{List, PARAMETERS};
 use crate::report::{Reply, ReportFormat};
 use crate::web::Site;
 use axum::Json;
@@ -18,8 +19,11 @@ fn description(prefix: &str) -> Value {
     let mut schemas = SchemaSettings::draft2020_12()
         .with(|settings| settings.definitions_path = "/components/schemas".into())
         .into_generator();
-    let list = schemas.subschema_for::<Vec<Listed>>();
+    let list = schemas.subschema_for::<List>();
     let answer = schemas.subschema_for::<Reply<'static>>();
+    let error = schemas.subschema_for::<ErrorReply>();
+    let failed =
+        |why: &str| json!({"description": why, "content": {"application/json": {"schema": error}}});
     let parameters = PARAMETERS.iter().map(|parameter| {
         json!({
             "name": parameter.name,
@@ -55,7 +59,8 @@ fn description(prefix: &str) -> Value {
                         "description": "All reports.",
                         "content": {"application/json": {"schema": list}},
                     },
-                    "403": {"description": "The token does not allow it."},
+                    "403": failed("The token does not allow it."),
+                    "503": failed("No history is kept, or the hub cannot be asked about the token."),
                 },
             }},
             "/api/v1/reports/{name}": {"get": {
@@ -67,10 +72,11 @@ fn description(prefix: &str) -> Value {
                         "content": formats,
                     },
                     "304": {"description": "The answer is the one that `If-None-Match` names."},
-                    "400": {"description": "A question that cannot be asked."},
-                    "403": {"description": "The token does not allow it."},
-                    "404": {"description": "There is no such report, hub or group."},
-                    "503": {"description": "Too many questions at once; `Retry-After` says when to ask again."},
+                    "400": failed("A question that cannot be asked."),
+                    "403": failed("The token does not allow it."),
+                    "404": failed("There is no such report, hub or group."),
+                    "409": failed("The answer that the page goes on from is gone: begin again with the first page."),
+                    "503": failed("Too many questions at once; `Retry-After` says when to ask again."),
                 },
             }},
         },

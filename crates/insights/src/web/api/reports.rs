@@ -3,8 +3,8 @@
 //! Every answer carries its definition, its source and the age of the data.
 
 use super::error::ApiError;
-use crate::answers::{AnswerError, Answered, Answers, Request};
-use crate::report::{self, ColumnOfReply, Reply, ReportFormat};
+use crate::answers::{AnswerError, Answers, Pending, Request};
+use crate::report::{self, ColumnOfReply, NoPicture, Reply, ReportFormat};
 use crate::web::{Site, access, no_store};
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
@@ -12,9 +12,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
+use store::QueryError;
 use store::report::{Answer, Definition, ReportError};
-use store::{AskError, QueryError};
 
 /// A key that an address may have.
 pub(super) struct AddressKey {
@@ -29,12 +31,12 @@ const fn key(name: &'static str, kind: &'static str, doc: &'static str) -> Addre
 }
 
 /// What addresses of answers may say beside the report's own parameters.
-pub(super) const PARAMETERS: [AddressKey; 9] = [
+pub(super) const PARAMETERS: [AddressKey; 10] = [
     key("name", "string", "The report, as the list names it."),
     key(
         "from",
         "string",
-        "First day: a date, `3 months ago`; 29 days before the last if not said.",
+        "First day: a date, `3 months ago`; without it the last 30 days, if the report says no other period.",
     ),
     key("to", "string", "Last day; today if not said."),
     key("hub", "string", "Only this hub."),
@@ -55,11 +57,23 @@ pub(super) const PARAMETERS: [AddressKey; 9] = [
         "integer",
         "Of JSON: at most so many rows, 1 to 100000; 10000 if not said.",
     ),
+    key(
+        "answer",
+        "string",
+        "Of JSON: the answer whose rows go on, as the header `Link` names it.",
+    ),
 ];
 
 /// Rows of a JSON answer, if nobody says how many; the header `Link` names the next ones.
 const USUAL_ROWS: usize = 10_000;
 const MOST_ROWS: usize = 100_000;
+
+/// All reports.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct List {
+    /// In the order of the table of contents.
+    reports: Vec<Listed>,
+}
 
 /// A report as the list has it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -120,12 +134,9 @@ pub(super) async fn list(
 ) -> Result<Response, ApiError> {
     access::may_read_everything(&site, &headers).await?;
     let registry = answers(&site)?.registry().await;
-    let all: Vec<Listed> = registry
-        .all()
-        .into_iter()
-        .map(|report| Listed::of(report))
-        .collect();
-    let mut response = Json(all).into_response();
+    let all = registry.all().into_iter();
+    let reports = all.map(|report| Listed::of(report)).collect();
+    let mut response = Json(List { reports }).into_response();
     no_store(&mut response);
     Ok(response)
 }
@@ -140,24 +151,21 @@ pub(super) async fn answer(
     access::may_read_everything(&site, &headers).await?;
     let asked = Asked::of(name, query.as_deref().unwrap_or_default()).map_err(ApiError::Bad)?;
     let answers = answers(&site)?;
-    let answered = answers.answer(&asked.request).await?;
-    let tag = format!(
-        "\"{}-{}-{}-{}\"",
-        answered.tag,
-        asked.format.name(),
-        asked.page.offset,
-        asked.page.limit
-    );
-    let is_known = headers
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|known| known.trim().trim_start_matches("W/") == tag);
-    let mut response = if is_known {
+    let pending = answers.ask(&asked.request).await?;
+    let tag = tag(&pending.tag, &asked);
+    let mut response = if knows(&headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        written(answers, &asked, &answered).await?
+        let name = asked.page.of.clone().unwrap_or(pending.tag.clone());
+        let answer = match &asked.page.of {
+            None => answers.answer_to(pending).await?,
+            Some(first) => go_on(answers, first, pending).await?,
+        };
+        let mut response = written(answers, &asked, &answer).await?;
+        if let Some(next) = next(&asked, &answer, &name) {
+            response.headers_mut().insert(header::LINK, next);
+        }
+        response
     };
     let headers = response.headers_mut();
     // Asked again each time, but not sent again.
@@ -168,41 +176,63 @@ pub(super) async fn answer(
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(header::ETAG, tag);
     }
-    if let Some(next) = next(&asked, answered.answer.table.n_rows()) {
-        headers.insert(header::LINK, next);
-    }
     Ok(response)
+}
+
+/// Weak, since an answer that is computed again says when.
+fn tag(answer: &str, asked: &Asked) -> String {
+    let Page { offset, limit, .. } = asked.page;
+    format!("W/\"{answer}-{}-{offset}-{limit}\"", asked.format.name())
+}
+
+/// Whether the reader has what is called so.
+fn knows(headers: &HeaderMap, tag: &str) -> bool {
+    let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|known| bare(known) == bare(tag))
+}
+
+/// The answer of which a page was sent: rows of another one would repeat some, or leave some out.
+async fn go_on(answers: &Answers, first: &str, pending: Pending) -> Result<Arc<Answer>, ApiError> {
+    if let Some(answer) = answers.kept(first, &pending).await {
+        return Ok(answer);
+    }
+    if pending.tag == first {
+        return Ok(answers.answer_to(pending).await?);
+    }
+    let told = "rows came in between the pages: begin again with the first one";
+    Err(ApiError::Changed(told.to_owned()))
 }
 
 async fn written(
     answers: &Answers,
     asked: &Asked,
-    answered: &Answered,
+    answer: &Arc<Answer>,
 ) -> Result<Response, ApiError> {
     let pictures = match asked.format {
         ReportFormat::Html => answers.pictures(&asked.request).await?,
         _ => Vec::new(),
     };
-    let answered = answered.clone();
-    let (format, page) = (asked.format, asked.page);
+    let answer = Arc::clone(answer);
+    let (format, page) = (asked.format, asked.page.clone());
     // Writing a large answer takes a while.
     let written = tokio::task::spawn_blocking(move || {
         let mut output = Vec::new();
         if format == ReportFormat::Json {
-            let rows = page.of(answered.answer.table.n_rows());
-            serde_json::to_writer(&mut output, &Reply::page(&answered.answer, rows))?;
+            let rows = page.rows(answer.table.n_rows());
+            serde_json::to_writer(&mut output, &Reply::page(&answer, rows))?;
             return Ok::<_, anyhow::Error>(output);
         }
-        let pictures: Vec<&Answer> = pictures.iter().map(|picture| &*picture.answer).collect();
-        report::write(&answered.answer, &pictures, format, &mut output)?;
+        let pictures: Vec<&Answer> = pictures.iter().map(|picture| &**picture).collect();
+        report::write(&answer, &pictures, format, &mut output)?;
         Ok(output)
     });
     let output = match written.await {
-        Ok(Ok(output)) => output,
-        Ok(Err(error)) => {
-            tracing::error!("A report could not be written: {error:#}");
-            return Err(ApiError::Internal);
-        }
+        Ok(output) => output.map_err(not_written)?,
         Err(_) => return Err(ApiError::Internal),
     };
     let mut response = output.into_response();
@@ -213,19 +243,38 @@ async fn written(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(SANDBOX),
-    );
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy(asked.format)?);
     if let Some(name) = asked.file_name() {
         headers.insert(header::CONTENT_DISPOSITION, name);
     }
     Ok(response)
 }
 
-/// A page of ours that is opened here may run its own script, but is nobody's at this address.
-const SANDBOX: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; \
-     sandbox allow-scripts; frame-ancestors 'none'";
+/// A page of ours that is opened here runs its own script and no other, and is nobody's at this
+/// address. Everything else is to be kept, and does nothing.
+fn policy(format: ReportFormat) -> Result<HeaderValue, ApiError> {
+    let allowed = match format {
+        ReportFormat::Html => report::content_security_policy(),
+        _ => "default-src 'none'",
+    };
+    let sandbox = match format {
+        ReportFormat::Html => "sandbox allow-scripts",
+        _ => "sandbox",
+    };
+    let policy = format!("{allowed}; {sandbox}; frame-ancestors 'none'");
+    HeaderValue::from_str(&policy).map_err(|_| ApiError::Internal)
+}
+
+/// A picture that is not there is no matter of ours.
+fn not_written(error: anyhow::Error) -> ApiError {
+    match error.downcast::<NoPicture>() {
+        Ok(error) => ApiError::Bad(error.to_string()),
+        Err(error) => {
+            tracing::error!("A report could not be written: {error:#}");
+            ApiError::Internal
+        }
+    }
+}
 
 fn answers(site: &Site) -> Result<&Answers, ApiError> {
     let answers = site.answers.as_deref();
@@ -252,29 +301,37 @@ fn of_query(error: QueryError) -> ApiError {
         QueryError::TooLarge { .. } | QueryError::TimedOut { .. } => {
             ApiError::Bad(format!("{error}: ask for a shorter period"))
         }
-        other => AskError::Query(other).into(),
+        QueryError::Busy => ApiError::Busy(error.to_string()),
+        other => {
+            let cause = anyhow::Error::from(other);
+            tracing::error!("A report could not be answered: {cause:#}");
+            ApiError::Internal
+        }
     }
 }
 
 /// Which rows of a JSON answer are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Page {
     /// Rows before the first.
     offset: usize,
     /// At most so many.
     limit: usize,
+    /// The answer that they are of; of the first page it is the one that is asked for.
+    of: Option<String>,
 }
 
 impl Page {
-    fn of(self, n_rows: usize) -> Range<usize> {
+    fn rows(&self, n_rows: usize) -> Range<usize> {
         let first = self.offset.min(n_rows);
         first..first.saturating_add(self.limit).min(n_rows)
     }
 }
 
-/// Where the next rows are.
-fn next(asked: &Asked, n_rows: usize) -> Option<HeaderValue> {
-    let rows = asked.page.of(n_rows);
+/// Where the next rows of the answer with this tag are: the days as dates, which stay what they are.
+fn next(asked: &Asked, answer: &Answer, tag: &str) -> Option<HeaderValue> {
+    let n_rows = answer.table.n_rows();
+    let rows = asked.page.rows(n_rows);
     if asked.format != ReportFormat::Json || rows.end >= n_rows {
         return None;
     }
@@ -282,8 +339,11 @@ fn next(asked: &Asked, n_rows: usize) -> Option<HeaderValue> {
     for (key, value) in &asked.others {
         query.append_pair(key, value);
     }
+    query.append_pair("from", &answer.from.to_string());
+    query.append_pair("to", &answer.to.to_string());
     query.append_pair("offset", &rows.end.to_string());
     query.append_pair("limit", &asked.page.limit.to_string());
+    query.append_pair("answer", tag);
     let link = format!("<?{}>; rel=\"next\"", query.finish());
     HeaderValue::from_str(&link).ok()
 }
@@ -294,7 +354,7 @@ struct Asked {
     request: Request,
     format: ReportFormat,
     page: Page,
-    /// Keys and values but those of the page.
+    /// Keys and values but those of the period and the page.
     others: Vec<(String, String)>,
 }
 
@@ -309,12 +369,17 @@ impl Asked {
             page: Page {
                 offset: 0,
                 limit: USUAL_ROWS,
+                of: None,
             },
             others: Vec::new(),
         };
+        let mut keys = BTreeSet::new();
         for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let value = value.into_owned();
-            if !matches!(key.as_ref(), "offset" | "limit") {
+            if !keys.insert(key.to_string()) {
+                return Err(format!("`{key}` is given twice"));
+            }
+            if !matches!(key.as_ref(), "from" | "to" | "offset" | "limit" | "answer") {
                 asked.others.push((key.to_string(), value.clone()));
             }
             let request = &mut asked.request;
@@ -326,6 +391,7 @@ impl Asked {
                 "user" => request.user = Some(value),
                 "format" => asked.format = format_of(&value)?,
                 "offset" => asked.page.offset = number("offset", &value, 0)?,
+                "answer" => asked.page.of = Some(value),
                 "limit" => asked.page.limit = number("limit", &value, 1)?.min(MOST_ROWS),
                 _ => {
                     request.choices.insert(key.into_owned(), value);
@@ -386,6 +452,10 @@ mod tests {
         assert_eq!(
             wrong("limit=0"),
             "`limit=0`: it is a whole number from 1 on"
+        );
+        assert_eq!(
+            wrong("from=today&by=week&from=now"),
+            "`from` is given twice"
         );
         assert!(wrong("format=doc").starts_with("`format=doc`: it is one of `table`"));
     }

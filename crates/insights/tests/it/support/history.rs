@@ -1,8 +1,10 @@
 //! What a history says, asked as people do.
 
-use super::BINARY;
+use super::{BINARY, Process, free_port};
+use nix::sys::signal::Signal;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 /// What `sql` answered.
 pub(crate) struct Answer {
@@ -43,4 +45,23 @@ pub(crate) fn on_folder(folder: &Path, words: &[&str]) -> Answer {
 /// Asks the history in the folder.
 pub(crate) fn sql(folder: &Path, query: &str) -> Answer {
     on_folder(folder, &["sql", "--format", "csv", query])
+}
+
+/// Fills `store` in the folder with the history of a demo, which has ended then.
+pub(crate) fn fill_by_demo(folder: &Path, shape: &[&str]) {
+    let mut command = Command::new(BINARY);
+    command
+        .arg("demo")
+        .args(shape)
+        .args(["--port", &free_port().to_string(), "--store"])
+        .arg(folder.join("store"))
+        .env_clear();
+    let mut process = Process::start(&mut command, &folder.join("demo.log"));
+    // A year takes as long as it takes.
+    while !process.output().contains("Listening on") {
+        assert!(process.has_ended().is_none(), "{}", process.output());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    process.signal(Signal::SIGINT);
+    process.wait(Duration::from_mins(1));
 }

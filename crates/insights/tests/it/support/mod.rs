@@ -14,7 +14,7 @@ mod sim;
 mod victoria_metrics;
 
 pub(crate) use browser::Browser;
-pub(crate) use history::{Answer, on_folder, sql};
+pub(crate) use history::{Answer, fill_by_demo, on_folder, sql};
 pub(crate) use hub::{
     ADMIN_TOKEN, HubOptions, METRICS_TOKEN, ManagedService, NAMES_TOKEN, NEWEST_NAMESPACE,
     READER_TOKEN, RealHub, WRITER_TOKEN, newest_hub, stop_shared_servers, tools,

@@ -10,6 +10,7 @@ use crate::support::{Scrape, Service, SimServer, until};
 use insights::poll::clock;
 use model::slug;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Each sample's labels, as they are written, and its value.
@@ -40,6 +41,21 @@ struct Seen {
     scrape: Scrape,
     /// The second that the look began in. All samples are of full seconds.
     at: i64,
+}
+
+/// A scrape, and of which look its age is.
+struct Scraped {
+    scrape: Scrape,
+    /// Between which milliseconds that look began.
+    look: Range<i64>,
+    /// The millisecond in which the scrape was here.
+    after: i64,
+}
+
+impl Scraped {
+    fn is_of(&self, look: &Range<i64>) -> bool {
+        self.look.start <= look.end && look.start <= self.look.end
+    }
 }
 
 /// A service for each rule, all at once: for their counters there is a time to wait.
@@ -178,29 +194,44 @@ impl Ruled {
     fn seen_after(&self, second: i64) -> Seen {
         let seen = until("usage", || {
             // What the age is of was shown before: the second of two scrapes has it for sure.
-            let (_, earlier) = self.scrape()?;
-            let (scrape, look) = self.scrape()?;
-            let is_same = look.start <= earlier.end && earlier.start <= look.end;
-            // The next look has not begun.
-            let is_last = look.start > clock::now().as_millisecond() - 3000;
+            let earlier = self.scrape()?;
+            let scraped = self.scrape()?;
+            let look = &scraped.look;
             let at = look.start.div_euclid(1000);
             let is_sure = at == look.end.div_euclid(1000);
-            let has_homes = !scrape.family("jupyterhub_group_home_dir_bytes").is_empty();
-            let is_it = is_same && is_last && is_sure && has_homes && at >= second;
-            is_it.then_some(Seen { scrape, at })
+            let has_homes = !scraped
+                .scrape
+                .family("jupyterhub_group_home_dir_bytes")
+                .is_empty();
+            let is_it = earlier.is_of(look) && is_sure && has_homes && at >= second;
+            // And it has nothing of the next look if that began later.
+            (is_it && self.next_look(look)? > scraped.after).then_some(())?;
+            let scrape = scraped.scrape;
+            Some(Seen { scrape, at })
         });
         seen.unwrap_or_else(|| panic!("{}", self.service.process.output()))
     }
 
-    /// A scrape, and between which milliseconds its look began.
-    fn scrape(&self) -> Option<(Scrape, std::ops::Range<i64>)> {
+    /// The first millisecond in which the look after this one can have begun.
+    fn next_look(&self, look: &Range<i64>) -> Option<i64> {
+        until("the next look", || {
+            let next = self.scrape()?;
+            (!next.is_of(look)).then_some(next.look.start)
+        })
+    }
+
+    fn scrape(&self) -> Option<Scraped> {
         let before = clock::now().as_millisecond();
         let scrape = self.service.scrape();
         let after = clock::now().as_millisecond();
         let age = scrape.value("jupyterhub_insights_data_age_seconds", &["data=\"usage\""])?;
         #[expect(clippy::cast_possible_truncation, reason = "some seconds")]
         let age = (age * 1000.0).round() as i64;
-        Some((scrape, before - age - 2..after - age + 2))
+        Some(Scraped {
+            scrape,
+            look: before - age - 2..after - age + 2,
+            after,
+        })
     }
 
     fn known(&self) -> impl Iterator<Item = (usize, &Person)> {

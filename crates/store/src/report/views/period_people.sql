@@ -10,16 +10,16 @@ accounts as (
            min(s."at") filter (where s.kind = 'user-added' and s.not_before is null) as old_at,
            max(s."at") filter (where s.kind = 'user-added') as last_added_at,
            max(s."at") filter (where s.kind = 'user-removed') as removed_at
-    from events s join ends e on e.hub = s.hub
+    from ends e join events s on s.hub = e.hub
     where s.kind in ('user-added', 'user-removed') and s.source = 'poll' and s."at" < e.ends
         /*people s*/
     group by s.hub, s."user"
 ),
 ran as (
     select s.hub, s."user", min(s.started) as first_started, max(s.started) as last_started,
-           max(least(coalesce(s.ended, $now), e.ends)) as last_seen,
-           bool_or(s.ended is null or s.ended >= e.ends) as is_running
-    from all_sessions s join ends e on e.hub = s.hub
+           max(least(s.until, e.ends)) as last_seen,
+           bool_or(s.is_running or s.until >= e.ends) as is_running
+    from ends e join ran_sessions s on s.hub = e.hub
     where s.started < e.ends /*people s*/
     group by s.hub, s."user"
 ),
@@ -33,6 +33,7 @@ select d.hub, d."user",
        case when d.old_at is null or d.old_at > d.added_at then day_of(d.hub, d.added_at) end
            as added,
        d.added_at is not null and (d.old_at is null or d.old_at > d.added_at) as is_new_known,
+       d.added_at is not null as has_account,
        case when d.removed_at >= d.last_added_at then day_of(d.hub, d.removed_at) end as removed,
        d.first_started, d.last_started, d.last_seen, d.is_running
 from everybody d

@@ -1,17 +1,17 @@
 -- Sessions that ran at some moment; one that ended at midnight sharp does not count on the day that
 -- begins.
-select d.hub, d."user", d.server, d.started, d.ended, d.until, d.first_day as day,
+select d.hub, d."user", d.server, d.started,
+       case when not d.is_running then d.until end as ended, d.until, d.first_day as day,
        d.first_day >= $from as starts_in_period, d.last_day >= $from as in_period,
-       seconds_between(d.started, d.until) as seconds, d.ended is null as is_running,
+       seconds_between(d.started, d.until) as seconds, d.is_running,
        d.end_reason, d.active_seconds, d.options, d.image
 from (
-    select s.hub, s."user", s.server, s.started, s.ended, coalesce(s.ended, $now) as until,
+    select s.hub, s."user", s.server, s.started, s.until, s.is_running,
            day_of(s.hub, s.started) as first_day,
-           day_of(s.hub, greatest(s.started, coalesce(s.ended, $now) - interval '1 microsecond'))
-               as last_day,
+           last_day_of(s.hub, s.started, s.until) as last_day,
            greatest(day_of(s.hub, s.started), $first) as day,
            s.end_reason, s.active_seconds, s.options, s.image
-    from all_sessions s
+    from ran_sessions s
     where s.started < $ends and (s.ended is null or s.ended >= $starts) /*people s*/
 ) d
 where d.first_day <= $to and d.last_day >= $first /*members d*/

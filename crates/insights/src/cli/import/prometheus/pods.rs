@@ -105,8 +105,10 @@ impl PodSeries {
         let interval = asking.interval(&seen).await?;
         let labels = asking.over("kube_pod_labels", |series| series).await?;
         let servers = Servers::of(&labels);
-        let running = |series: Selector| series.equals("phase", "Running");
-        let has_run = by_pod(&asking.over("kube_pod_status_phase", running).await?);
+        // It may have ended long before it was gone, and so before the span.
+        let started =
+            |series: Selector| series.one_of("phase", &["Running", "Succeeded", "Failed"]);
+        let has_run = by_pod(&asking.over("kube_pod_status_phase", started).await?);
         // One that never ran only waited for a place.
         let ran = |id: &PodId| of_pod(&has_run, id).is_none_or(|ran| ran > 0.0);
         let seen = seen.into_iter();

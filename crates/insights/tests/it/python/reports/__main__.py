@@ -1,8 +1,10 @@
 """Figures of reports, computed a second time in plain Python.
 
-    python reports STORE BINARY [NAME…] [--folder DIR --as OTHER]
+    python reports STORE BINARY [NAME…]
+    python reports STORE BINARY --mutants DIR
 
-With a folder the report OTHER in it answers in place of the one that is named.
+With mutants, files `NAME-mutant-N.sql`, each answers in turn in place of the report NAME, which has to be
+noticed: exit code 1 if any is not.
 """
 
 import argparse
@@ -23,15 +25,17 @@ from history import BRINGS, CHECKS, DAY, SECOND, History, brings, rows_of, text_
 OWN = ("from_", "to", "group", "user", "leave_out", "leave_out_group", "hub")
 
 
+class NoAnswer(Exception):
+    """The binary gave an error: nothing is said of any figure."""
+
+
 class Ask:
     """Asks the binary: `ask("active-users", from_=…, to=…, group=…, leave_out=…, by="week")`."""
 
-    def __init__(self, history, binary, folder=None, instead=None, judged=None):
+    def __init__(self, history, binary, mutant=None):
         self.history = history
         self.binary = binary
-        self.folder = folder
-        self.instead = instead
-        self.judged = judged
+        self.mutant = mutant
         self.n_rows = 0
         self.n_questions = 0
 
@@ -40,11 +44,11 @@ class Ask:
 
         `store` is another folder than the history's, `sets` are more settings as `key=value`.
         """
-        answered_by = self.instead if name == self.judged else name
-        command = [self.binary, "report", answered_by, "--format", "json"]
+        is_mutant = self.mutant is not None and name == judged_by(self.mutant)
+        command = [self.binary, "report", self.mutant.stem if is_mutant else name, "--format", "json"]
         command += ["--set", f"store.path={store or self.history.folder}"]
-        if name == self.judged:
-            command += ["--set", f"reports.folder={self.folder}"]
+        if is_mutant:
+            command += ["--set", f"reports.folder={self.mutant.parent}"]
         for each in sets:
             command += ["--set", each]
         for key, value in asked.items():
@@ -58,7 +62,7 @@ class Ask:
                 command += ["--" + key.rstrip("_").replace("_", "-"), str(value)]
         done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
         if done.returncode != 0:
-            raise AssertionError(f"{' '.join(command)}\n{done.stderr.strip()}")
+            raise NoAnswer(f"{' '.join(command)}\n{done.stderr.strip()}")
         rows = rows_of(json.loads(done.stdout))
         self.history.now = rows.now
         self.n_rows += len(rows)
@@ -158,9 +162,8 @@ def main():
     parser.add_argument("store")
     parser.add_argument("binary")
     parser.add_argument("names", nargs="*")
-    parser.add_argument("--folder")
+    parser.add_argument("--mutants", type=Path)
     parser.add_argument("--keep", help="where the copy of the store is made; one that is there is used as it is")
-    parser.add_argument("--as", dest="instead")
     asked = parser.parse_args()
     here = Path(__file__).parent
     for module in sorted(here.glob("*.py")):
@@ -173,7 +176,8 @@ def main():
         if not copy.is_dir():
             plain = History(asked.store, now())
             copied(asked.store, copy, asked.binary, [line for bring in BRINGS for line in bring(plain)])
-        sys.exit(judged(asked, History(copy, now())))
+        history = History(copy, now())
+        sys.exit(mutants(asked, history) if asked.mutants else judged(asked, history))
 
 
 def now():
@@ -186,8 +190,6 @@ def judged(asked, history):
     unknown = [name for name in names if name not in CHECKS]
     if unknown:
         sys.exit(f"No check is called {', '.join(unknown)}.")
-    if bool(asked.folder) != bool(asked.instead) or asked.folder and len(names) != 1:
-        sys.exit("--folder, --as and one name go together.")
     is_good = True
     if not asked.names:
         lacks = worth_something(history)
@@ -195,15 +197,38 @@ def judged(asked, history):
             is_good = False
             print(f"history LACKS {', '.join(lacks)}")
     for name in names:
-        ask = Ask(history, asked.binary, asked.folder, asked.instead, name if asked.folder else None)
+        ask = Ask(history, asked.binary)
         try:
             CHECKS[name](history, ask)
             assert ask.n_rows, f"{ask.n_questions} questions, and no row"
             print(f"{name} ok {ask.n_rows} rows of {ask.n_questions} questions", flush=True)
-        except AssertionError as error:
+        except (AssertionError, NoAnswer) as error:
             is_good = False
             print(f"{name} WRONG {error}", flush=True)
     return 0 if is_good else 1
+
+
+def judged_by(mutant):
+    """The report that the file was made of."""
+    return mutant.stem.rsplit("-mutant-", 1)[0]
+
+
+def mutants(asked, history):
+    """Lets each file answer in place of its report; 1 if that is not noticed of all."""
+    files = sorted(asked.mutants.glob("*.sql"), key=lambda path: path.stem.rsplit("-", 1))
+    unnoticed = 0
+    for file in files:
+        with tempfile.TemporaryDirectory(prefix="reports-") as folder:
+            # Alone: each report of a folder is tried before any answers.
+            alone = Path(shutil.copy(file, folder))
+            try:
+                CHECKS[judged_by(file)](history, Ask(history, asked.binary, alone))
+                unnoticed += 1
+                print(f"{file.stem} NOT NOTICED", flush=True)
+            except AssertionError as error:
+                print(f"{file.stem} noticed: {str(error)[:160]!r}", flush=True)
+    print(f"{len(files) - unnoticed} of {len(files)} mutants were noticed.")
+    return 1 if unnoticed else 0
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ import json
 import random
 from collections import defaultdict
 
-from history import DAY, SECOND, brings, check, month_of, name_pattern, next_unit, same, text_of, unit_of
+from history import (
+    DAY, SECOND, brings, check, month_of, name_pattern, next_unit, same, shares_of, text_of, unit_of,
+)  # fmt: skip
 
 GIB = 1 << 30
 
@@ -28,7 +30,7 @@ def people_on(history, day):
     """What everybody did of whom a server ran on the day."""
     kept = history.__dict__.setdefault("_kept_people", {})
     sessions = history.ran_on(day)
-    is_moving = any(history.day_of(it.started) <= day for it in history.running)
+    is_moving = any(history.day_of(it.started) <= day for it in history.unended)
     if is_moving or day not in kept:
         kept[day] = {user: Did(history, day, theirs) for user, theirs in sessions.items()}
     return kept[day]
@@ -127,15 +129,18 @@ def busy_user(history):
 
 
 def rolling(history, asked, counts):
-    """Of each day of the period the people of the day, the 7 and the 30 days; None for unknown ones."""
+    """Of each day of the period the people of the day, the 7 and the 30 days; None for unknown ones, and where
+    the window reaches back to before the history, or most of it is not known."""
     last = last_day(history, asked["to"])
     sets = {day: set(came_on(history, day, counts)) for day in history.days(asked["from_"] - 29 * DAY, last)}
     for day in history.days(asked["from_"], last):
         found = []
         for length in (1, 7, 30):
             first = day - (length - 1) * DAY
-            is_told = history.known(day) and history.in_history(first)
-            people = set().union(*(sets[it] for it in history.days(first, day)))
+            window = history.days(first, day)
+            n_unknown = sum(not history.known(it) for it in window)
+            is_told = history.known(day) and history.in_history(first) and n_unknown <= length - n_unknown
+            people = set().union(*(sets[it] for it in window))
             found.append(len(people) if is_told else None)
         yield day, *found
 
@@ -166,8 +171,9 @@ def stickiness(history, ask):
         want = []
         for day, daily, weekly, monthly in rolling(history, asked, scope_of(history, asked)):
             row = {"day": day, "daily": daily, "weekly": weekly, "monthly": monthly}
-            row["daily_per_monthly"] = daily / monthly if monthly else None
-            row["weekly_per_monthly"] = weekly / monthly if monthly else None
+            is_told = all(map(history.known, history.days(day - 29 * DAY, day)))
+            row["daily_per_monthly"] = daily / monthly if is_told and monthly else None
+            row["weekly_per_monthly"] = weekly / monthly if is_told and monthly else None
             want.append(row)
         same(rows, want, asked)
 
@@ -232,6 +238,9 @@ def changes(history, ask, asked, by):
     def came_in(days):
         return set().union(*(came_on(history, day, counts) for day in days))
 
+    earliest = {}
+    for session in history.sessions:
+        earliest[session.user] = min(earliest.get(session.user, session.started), session.started)
     want = []
     for start, end, days in units_of(history, first, last, by):
         came = came_in(days)
@@ -239,11 +248,17 @@ def changes(history, ask, asked, by):
         so_far = history.days(start, days[-1])
         are_told = all(history.accounts_known(day) for day in so_far)
         before = history.days(unit_of(start - DAY, by), start - DAY)
-        has_before = all(map(history.in_history, before)) and any(map(history.known, before))
+        # Nothing is compared over a gap, neither in this one so far nor in the one before.
+        has_before = all(history.known(day) for day in [*before, *filter(history.is_over, days)])
         came_before = came_in(before)
         complete = is_complete(history, start, end, days)
         new = {user for user in came if people[user][0] is not None and start <= people[user][0] <= end}
         staying = (came - new) & came_before
+        first_time = {
+            user
+            for user in came - new
+            if people[user][0] is not None and start <= history.day_of(earliest[user]) <= end
+        }
         added, removed = (
             sum(days[0] <= it[place] <= days[-1] for it in people.values() if it[place] is not None)
             for place in (0, 1)
@@ -254,7 +269,8 @@ def changes(history, ask, asked, by):
                 "users": len(came) if known else None,
                 "new": len(new) if are_told else None,
                 "staying": len(staying) if known and has_before else None,
-                "returning": len(came - new - staying) if are_told and has_before else None,
+                "first_time": len(first_time) if are_told else None,
+                "returning": len(came - new - staying - first_time) if are_told and has_before else None,
                 "lapsed": len(came_before - came) if complete and has_before else None,
                 "accounts_added": added if are_told else None,
                 "accounts_removed": removed if are_told else None,
@@ -288,7 +304,7 @@ def retention(history, ask):
                 continue
             for later, (month, _, of_month) in enumerate(months[index:]):
                 came = set().union(*(came_on(history, day, counts) for day in of_month)) & people
-                is_told = over[month] and any(map(history.known, of_month))
+                is_told = over[month] and all(map(history.known, of_month))
                 want.append(
                     {
                         "cohort": start,
@@ -355,11 +371,18 @@ def last_activity(history, ask):
         for session in history.sessions:
             if session.started < ends:
                 sessions[session.user].append(session)
+        actives = {}
+        counts = scope_of(history, asked)
+        for day in history.days(first, last):
+            for user, did in people_on(history, day).items():
+                if did.active and counts(user, day):
+                    actives[user] = day
         want = []
         for user, (_, removed) in accounts(history, ends).items():
             if removed is not None or not is_asked(user):
                 continue
-            row = {"user": user, "last_started": None, "last_seen": None, "days_since": None, "is_running": False}
+            row = dict.fromkeys(("last_started", "last_seen", "days_since", "last_active"))
+            row |= {"user": user, "is_running": False, "last_active": actives.get(user)}
             theirs = sessions.get(user)
             if theirs:
                 row["last_started"] = max(it.started for it in theirs)
@@ -367,7 +390,7 @@ def last_activity(history, ask):
                 row["days_since"] = (last - max(history.days_of_session(it)[-1] for it in theirs)).days
                 row["days_since"] = max(row["days_since"], 0)
                 # The moment before the end is the last of the period.
-                row["is_running"] = any(it.ended is None or it.ended >= ends for it in theirs)
+                row["is_running"] = any(history.runs(it) or history.until(it) >= ends for it in theirs)
             want.append(row)
         want.sort(key=lambda it: (it["days_since"] is not None, -(it["days_since"] or 0), it["user"]))
         same(rows, want, asked)
@@ -376,10 +399,20 @@ def last_activity(history, ask):
 # --- groups ------------------------------------------------------------------------------
 
 
+def by_rule(history, rule):
+    """Settings of the site, and the groups that come first by them."""
+    priority = sorted({it.group for it in history.intervals})[1:3] if rule == "primary" else ()
+    sets = [f"groups.multiple={rule}"]
+    if priority:
+        sets.append(f"groups.priority={json.dumps(priority, ensure_ascii=False)}")
+    return sets, priority
+
+
 @check("participation")
 def participation(history, ask):
-    for asked in periods(history):
-        rows = ask("participation", **asked)
+    # Of the rule it knows nothing.
+    for asked, rule in zip([*periods(history), periods(history)[0]], ("primary", "bucket", "split", "bucket")):
+        rows = ask("participation", sets=by_rule(history, rule)[0], **asked)
         counts = history.scope(None, asked.get("user"), asked.get("leave_out"))
         days = history.days(asked["from_"], last_day(history, asked["to"]))
         members, came = defaultdict(set), defaultdict(lambda: defaultdict(list))
@@ -430,17 +463,23 @@ def usage_of_days(history):
 def groups(history, ask):
     for asked, rule in zip(periods(history), ("split", "split", "in-each")):
         groups_of(history, ask, asked, rule)
-    groups_of(history, ask, dict(from_=history.today - 20 * DAY, to=history.today - 5 * DAY), "in-each")
+    whole, grouped, _ = periods(history)
+    short = dict(from_=history.today - 20 * DAY, to=history.today - 5 * DAY)
+    groups_of(history, ask, short, "in-each")
+    for asked in (whole, grouped):
+        groups_of(history, ask, asked, "primary")
+    for asked in (short, grouped):
+        groups_of(history, ask, asked, "bucket")
 
 
 def groups_of(history, ask, asked, rule):
-    sets = [f"groups.multiple={rule}"] if rule != "in-each" else []
+    sets, priority = by_rule(history, rule)
     rows = ask("groups", sets=sets, **asked)
     counts = history.scope(None, asked.get("user"), asked.get("leave_out"))
     last = last_day(history, asked["to"])
     days = [day for day in history.days(asked["from_"], last) if history.members_known(day)]
     usage = usage_of_days(history)
-    members, came = defaultdict(set), defaultdict(set)
+    members, came, active = defaultdict(set), defaultdict(set), set()
     sums = defaultdict(lambda: [0.0, 0.0, None, None, None, None])
     is_asked = asked_about(history, asked["from_"], last, None, asked.get("user"), asked.get("leave_out"))
     for user, (added, removed) in accounts(history, history.day_end(last)).items():
@@ -448,6 +487,9 @@ def groups_of(history, ask, asked, rule):
             changes = [it for it in history._member_days.get(user, ()) if it[1] <= days[-1] and it[2] >= days[0]]
             for group, *_ in changes:
                 members[group].add(user)
+            is_in_several = any(len(history.groups_on(user, day)) > 1 for day in history.days(days[0], last))
+            if rule == "bucket" and is_in_several:
+                members["multiple"].add(user)
             first_day, end_day = max(added or days[0], days[0]), min(removed or last, last)
             theirs = history.days(first_day, end_day)
             if any(not history.groups_on(user, day) for day in theirs) if changes else theirs:
@@ -465,11 +507,15 @@ def groups_of(history, ask, asked, rule):
         used = usage.get(day, {})
         for user in {*people, *(user for user in used if counts(user, day))}:
             did = people.get(user)
-            for group, share in history.shares(user, day, rule).items():
+            for group, share in shares_of(history.groups_on(user, day), rule, priority).items():
+                if did is not None:
+                    came[group].add(user)
+                if share == 0:
+                    continue
                 sum_of = sums[group]
                 figures = used.get(user, (None, None, None))
                 if did is not None:
-                    came[group].add(user)
+                    active.add(group)
                     sum_of[0] += begun[day, user] * share
                     sum_of[1] += did.seconds / 3600 * share
                     figures = (did.active, *figures)
@@ -479,11 +525,11 @@ def groups_of(history, ask, asked, rule):
                     if figure is not None:
                         sum_of[place] = (sum_of[place] or 0.0) + figure / 3600 * share
     want = []
-    for group in sorted({*members, *sums}):
+    for group in sorted({*members, *came, *sums}):
         if asked.get("group") not in (None, group):
             continue
         is_unused = group not in sums
-        sessions, hours, active, cpu, memory, gpu = sums[group]
+        sessions, hours, hours_active, cpu, memory, gpu = sums[group]
         zero = 0.0 if is_unused else None
         want.append(
             {
@@ -493,7 +539,7 @@ def groups_of(history, ask, asked, rule):
                 "participation": len(came[group]) / len(members[group]),
                 "sessions": sessions,
                 "hours": hours,
-                "active_hours": active if came[group] else 0.0,
+                "active_hours": hours_active if group in active else 0.0,
                 "cpu_core_hours": zero if cpu is None else cpu,
                 "memory_gib_hours": zero if memory is None else memory / GIB,
                 "gpu_hours": zero if gpu is None else gpu,
@@ -587,6 +633,43 @@ def logins(history, ask):
             known = history.hooks_known(day)
             want.append({"day": day} | {name: value if known else None for name, value in row.items()})
         same(rows, want, asked)
+
+
+@check("login-totals")
+def login_totals(history, ask):
+    for number, asked in enumerate(login_periods(history)):
+        everybody = totals_of_logins(history, asked, lambda user: "all")
+        if not everybody:
+            everybody = [totals_row("all", [], any(map(history.hooks_known, history.days(asked["from_"], asked["to"]))))]
+        same(ask("login-totals", by="nothing" if number % 2 else None, **asked), everybody, asked)
+        rows = ask("login-totals", by="user", **asked)
+        same(rows, totals_of_logins(history, asked, lambda user: user), asked)
+        # Everybody together is all of them, and each person counts once.
+        for name in ("users", "logins", "failed", "logouts"):
+            assert sum(row[name] for row in rows) == (everybody[0][name] or 0), (asked, name)
+
+
+def totals_of_logins(history, asked, of):
+    """A row for each of those, the most logins first."""
+    events = defaultdict(list)
+    for event, day in logins_in(history, asked):
+        if history.hooks_known(day):
+            events[of(event.user)].append((event, day))
+    rows = [totals_row(name, theirs, True) for name, theirs in events.items()]
+    return sorted(rows, key=lambda row: (-row["logins"], row["of"] is None, (row["of"] or "").encode()))
+
+
+def totals_row(name, events, is_known):
+    logins = [(event, day) for event, day in events if event.kind == "login"]
+    row = {
+        "users": len({event.user for event, _ in logins}),
+        "days": len({day for _, day in logins}),
+        "logins": len(logins),
+        "failed": sum(event.kind == "login-failed" for event, _ in events),
+        "logouts": sum(event.kind == "logout" for event, _ in events),
+    }
+    row = {key: value if is_known else None for key, value in row.items()}
+    return {"of": name, **row, "last": max((event.at for event, _ in logins), default=None)}
 
 
 @check("login-times")

@@ -22,6 +22,8 @@ from deltalake import DeltaTable
 SECOND = 1_000_000
 DAY = timedelta(days=1)
 MICROSECOND = timedelta(microseconds=1)
+# Whoever was not seen for longer than this runs no more.
+UNSEEN = 15 * 60 * SECOND
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 Session = namedtuple(
@@ -86,6 +88,22 @@ def name_pattern(names):
     parts = ["".join(".*" if letter == "*" else re.escape(letter) for letter in name) for name in names]
     pattern = re.compile("|".join(parts), re.DOTALL)
     return lambda name: name is not None and pattern.fullmatch(name) is not None
+
+
+def shares_of(groups, rule, priority=()):
+    """How much counts where of what somebody does who is in these groups: nothing in some, of which they are
+    nevertheless."""
+    names = sorted(groups, key=str.encode)
+    if not names:
+        return {"none": 1.0}
+    if rule == "in-each":
+        return dict.fromkeys(names, 1.0)
+    if rule == "split":
+        return dict.fromkeys(names, 1.0 / len(names))
+    shares = dict.fromkeys(names, 0.0)
+    if rule == "bucket" and len(names) > 1:
+        return shares | {"multiple": 1.0}
+    return shares | {([name for name in priority if name in groups] or names)[0]: 1.0}
 
 
 # --- the history -------------------------------------------------------------------------
@@ -193,21 +211,26 @@ class History:
             options = row.get("options")
             if options is not None and not isinstance(options, str):
                 options = json.dumps(options)
-            active = sum(row["tally"]["hours"].values())
+            hours = self.hours_of_present[key]
+            # Where nothing was told yet nobody knows of any.
+            is_told = hours or row["tally"]["last_activity"] is not None
+            active = sum(hours.values()) if is_told else None
             ended.append(
                 Session(None, 0, *key, None, moment(row["last_seen"]), None, active, options, row.get("image"))
             )
         return ended
 
     @cached_property
-    def present_hours(self):
-        """Active seconds by hour of the servers that run, by person, server and start."""
-        return {
-            (row["key"]["user"], row["key"]["server"], moment(row["started"])): {
-                moment(hour): seconds for hour, seconds in row["tally"]["hours"].items()
-            }
-            for row in self._present
-        }
+    def hours_of_present(self):
+        """Active seconds by hour (as text) of the servers that run, by person, server and start: what was told
+        and what is counted since."""
+        hours = {}
+        for row in self._present:
+            key = (row["key"]["user"], row["key"]["server"], moment(row["started"]))
+            told = self._told_hours.get(key, {})
+            counted = row["tally"]["hours"]
+            hours[key] = {hour: max(told.get(hour, 0), counted.get(hour, 0)) for hour in told | counted}
+        return hours
 
     @cached_property
     def usage(self):
@@ -303,9 +326,23 @@ class History:
 
     # --- sessions and days ---
 
+    def runs(self, session):
+        """Whether it has not ended, as far as anybody looked lately."""
+        return session.ended is None and self.now - session.last_seen <= UNSEEN
+
     def until(self, session):
-        """When it ended, or now."""
-        return self.now if session.ended is None else session.ended
+        """When it ended, or was last seen if nobody looked for long, or now."""
+        if session.ended is not None:
+            return session.ended
+        return self.now if self.runs(session) else session.last_seen
+
+    def ended(self, session):
+        """None if it runs."""
+        return None if self.runs(session) else self.until(session)
+
+    def end_reason(self, session):
+        is_lost = session.ended is None and not self.runs(session)
+        return "unobserved" if is_lost else session.end_reason
 
     def days_of_session(self, session):
         """Days on which it ran at some moment. One that ends at midnight sharp does not count on the day
@@ -321,8 +358,13 @@ class History:
         return max(end - start, 0) / SECOND
 
     @cached_property
-    def running(self):
+    def unended(self):
+        """Those that ran when the hub was last looked at."""
         return [it for it in self.sessions if it.ended is None]
+
+    @property
+    def running(self):
+        return [it for it in self.unended if self.runs(it)]
 
     @cached_property
     def _of_ended(self):
@@ -336,10 +378,10 @@ class History:
     def ran_on(self, day):
         """The sessions of each person that ran at some moment of a day: {user: [session]}."""
         people = self._of_ended.get(day, {})
-        running = [it for it in self.running if self.day_of(it.started) <= day <= self.today]
-        if running:
+        unended = [it for it in self.unended if self.day_of(it.started) <= day <= self.today]
+        if unended:
             people = {user: list(sessions) for user, sessions in people.items()}
-            for session in running:
+            for session in unended:
                 if day in self.days_of_session(session):
                     people.setdefault(session.user, []).append(session)
         return people
@@ -370,6 +412,11 @@ class History:
             total += seconds
         return total
 
+    @cached_property
+    def last_closed(self):
+        """The last day that is summed up; what is told of it later is added when it is told."""
+        return max((row.day for row in self._rows("user_days", namedtuple("Row", "day"))), default=date.min)
+
     def active_seconds_on(self, day, session):
         """Seconds with activity of a session on a day."""
         if session.active_seconds is None:
@@ -378,34 +425,42 @@ class History:
         if self.day_of(session.started) == self.day_of(last):
             return session.active_seconds
         key = (session.user, session.server, session.started)
-        hours = self._told_hours.get(key, {})
+        # What is counted of a closed day and was not told yet is added when it is told.
+        is_open = session.ended is None and day > self.last_closed
+        hours = self.hours_of_present if is_open else self._told_hours
+        hours = hours.get(key, {})
         seconds = 0
         for hour, of_hour in hours.items():
             at = min(max(self._moment_of_hour(hour), session.started), last)
             if self.day_of(at) == day:
                 seconds += of_hour
-        if session.ended is None and day == self.day_of(last):
-            # What was not told yet is of the present.
-            seconds += max(session.active_seconds - sum(hours.values()), 0)
         return seconds
 
     # --- what is known of a day ---
 
+    _reading_names = {"api_active_servers", "api_users", "jupyterhub_running_servers"}
+
     @cached_property
     def reading_days(self):
-        """Days on which the hub was read, with the UTC hours of the readings."""
+        """Days on which the hub was read, with the starts of the local hours of the readings."""
         days = defaultdict(set)
-        names = {"api_active_servers", "api_users", "jupyterhub_running_servers"}
         for row in self.observations:
-            if row.name in names:
-                days[self.day_of(row.at)].add(row.at // (3600 * SECOND))
+            if row.name in self._reading_names:
+                days[self.day_of(row.at)].add(self._hour_start(row.at // (60 * SECOND)))
         return days
+
+    @cache
+    def _hour_start(self, minute):
+        """Start of the local hour, of the minutes since 1970."""
+        return minute - self.local(minute * 60 * SECOND).minute
 
     @cached_property
     def begins(self):
-        """Day of the first session or reading."""
-        days = [self.day_of(it.started) for it in self.sessions] + list(self.reading_days)
-        return min(days)
+        """Day of the first reading, or of the first session that was over by then."""
+        names = self._reading_names
+        first = min((it.at for it in self.observations if it.name in names), default=math.inf)
+        ended = [it.started for it in self.sessions if it.ended is not None and it.ended < first]
+        return min(self.day_of(at) for at in [*ended, first] if at != math.inf)
 
     def in_history(self, day):
         return self.begins <= day
@@ -450,11 +505,14 @@ class History:
         return self.known(day) and self._accounts_since <= day
 
     @cached_property
-    def _hooks_since(self):
-        return self._since(it.at for it in self.events if it.source == "hooks")
+    def _hooks_days(self):
+        days = {self.day_of(it.at) for it in self.events if it.source == "hooks"}
+        return (min(days), max(days)) if days else (date.max, date.min)
 
     def hooks_known(self, day):
-        return self.known(day) and self._hooks_since <= day
+        """From the first day on which they told anything to the last."""
+        first, last = self._hooks_days
+        return self.known(day) and first <= day <= last
 
     @cached_property
     def storage_days(self):
@@ -472,7 +530,7 @@ class History:
         if day in self.usage_days:
             return True
         is_empty = self.known(day) and not self.ran_on(day)
-        return is_empty and any(before < day for before in self.usage_days)
+        return is_empty and min(self.usage_days, default=date.max) < day
 
     # --- groups ---
 
@@ -501,12 +559,6 @@ class History:
             name == group and begin <= last and end >= first
             for name, begin, end in self._member_days.get(user, ())
         )
-
-    def shares(self, user, day, rule="in-each"):
-        """The groups that somebody counts to on a day, each with its share: wholly in each, as is the default,
-        or evenly by the rule `split`."""
-        groups = self.groups_on(user, day) or {"none"}
-        return dict.fromkeys(groups, 1 / len(groups) if rule == "split" else 1.0)
 
     def clock_change(self, is_spring):
         """A day of the history that is shorter or longer than others."""

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
-from history import DAY, SECOND, History, check, is_same, month_of, same
+from history import DAY, SECOND, History, check, is_same, month_of, same, shares_of
 
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
@@ -182,7 +182,8 @@ class Brought:
                     self.read(at, "pods_placeholder", 1.5, {"phase": "Pending"}, (1.0, 2.0, 2.0, 10))
                 labels = {"pool": "hours"}
                 used = self.random.choice((0.7, 0.949, 0.95, 1.0))
-                self.read(at, "pool_cpu_capacity_cores", 50, labels, (50.0, 50.0, 50.0, 60))
+                # It has grown within the hour.
+                self.read(at, "pool_cpu_capacity_cores", 30, labels, (20.0, 50.0, 50.0, 60))
                 self.read(at, "pool_cpu_used_cores", 20, labels, (1.0, 50 * used, 1.0, 60))
         # Starts that the hub refused, as its version 6 tells it and as those before do; it starts anew at 0.
         throttled, many, minute = 3, 0, 0
@@ -199,6 +200,12 @@ class Brought:
             self.read(at, count, 100 + minute, {"reason": "error", "status": "failure"})
             self.read(at, count, 1000 + minute, {"status": "success"})
             self.read(at, count.replace("_count", "_sum"), minute, {"reason": "throttled", "status": "failure"})
+        # A hub tells refusals only after the first one, and again only then when it is started anew.
+        for minute, refused in enumerate((None, None, 2, 2, None, 3, 3, 1)):
+            at = self.at(day + DAY, 5) + minute * 10 * MINUTE
+            self.read(at, count, 40 + minute, {"status": "success"})
+            if refused is not None:
+                self.read(at, count, refused, {"reason": "throttled", "status": "failure"})
         # The machine by the minute; kills, the first one after the last hour of the day before, and a new start.
         begins = self.at(self.machine_day, 0)
         before = [row for row in self.history.observations if row.name == "machine_oom_kills_total" and row.at < begins]
@@ -277,6 +284,10 @@ class Brought:
         observations.delete(f"name in ({names}) and {between(*within)}")
         within = [history.day_start(self.machine_day), history.day_end(self.machine_day)]
         observations.delete(f"name like 'machine\\_%' and {between(*within)}")
+        # Nothing is read both by the minute and by the hour.
+        within = [history.day_start(self.first), history.day_end(self.last)]
+        for beginning in OWN_BY_HOUR:
+            observations.delete(f"starts_with(name, '{beginning}') and {between(*within)}")
         self.append("observations", self.observations)
         within = [history.day_start(self.no_usage), history.day_end(self.no_usage)]
         self.table("usage").delete(between(*within, "hour"))
@@ -319,11 +330,13 @@ class Brought:
         def stays(row):
             if row.name in watching:
                 return day_of(row.at) != self.unknown
+            if row.name.startswith(OWN_BY_HOUR):
+                return not self.first <= day_of(row.at) <= self.last
             return not (row.name.startswith("machine_") and day_of(row.at) == self.machine_day)
 
         new = History.__new__(History)
         new.__dict__.update(history.__dict__)
-        for name in ("reading_days", "_first_reading", "usage_days", "storage_days", "events_by_kind", "_hooks_since"):
+        for name in ("reading_days", "_first_reading", "usage_days", "storage_days", "events_by_kind", "_hooks_days"):
             new.__dict__.pop(name, None)
         new.__dict__.pop("of_resources", None)
         new.__dict__["observations"] = [row for row in history.observations if stays(row)] + self.observations
@@ -342,6 +355,10 @@ class Brought:
         new.__dict__["events"] = history.events + lines
         new.__dict__["touched"] = {self.day, self.last, self.no_usage}
         return new
+
+
+# Of these the demo has readings by the hour.
+OWN_BY_HOUR = ("pods_", "jupyterhub_server_spawn")
 
 
 def between(start, end, column="at"):
@@ -550,26 +567,13 @@ def usage_by_user(history, ask):
     about_people("usage-by-user", history, ask, expected, ["user"], order)
 
 
-def shares_of(groups, rule, priority=()):
-    """To which groups somebody counts who is in these, and how much."""
-    names = sorted(groups, key=str.encode)
-    if not names:
-        return {"none": 1.0}
-    if rule == "in-each":
-        return dict.fromkeys(names, 1.0)
-    if rule == "split":
-        return dict.fromkeys(names, 1.0 / len(names))
-    if rule == "bucket":
-        return {names[0] if len(names) == 1 else "multiple": 1.0}
-    return {([name for name in priority if name in groups] or names)[0]: 1.0}
-
-
 @check("usage-by-group")
 def usage_by_group(history, ask):
     names = [name for name in FIGURES if name != "gpu_used_seconds"]
 
     def expected(history, first, last, rule="in-each", priority=(), shown="", group=None, **who):
-        # Only members of the group on that day count with a group, and only what they are in it for.
+        # Only members of the group on that day count with a group, and only what they are in it for: with some rules
+        # that is nothing.
         groups = {}
         for day, user, _, cell in used(history, first, last, group=group, **who):
             if not history.members_known(day):
@@ -579,10 +583,14 @@ def usage_by_group(history, ask):
             for name, share in shares.items():
                 if group is not None and name != group:
                     continue
-                users, sums = groups.setdefault(name, (set(), dict.fromkeys(names)))
+                users, shares_then, sums = groups.setdefault(name, (set(), set(), dict.fromkeys(names)))
                 users.add(user)
-                for figure in names:
+                shares_then.add(share)
+                for figure in names if share else ():
                     sums[figure] = plus(sums[figure], times(getattr(cell, figure), share))
+        for _, shares_then, sums in groups.values():
+            if shares_then == {0}:
+                sums.update(dict.fromkeys(names, 0.0))
         return [
             {
                 "group": name,
@@ -593,7 +601,7 @@ def usage_by_group(history, ask):
                 "network_rx_bytes": sums["network_rx_bytes"],
                 "network_tx_bytes": sums["network_tx_bytes"],
             }
-            for name, (users, sums) in groups.items()
+            for name, (users, _, sums) in groups.items()
         ]
 
     def order(row):
@@ -610,7 +618,10 @@ def usage_by_group(history, ask):
         # Whose groups are hidden is in none.
         ("split", "course::", {}),
         ("split", "", {"group": big_groups(history)[0]}),
-        ("primary", "", {"leave_out": "a*"}),
+        ("primary", "", {}),
+        ("primary", "", {"group": big_groups(history)[0], "leave_out": "a*"}),
+        ("bucket", "", {}),
+        ("bucket", "course::", {"leave_out": "a*"}),
     ):
         sets = [f"groups.multiple={rule}"]
         if shown:
@@ -709,10 +720,17 @@ def right_sizing(history, ask):
                 "memory_peak_bytes": peak,
                 "memory_peak_share": None,
                 "advice": None,
+                "cpu_advised_cores": None,
+                "memory_advised_bytes": None,
             }
             if peak is not None:
                 row["memory_peak_share"] = peak / row["memory_requested_bytes"]
-            row["advice"] = advice_on(row["hours"], row["cpu_used_share"], row["memory_peak_share"])
+            advice = advice_on(row["hours"], row["cpu_used_share"], row["memory_peak_share"])
+            row["advice"] = advice
+            if "CPU" in (advice or ""):
+                row["cpu_advised_cores"] = cpu_used / cpu_seconds * 2
+            if "memory" in (advice or ""):
+                row["memory_advised_bytes"] = peak + peak / 4
             rows.append(row)
         return rows
 
@@ -984,10 +1002,13 @@ def moments_of(history, first, last):
     things = defaultdict(dict)
     sizes = ("cpu_capacity_cores", "memory_capacity_bytes", "cpu_allocatable_cores", "memory_allocatable_bytes")
     uses = ("cpu_used_cores", "memory_used_bytes", "cpu_requested_cores", "memory_requested_bytes")
+    counts = ("machine_oom_kills_total", "pods_unschedulable", "jupyterhub_server_spawn_duration_seconds_count")
     start, end = history.day_start(first), history.day_end(last)
     for row in history.observations:
         source, _, what = row.name.partition("_")
         if source not in SOURCES or not start <= row.at < end:
+            continue
+        if row.name not in counts and what not in sizes + uses:
             continue
         if source == "machine" and "requested" in what:
             # Only nodes have a limit to what may be requested.
@@ -998,7 +1019,7 @@ def moments_of(history, first, last):
         largest = row.value if row.max is None else row.max
         counted = row.value if row.last is None else row.last
         if what in sizes:
-            moment.given[what] = row.value
+            moment.given[what] = largest
         elif what in uses:
             moment.worst[what] = largest
         elif row.name == "machine_oom_kills_total":
@@ -1007,8 +1028,8 @@ def moments_of(history, first, last):
             moment.waiting = largest
         elif row.name == "jupyterhub_server_spawn_duration_seconds_count":
             why = labels.get("reason", labels.get("status"))
-            if why in ("throttled", "too-many-users"):
-                moment.refused = (moment.refused or 0) + counted
+            # A hub that counts starts and tells no refusals has refused none since it was started.
+            moment.refused = (moment.refused or 0) + (counted if why in ("throttled", "too-many-users") else 0)
     return {thing: sorted(moments.items()) for thing, moments in things.items()}
 
 
@@ -1051,67 +1072,117 @@ def grown(count, before):
     return count > (0 if count < before else before), count
 
 
-@check("shortages")
-def shortages(history, ask):
-    def expected(history, first, last, group=None, user=None, leave_out=None):
-        counts = history.scope(group, user, leave_out)
-        last = min(last, history.today)
-        of_thing = defaultdict(list)
-        for what, pool, start, end, seconds, share in short_readings(history, first, last):
-            of_thing[what, pool].append((start, end, seconds, share))
-        rows = []
-        for (what, pool), short in of_thing.items():
-            together = []
-            for start, end, seconds, share in sorted(short, key=lambda it: it[:2]):
-                patience = (90 if seconds == 60 else 90 * 60) * SECOND
-                if together and start - together[-1]["ended"] <= patience:
-                    row = together[-1]
-                    row["ended"] = max(row["ended"], end)
-                    row["minutes"] += seconds / 60
-                    row["worst"] = most(row["worst"], share)
-                else:
-                    together.append(
-                        {"what": what, "pool": pool, "started": start, "ended": end, "minutes": seconds / 60, "worst": share}
-                    )
-            rows += together
-        for row in rows:
-            row["users"] = affected(history, counts, first - DAY, row)
-        return sorted(rows, key=lambda row: (row["started"], row["what"], row["pool"].encode()))
+def shortages_of(history, first, last, group=None, user=None, leave_out=None):
+    """Rows of the report, each with `people` instead of `users`: who was affected, None if that is not known."""
+    counts = history.scope(group, user, leave_out)
+    last = min(last, history.today)
+    of_thing = defaultdict(list)
+    for what, pool, start, end, seconds, share in short_readings(history, first, last):
+        of_thing[what, pool].append((start, end, seconds, share))
+    rows = []
+    for (what, pool), short in of_thing.items():
+        together = []
+        for start, end, seconds, share in sorted(short, key=lambda it: it[:2]):
+            patience = (90 if seconds == 60 else 90 * 60) * SECOND
+            if together and start - together[-1]["ended"] <= patience:
+                row = together[-1]
+                row["ended"] = max(row["ended"], end)
+                row["minutes"] += seconds / 60
+                row["worst"] = most(row["worst"], share)
+            else:
+                together.append(
+                    {"what": what, "pool": pool, "started": start, "ended": end, "minutes": seconds / 60, "worst": share}
+                )
+        rows += together
+    for row in rows:
+        row["people"] = affected(history, counts, first - DAY, row)
+    return sorted(rows, key=lambda row: (row["started"], row["what"], row["pool"].encode()))
 
-    def affected(history, counts, first, row):
-        started, ended = row["started"], row["ended"]
-        people = set()
-        for day in history.days(history.day_of(started), history.day_of(ended - 1)):
-            if not history.known(day):
-                return None
-            for name, sessions in history.ran_on(day).items():
-                for session in sessions:
-                    begins = max(history.day_of(session.started), first)
-                    if session.started < ended and history.until(session) > started and counts(name, begins):
-                        people.add(name)
-        if row["what"] == "slots":
-            for event in history.events_by_kind["spawn-failed"]:
-                if started < event.at < ended and event.user and counts(event.user, history.day_of(event.at)):
-                    people.add(event.user)
-        return len(people)
 
-    first, last = year(history)
-    same(ask("shortages", from_=first, to=last), expected(history, first, last), "the year")
-    asked = Asked(history, ask)
+def affected(history, counts, first, row):
+    """Who was there; None if the sessions of one of the days are not known."""
+    started, ended = row["started"], row["ended"]
+    people = set()
+    for day in history.days(history.day_of(started), history.day_of(ended - 1)):
+        if not history.known(day):
+            return None
+        for name, sessions in history.ran_on(day).items():
+            for session in sessions:
+                begins = max(history.day_of(session.started), first)
+                if session.started < ended and history.until(session) > started and counts(name, begins):
+                    people.add(name)
+    if row["what"] == "slots":
+        for event in history.events_by_kind["spawn-failed"]:
+            if started < event.at < ended and event.user and counts(event.user, history.day_of(event.at)):
+                people.add(event.user)
+    return people
+
+
+def shortage_questions(asked):
     there = asked.brought
-    group = big_groups(history)[0]
+    group = big_groups(asked.history)[0]
     person = there.failed[5]["user"]
-    for period, who in (
+    return (
         ((there.first, there.last), {}),
         ((there.first, there.last), {"group": group}),
         ((there.first, there.last), {"leave_out": ["a*", "*1"]}),
         ((there.day, there.day), {"user": person}),
         ((there.day + DAY, there.machine_day), {}),
-        (year(history), {}),
-    ):
+        (year(asked.history), {}),
+    )
+
+
+@check("shortages")
+def shortages(history, ask):
+    def expected(history, first, last, **who):
+        rows = shortages_of(history, first, last, **who)
+        for row in rows:
+            people = row.pop("people")
+            row["users"] = None if people is None else len(people)
+        return rows
+
+    first, last = year(history)
+    same(ask("shortages", from_=first, to=last), expected(history, first, last), "the year")
+    asked = Asked(history, ask)
+    for period, who in shortage_questions(asked):
         rows = asked("shortages", from_=period[0], to=period[1], **who)
         same(rows, expected(asked.history, *period, **who), f"{period[0]} to {period[1]} {who}")
     found = {(row["what"], row["pool"]) for row in rows}
     wanted = {("slots", "hub"), ("slots", "cluster"), ("cpu", "gpu"), ("memory", "machine"), ("memory", "edge")}
     assert wanted <= found, f"no shortage of {sorted(wanted - found)}"
     assert any(row["users"] is None for row in rows), "no shortage of an unknown day"
+
+
+@check("shortage-people")
+def shortage_people(history, ask):
+    def added_up(rows, name, what):
+        people = [row["people"] for row in rows]
+        return {
+            "of": name,
+            "what": what,
+            "shortages": len(rows),
+            "minutes": sum(row["minutes"] for row in rows),
+            "users": None if None in people else len(set().union(*people)),
+            "last": max(row["ended"] for row in rows),
+        }
+
+    def expected(history, by, first, last, **who):
+        of = defaultdict(list)
+        for row in shortages_of(history, first, last, **who):
+            if by == "nothing":
+                of["all", row["what"]].append(row)
+                continue
+            for name in row["people"] or ():
+                of[name, row["what"]].append({**row, "people": {name}})
+        rows = [added_up(rows, name, what) for (name, what), rows in of.items()]
+        return sorted(rows, key=lambda row: (-row["minutes"], row["of"].encode(), row["what"]))
+
+    asked = Asked(history, ask)
+    for period, who in shortage_questions(asked):
+        for by in ("user", "nothing"):
+            rows = asked("shortage-people", from_=period[0], to=period[1], by=by, **who)
+            same(rows, expected(asked.history, by, *period, **who), f"{by} {period[0]} to {period[1]} {who}")
+            if who or period != year(asked.history):
+                continue
+            assert {row["what"] for row in rows} == {"cpu", "memory", "slots"}, by
+            assert any(row["users"] is None for row in rows) == (by == "nothing"), by

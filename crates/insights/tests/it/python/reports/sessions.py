@@ -1,7 +1,7 @@
 """The reports about sessions, the operation of the hub and a BinderHub, calculated a second time.
 
-Everything is asked of a copy of the history into which was brought what the demo has none of: what
-hooks tell, counters of the hub, starts of its process, launches of a BinderHub; and two days on which
+Everything is asked of a copy of the history into which was brought, beside what the demo has of it, what
+hooks tell, counters of the hub, starts of its process, launches of a BinderHub; and two more days on which
 nothing was collected. Moments are microseconds since 1970.
 """
 
@@ -334,7 +334,10 @@ def bring(history, ask):
         )
         for line in hooks
     ]
-    with_more.launches = started
+    with_more.launches = started + [
+        (it.at, *map(json.loads(it.detail).get, ("provider", "spec", "status")))
+        for it in history.events_by_kind["binder-launch"]
+    ]
     return with_more, store, ask
 
 
@@ -440,10 +443,10 @@ def sessions(history, ask):
                 "user": it.user,
                 "server": it.server,
                 "started": it.started,
-                "ended": it.ended,
+                "ended": history.ended(it),
                 "hours": hours_of(until - it.started),
                 "active_hours": None if it.active_seconds is None else it.active_seconds / 3600,
-                "end_reason": it.end_reason,
+                "end_reason": history.end_reason(it),
                 "image": it.image,
                 "options": it.options,
             }
@@ -516,7 +519,7 @@ def session_lengths(history, ask):
             if question.is_in(first) and history.known(first):
                 name = length_of(by, option, it, first)
                 known.add(name)
-                found[name].append((hours_of(until - it.started), it.ended is None))
+                found[name].append((hours_of(until - it.started), history.runs(it)))
         want = []
         for name, lengths in found.items():
             ended = sorted(hours for hours, is_running in lengths if not is_running)
@@ -687,7 +690,7 @@ def concurrency_summary(history, ask):
 
 
 def n_accounts(question):
-    """Accounts that were there at the end of the period, or of which a server ran."""
+    """Accounts that the hub was seen to have at the end of the period."""
     history, end = question.history, question.history.day_end(question.to)
     moves = defaultdict(list)
     for kind in ("user-added", "user-removed"):
@@ -695,9 +698,8 @@ def n_accounts(question):
             if it.source == "poll" and it.at < end:
                 moves[it.user].append((it.at, kind == "user-removed"))
     removed = {user for user, all_moves in moves.items() if max(all_moves)[1]}
-    names = set(moves) | {it.user for it in history.sessions if it.started < end}
     days = question.days
-    return sum(any(question.counts(name, each) for each in days) for name in names - removed)
+    return sum(any(question.counts(name, each) for each in days) for name in set(moves) - removed)
 
 
 # --- operation -------------------------------------------------------------------------
@@ -716,8 +718,8 @@ def session_ends(history, ask):
     for rows, question, _, about in questions(history, ask, "session-ends", asked, lead=1):
         ends = defaultdict(Counter)
         for it, _, _ in question.sessions():
-            if it.ended is not None:
-                ends[history.day_of(it.ended)][it.end_reason] += 1
+            if not history.runs(it):
+                ends[history.day_of(history.until(it))][history.end_reason(it)] += 1
         want = []
         for each in question.days:
             row = {"day": each, **dict.fromkeys(names), "crashed_share": None}
