@@ -13,5 +13,7 @@ pub mod names;
 pub mod session;
 pub mod slug;
 pub mod snapshot;
+pub mod suppression;
 pub mod tally;
 pub mod usage;
+pub mod viewer;

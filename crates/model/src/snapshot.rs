@@ -15,17 +15,37 @@ pub struct Group {
     pub name: GroupName,
     /// Sorted, without repetitions. Empty groups exist.
     pub members: Arc<[UserName]>,
+    /// Who looks after it, as its property [`OWNERS_PROPERTY`] says; sorted, without repetitions.
+    pub owners: Arc<[UserName]>,
 }
+
+/// The property of a group at the hub that names its owners: a list of names, or one text with commas
+/// between them.
+pub const OWNERS_PROPERTY: &str = "insights_owners";
 
 impl Group {
     /// Sorts the members and drops repetitions.
     pub fn new(name: GroupName, members: impl IntoIterator<Item = UserName>) -> Self {
-        let members: BTreeSet<UserName> = members.into_iter().collect();
         Self {
             name,
-            members: members.into_iter().collect(),
+            members: sorted(members),
+            owners: Arc::default(),
         }
     }
+
+    /// The same with these owners.
+    #[must_use]
+    pub fn owned_by(self, owners: impl IntoIterator<Item = UserName>) -> Self {
+        Self {
+            owners: sorted(owners),
+            ..self
+        }
+    }
+}
+
+fn sorted(names: impl IntoIterator<Item = UserName>) -> Arc<[UserName]> {
+    let names: BTreeSet<UserName> = names.into_iter().collect();
+    names.into_iter().collect()
 }
 
 /// A server that the hub lists as active: running, starting or stopping.

@@ -28,6 +28,8 @@ pub struct Amounts {
     pub cpu_requested_cores: Option<f64>,
     /// Memory that was asked for, in bytes.
     pub memory_requested_bytes: Option<f64>,
+    /// Memory that it cannot have more of, in bytes; `None` also where nothing limits it.
+    pub memory_limit_bytes: Option<f64>,
     /// GPUs that were asked for.
     pub gpus_requested: Option<f64>,
     /// GPUs at work: 0.5 is one at half of its time.
@@ -163,6 +165,7 @@ impl Amounts {
             &mut self.memory_requested_bytes,
             other.memory_requested_bytes,
         );
+        work(&mut self.memory_limit_bytes, other.memory_limit_bytes);
         work(&mut self.gpus_requested, other.gpus_requested);
         work(&mut self.gpus_used, other.gpus_used);
         let (rx, tx) = (
