@@ -3,9 +3,12 @@
 //! The only crate where the words of the storage and query libraries appear: its public
 //! functions take and return `model` types, plain values, and the opaque [`Table`].
 
+mod at_hand;
+mod audits;
 mod derive;
 mod durable;
 mod erase;
+mod erasure_requests;
 mod flush;
 mod folder;
 mod history;
@@ -16,6 +19,7 @@ mod query;
 mod rebuild;
 mod recent;
 pub mod report;
+mod shares;
 mod sources;
 mod state;
 mod store;
@@ -28,6 +32,7 @@ mod upkeep;
 mod used;
 mod verify;
 
+pub use at_hand::ServerSession;
 pub use derive::Adopted;
 pub use erase::Erased;
 pub use flush::FlushError;
@@ -42,9 +47,11 @@ pub use query::{
 };
 pub use rebuild::Rebuilt;
 pub use state::StateError;
+pub use state::erasure_requests::ErasureRequest;
 pub use state::facts::{KINDS_OF_OTHERS, event_of, of_event as fact_of};
 pub use state::jobs::Job;
 pub use state::present::{Change as PresentChange, Present};
+pub use state::shares::{Revoked, Share, ShareDigest};
 pub use state::spool::{Accepted, Intake, Position};
 pub use store::{AskError, JobError, Store, StoreError};
 pub use table::{Cell, Column, Format, Table, TableError};

@@ -229,6 +229,65 @@ impl Table {
         })
     }
 
+    /// Only the columns that `is_kept` names.
+    pub(crate) fn only_columns(&self, is_kept: impl Fn(&str) -> bool) -> Self {
+        let kept = self.names().enumerate().filter(|(_, name)| is_kept(name));
+        let kept: Vec<usize> = kept.map(|(index, _)| index).collect();
+        let fields = kept.iter().map(|index| self.schema.field(*index).clone());
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let project = |batch: &RecordBatch| batch.project(&kept).expect("the columns are its own");
+        let batches = self.batches.iter().map(project).collect();
+        Self { schema, batches }
+    }
+
+    /// Only the rows for which `is_kept` holds, by number.
+    pub(crate) fn only_rows(&self, is_kept: impl Fn(usize) -> bool) -> Self {
+        let filter = |first: usize, batch: &RecordBatch| {
+            let rows = first..first + batch.num_rows();
+            let rows: BooleanArray = rows.map(|row| Some(is_kept(row))).collect();
+            arrow::compute::filter_record_batch(batch, &rows).expect("the filter has its rows")
+        };
+        Self {
+            schema: Arc::clone(&self.schema),
+            batches: self.each_batch(filter),
+        }
+    }
+
+    /// With nothing where `is_emptied` holds, by number of the row and name of the column.
+    pub(crate) fn emptied(&self, is_emptied: impl Fn(usize, &str) -> bool) -> Self {
+        let fields = self.schema.fields().iter();
+        let fields = fields.map(|field| Field::clone(field).with_nullable(true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let empty = |first: usize, batch: &RecordBatch| {
+            let named = self.names().zip(batch.columns());
+            let columns = named.map(|(name, column)| {
+                let rows = first..first + batch.num_rows();
+                let rows: BooleanArray = rows.map(|row| Some(is_emptied(row, name))).collect();
+                arrow::compute::nullif(column, &rows).expect("the mask has its rows")
+            });
+            RecordBatch::try_new(Arc::clone(&schema), columns.collect())
+                .expect("every column may be empty, and has the type that it had")
+        };
+        Self {
+            batches: self.each_batch(empty),
+            schema: Arc::clone(&schema),
+        }
+    }
+
+    /// Something for each batch, which is told the number of its first row.
+    fn each_batch(
+        &self,
+        mut change: impl FnMut(usize, &RecordBatch) -> RecordBatch,
+    ) -> Vec<RecordBatch> {
+        let mut first = 0;
+        let changed = self.batches.iter().map(|batch| {
+            let changed = change(first, batch);
+            first += batch.num_rows();
+            changed
+        });
+        changed.collect()
+    }
+
     /// Writes all rows, with a line feed at the end.
     pub fn write(&self, format: Format, output: &mut impl Write) -> Result<(), TableError> {
         let mut writer = Self::writer(format, Arc::clone(&self.schema), output)?;
@@ -556,6 +615,35 @@ mod tests {
         let mut output = Vec::new();
         none.write(Format::Csv, &mut output).unwrap();
         assert_eq!(output, b"user\n");
+    }
+
+    #[test]
+    fn columns_rows_and_cells_are_taken_away() {
+        let table = |users: &[(&str, i64)]| {
+            let table = Table::new(vec![
+                Column::text("user", users.iter().map(|(user, _)| Some(*user))),
+                Column::integer("n", users.iter().map(|(_, n)| Some(*n))),
+            ]);
+            table.unwrap().batches.remove(0)
+        };
+        let batches = vec![table(&[("ada", 1), ("ben", 2)]), table(&[("cy", 3)])];
+        let table = Table::of_batches(batches[0].schema(), batches);
+        let written = |table: &Table| {
+            let mut output = Vec::new();
+            table.write(Format::Csv, &mut output).unwrap();
+            String::from_utf8(output).unwrap()
+        };
+        assert_eq!(
+            written(&table.only_columns(|name| name == "n")),
+            "n\n1\n2\n3\n"
+        );
+        assert_eq!(
+            written(&table.only_rows(|row| row != 1)),
+            "user,n\nada,1\ncy,3\n"
+        );
+        let emptied = table.emptied(|row, name| row > 0 && name == "n");
+        assert_eq!(written(&emptied), "user,n\nada,1\nben,\ncy,\n");
+        assert_eq!(written(&table.only_rows(|_| false)), "user,n\n");
     }
 
     #[test]

@@ -15,8 +15,10 @@ use crate::state::facts::{self, KeyedFact};
 use crate::state::jobs::Job;
 use crate::state::spool::{self, Intake, Position};
 use crate::state::tombstones::{self, Tombstones, begin_after};
-use crate::state::{forget_setting, keep_setting, present, setting, settings};
-use crate::tables::usage::OPEN_HOURS;
+use crate::state::{
+    erasure_requests, forget_setting, keep_setting, present, setting, settings, shares,
+};
+use crate::tables::usage::{ENDED_METERS, METERS, OPEN_HOURS};
 use crate::tables::{Audit, Membership, RowId, RowKind, TABLES, TableDef, UserDay};
 use jiff::Timestamp;
 use model::diff::Running;
@@ -52,12 +54,32 @@ pub(super) fn erase(
     clean_recorded(connection, hub, &person)?;
     clean_recorded_days(connection, hub, &person)?;
     n_rows += tallies::clean(connection, hub, &person)?;
+    n_rows += clean_shares(connection, hub, &person)?;
+    n_rows += usize::from(erasure_requests::withdraw(connection, &hub.name, name)?);
     forget_imports(connection, hub, name)?;
-    forget_open_hours(connection, hub, name)?;
+    forget_meters(connection, hub, name)?;
+    for source in [OPEN_HOURS, METERS] {
+        forget_usage(connection, hub, name, source)?;
+    }
     tombstones::set(connection, &hub.name, name, now)?;
     begin_anew(connection, hub, name, &running, &memberships, now)?;
     audit(connection, hub, &pseudonym, now)?;
     Ok((pseudonym, n_rows))
+}
+
+/// Who makes or ends a share has no pseudonym: nothing is counted by it. A share whose question names the
+/// person shows nothing any more.
+fn clean_shares(connection: &Connection, hub: &Hub, person: &Person) -> Result<usize, StateError> {
+    const NOBODY: &str = "erased";
+    let mut n_rows = shares::rename(connection, &hub.name, person.name(), NOBODY)?;
+    for share in shares::all(connection, &hub.name)? {
+        let without = person.without_in_json(&share.question, Whose::Other);
+        if without.is_some() {
+            shares::forget(connection, &hub.name, &share.id)?;
+            n_rows += 1;
+        }
+    }
+    Ok(n_rows)
 }
 
 /// Where files lay whose path names the person. If one is imported again it is read again, and what
@@ -72,23 +94,33 @@ fn forget_imports(connection: &Connection, hub: &Hub, name: &UserName) -> Result
     Ok(())
 }
 
-/// What the person used in hours that are not over. A service that is running still knows it, and
-/// forgets it with the hour: the tombstone refuses the row.
-fn forget_open_hours(
+/// What servers of the person used that ended.
+fn forget_meters(connection: &Connection, hub: &Hub, name: &UserName) -> Result<(), StateError> {
+    connection
+        .prepare_cached("delete from positions where hub = ?1 and source = ?2")?
+        .execute(params![hub.name, format!("{ENDED_METERS}{name}")])?;
+    Ok(())
+}
+
+/// What the person used in hours that are not over, and since servers started that run. A service that
+/// is running still knows it, and forgets it with the hour, whose row the tombstone refuses, and with
+/// the server.
+fn forget_usage(
     connection: &Connection,
     hub: &Hub,
     name: &UserName,
+    source: &str,
 ) -> Result<(), StateError> {
-    let Some(kept) = spool::position(connection, &hub.name, OPEN_HOURS)? else {
+    let Some(kept) = spool::position(connection, &hub.name, source)? else {
         return Ok(());
     };
-    let hours: Option<Vec<serde_json::Value>> = serde_json::from_str(&kept).ok();
-    let others = hours.into_iter().flatten();
-    let others = others.filter(|hour| hour["account"]["user"] != *name.as_str());
+    let used: Option<Vec<serde_json::Value>> = serde_json::from_str(&kept).ok();
+    let others = used.into_iter().flatten();
+    let others = others.filter(|used| used["account"]["user"] != *name.as_str());
     let value = serde_json::Value::Array(others.collect()).to_string();
     let mut intake = Intake::default();
     intake.position(Position {
-        source: OPEN_HOURS.to_owned(),
+        source: source.to_owned(),
         value,
     });
     let now = Timestamp::UNIX_EPOCH;

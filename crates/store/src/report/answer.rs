@@ -7,6 +7,11 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use std::sync::Arc;
 
+/// How the caveat begins that names accounts which do not count.
+pub(super) const ACCOUNTS_LEFT_OUT: &str = "Accounts left out: ";
+/// How the one begins that names groups whose members do not.
+pub(super) const MEMBERS_LEFT_OUT: &str = "Members of these groups are left out: ";
+
 /// Rows with all that is needed to believe them.
 #[derive(Debug)]
 pub struct Answer {

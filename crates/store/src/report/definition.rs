@@ -3,6 +3,7 @@
 //! Where files come from is the business of [`super::registry`], running them that of
 //! [`super::run`].
 
+use super::readers::{Audience, People, WITHHELD, Withheld};
 use super::usual::UsualMonths;
 use crate::tables::ColumnKind;
 use std::fmt;
@@ -29,6 +30,12 @@ pub struct Definition {
     pub usual_months: Option<UsualMonths>,
     /// What has to be known of a day.
     pub needs: Vec<Need>,
+    /// Who may read it beside administrators.
+    pub readers: Vec<Audience>,
+    /// How many people stand behind its rows; known of each report that may be shared.
+    pub people: Option<People>,
+    /// What of it is not for some of the readers.
+    pub withheld: Vec<Withheld>,
     /// What a reader may choose.
     pub parameters: Vec<Parameter>,
     /// What a row holds.
@@ -224,6 +231,9 @@ impl Definition {
             lead: head.maybe("lead")?.map_or(Ok(Lead::Days(0)), str::parse)?,
             usual_months: head.maybe("period")?.map(str::parse).transpose()?,
             needs: list(head.one("needs")?)?,
+            readers: head.maybe("readers")?.map_or(Ok(Vec::new()), list)?,
+            people: head.maybe("people")?.map(str::parse).transpose()?,
+            withheld: withheld(&head)?,
             parameters: each(&head, "parameter")?,
             columns: each(&head, "column")?,
             caveats: head.all("caveat").map(str::to_owned).collect(),
@@ -253,7 +263,7 @@ impl Definition {
                 )));
             }
         }
-        Ok(())
+        self.check_readers()
     }
 
     /// Whether it can be asked about these.
@@ -279,7 +289,7 @@ struct Line {
     value: String,
 }
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 17] = [
     "title",
     "section",
     "question",
@@ -288,6 +298,11 @@ const KEYS: [&str; 12] = [
     "lead",
     "period",
     "needs",
+    "readers",
+    "people",
+    "hidden-from-owners",
+    "hidden-from-users",
+    "hidden-from-shares",
     "parameter",
     "column",
     "caveat",
@@ -351,6 +366,16 @@ fn each<T: FromStr<Err = BadReport>>(head: &Head, key: &str) -> Result<Vec<T>, B
     head.all(key).map(str::parse).collect()
 }
 
+/// What is not for whom.
+fn withheld(head: &Head) -> Result<Vec<Withheld>, BadReport> {
+    let mut all = Vec::new();
+    for (key, from) in WITHHELD {
+        let parts = head.maybe(key)?.map_or(Ok(Vec::new()), list)?;
+        all.extend(parts.into_iter().map(|what| Withheld { from, what }));
+    }
+    Ok(all)
+}
+
 /// Names between commas; `none` is none.
 fn list<T: FromStr<Err = BadReport>>(text: &str) -> Result<Vec<T>, BadReport> {
     if text == "none" {
@@ -360,7 +385,7 @@ fn list<T: FromStr<Err = BadReport>>(text: &str) -> Result<Vec<T>, BadReport> {
 }
 
 /// The value whose name this is.
-fn named<T: Copy>(text: &str, what: &str, all: &[(&str, T)]) -> Result<T, BadReport> {
+pub(super) fn named<T: Copy>(text: &str, what: &str, all: &[(&str, T)]) -> Result<T, BadReport> {
     let found = all.iter().find(|(name, _)| *name == text);
     found.map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();

@@ -21,9 +21,11 @@ mod members;
 mod mutants;
 mod question;
 mod raw;
+mod readers;
 mod registry;
 mod run;
 mod scope;
+mod shown_to;
 mod usual;
 
 pub use answer::{Answer, HubOfAnswer};
@@ -34,7 +36,9 @@ pub use definition::{
 };
 pub use described::{CALENDAR_FUNCTIONS, CalendarFunction, REPORT_VIEWS, ReportView};
 pub use question::{Key, Question};
+pub use readers::{Audience, Counted, People, Rows, Withheld, WithheldPart};
 pub use registry::{LeftOut, Registry};
 #[cfg(test)]
 use run::run;
+pub use shown_to::Reader;
 pub use usual::UsualMonths;

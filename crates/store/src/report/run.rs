@@ -1,6 +1,6 @@
 //! Runs a report: finds out what is known of the period, prepares the views, asks.
 
-use super::answer::{Answer, HubOfAnswer};
+use super::answer::{ACCOUNTS_LEFT_OUT, Answer, HubOfAnswer, MEMBERS_LEFT_OUT};
 use super::asked::{Asked, Chosen, ReportError, RollUp};
 use super::calendar::{Calendar, DayNumber, date, number};
 use super::definition::{Definition, Lead};
@@ -317,14 +317,12 @@ impl Question<'_> {
         }
         let left_out = &self.asked.site.left_out;
         if !left_out.users.is_empty() {
-            caveats.push(format!(
-                "Accounts left out: `{}`.",
-                left_out.users.join("`, `")
-            ));
+            let users = left_out.users.join("`, `");
+            caveats.push(format!("{ACCOUNTS_LEFT_OUT}`{users}`."));
         }
         if !left_out.groups.is_empty() {
             let groups = left_out.groups.join("`, `");
-            caveats.push(format!("Members of these groups are left out: `{groups}`."));
+            caveats.push(format!("{MEMBERS_LEFT_OUT}`{groups}`."));
         }
         caveats.extend(self.report.caveats.iter().cloned());
         caveats

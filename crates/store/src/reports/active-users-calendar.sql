@@ -9,6 +9,8 @@
 -- scope: group, user
 -- period: 12 months
 -- needs: sessions
+-- readers: owner, user, share
+-- people: users split by starts, ends, complete
 -- parameter: by = month (week, month) The unit of the calendar.
 -- column: hub text The hub.
 -- column: starts day First day of the week or month.

@@ -10,6 +10,8 @@
 -- scope: group, user
 -- lead: 29 days
 -- needs: sessions
+-- readers: owner, user, share
+-- people: users, weekly, monthly per day
 -- column: hub text The hub.
 -- column: day day Day in the hub's time zone.
 -- column: users count People of whom a server ran on the day.

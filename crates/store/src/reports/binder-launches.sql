@@ -7,6 +7,7 @@
 --   branches and versions of a repository count together. `succeeded` are those whose status is `success`.
 -- scope: none
 -- needs: none
+-- readers: none
 -- parameter: by = repository (repository, provider, day) What a row is about.
 -- column: hub text The hub.
 -- column: of text The repository, the provider or the day; `(unknown)` if it was not told.

@@ -8,6 +8,7 @@
 --   from its start on, and no longer at the moment of its end.
 -- scope: group, user
 -- needs: sessions, accounts
+-- readers: owner, user
 -- column: hub text The hub.
 -- column: what text `servers` or `users`.
 -- column: peak count Most at once.

@@ -8,6 +8,8 @@
 --   so many. Of today it is the largest number so far.
 -- scope: group, user
 -- needs: sessions
+-- readers: owner, user, share
+-- people: users per day
 -- column: hub text The hub.
 -- column: day day Day in the hub's time zone.
 -- column: servers count Most servers at once.

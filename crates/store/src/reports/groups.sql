@@ -15,6 +15,8 @@
 --   whose members they are beside. Days on which sessions or members are not known are left out.
 -- scope: group, user
 -- needs: sessions, members, usage
+-- readers: owner, user, share
+-- people: participants, members split by group
 -- column: hub text The hub.
 -- column: group name The group; `none` for people in no group that is shown.
 -- column: members count Members in the period; empty if no day's members are known.

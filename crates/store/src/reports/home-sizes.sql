@@ -6,6 +6,7 @@
 --   several measurements of a day the last one counts.
 -- scope: group, user
 -- needs: storage
+-- readers: user
 -- column: hub text The hub.
 -- column: user name The person.
 -- column: first_bytes bytes Size on the first day of the period on which the home was measured.

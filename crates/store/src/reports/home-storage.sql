@@ -7,6 +7,9 @@
 --   home was measured, where it is 0. Days of which sizes of homes are not known are empty.
 -- scope: group, user
 -- needs: storage
+-- readers: owner, user, share
+-- people: users per day
+-- hidden-from-shares: peak_bytes, growth_bytes
 -- column: hub text The hub.
 -- column: day day Day in the hub's time zone.
 -- column: users count People whose home was measured.

@@ -8,6 +8,7 @@
 --   when it is changed counts as often and as long as it was.
 -- scope: group, user
 -- needs: sessions
+-- readers: owner, user
 -- column: hub text The hub.
 -- column: weekday count Day of the week: 1 is Monday, 7 is Sunday.
 -- column: hour count Hour of the local clock, 0 to 23: 9 is from 9:00 to 10:00.

@@ -11,6 +11,8 @@
 -- scope: none
 -- lead: 1 days
 -- needs: sessions
+-- readers: share
+-- people: none
 -- column: hub text The hub.
 -- column: day day Day in the hub's time zone.
 -- column: requests count Requests that the hub answered; empty if its counters were not read.

@@ -9,6 +9,9 @@
 -- scope: none
 -- lead: 7 days
 -- needs: sessions
+-- readers: share
+-- people: none
+-- hidden-from-shares: sessions_ended
 -- column: hub text The hub.
 -- column: at time When the hub's process started.
 -- column: not_before time When the process before was last seen, so that the hub was away from then at most; empty if

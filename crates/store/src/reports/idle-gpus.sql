@@ -6,6 +6,7 @@
 --   was requested less what was at work, over all of these hours together.
 -- scope: group, user
 -- needs: usage
+-- readers: owner, user
 -- column: hub text The hub.
 -- column: user name The person.
 -- column: gpu_hours gpu-hours GPUs requested: two GPUs for an hour are 2.

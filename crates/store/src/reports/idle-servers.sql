@@ -8,6 +8,7 @@
 --   together. Sessions of which only start and end are known are not listed.
 -- scope: group, user
 -- needs: sessions
+-- readers: user
 -- parameter: idle = 2 (number) From how many idle hours on a session is listed; 0 lists all.
 -- column: hub text The hub.
 -- column: user name The person.

@@ -9,6 +9,8 @@
 --   of the period on which the hub recorded activity of a server of theirs. Whoever never came has no `last_seen` and stands first.
 -- scope: group, user
 -- needs: sessions, accounts
+-- readers: owner, user
+-- hidden-from-owners: last_started, last_seen, days_since, is_running
 -- column: hub text The hub.
 -- column: user name Who.
 -- column: last_started time When their last server was started; empty if none ever was.

@@ -8,6 +8,7 @@
 --   A person who logged in from several networks counts in each.
 -- scope: group, user
 -- needs: hooks
+-- readers: user
 -- column: hub text The hub.
 -- column: network text Name of the network, `elsewhere` or `unknown`.
 -- column: logins count Logins that worked.

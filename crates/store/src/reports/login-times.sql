@@ -6,6 +6,7 @@
 --   use of a token is no login.
 -- scope: group, user
 -- needs: hooks
+-- readers: user
 -- column: hub text The hub.
 -- column: at time When.
 -- column: what text `login`, `failed login` or `logout`.

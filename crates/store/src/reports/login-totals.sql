@@ -10,6 +10,9 @@
 --   not the number of people who came.
 -- scope: group, user
 -- needs: hooks
+-- readers: user, share
+-- people: users per of
+-- hidden-from-shares: by=user, last
 -- parameter: by = nothing (nothing, user) What a row is about.
 -- column: hub text The hub.
 -- column: of name The person; `all` without a choice; empty for attempts with names that the hub does not know.

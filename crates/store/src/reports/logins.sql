@@ -7,6 +7,8 @@
 --   logged in over days logs in once, so this is not the number of people who came.
 -- scope: group, user
 -- needs: hooks
+-- readers: user, share
+-- people: users split by day
 -- column: hub text The hub.
 -- column: day day Day in the hub's time zone.
 -- column: logins count Logins that worked.

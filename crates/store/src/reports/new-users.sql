@@ -14,6 +14,8 @@
 -- lead: 62 days
 -- period: 12 months
 -- needs: sessions, accounts
+-- readers: owner, user, share
+-- people: users per starts, complete
 -- parameter: by = month (week, month) The unit of the calendar.
 -- column: hub text The hub.
 -- column: starts day First day of the week or month.

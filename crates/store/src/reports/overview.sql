@@ -16,6 +16,8 @@
 -- scope: group
 -- lead: period
 -- needs: sessions, members, accounts, usage, storage
+-- readers: owner, share
+-- people: total
 -- column: hub text The hub.
 -- column: number text Its short name.
 -- column: title text Its name.

@@ -9,6 +9,8 @@
 --   hours.
 -- scope: group, user
 -- needs: sessions, members
+-- readers: owner, user, share
+-- people: participants, members split by group
 -- column: hub text The hub.
 -- column: group name The group.
 -- column: members count Members in the period; empty if no day's members are known.

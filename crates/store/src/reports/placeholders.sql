@@ -9,6 +9,7 @@
 --   there is no placeholder, `held` is 0.
 -- scope: none
 -- needs: sessions
+-- readers: none
 -- column: hub text The hub.
 -- column: day day Day in the hub's time zone.
 -- column: held number Placeholder pods that run, on average.

@@ -8,6 +8,7 @@
 --   people of whom a server ran in these weeks; none if the period has no whole week.
 -- scope: group, user
 -- needs: sessions
+-- readers: owner, user
 -- column: hub text The hub.
 -- column: user name Who.
 -- column: weeks count Whole weeks of the period, over and with all days known.

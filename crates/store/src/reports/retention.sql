@@ -10,6 +10,8 @@
 -- scope: group, user
 -- period: 12 months
 -- needs: sessions, accounts
+-- readers: owner, user, share
+-- people: size per cohort, months_later
 -- column: hub text The hub.
 -- column: cohort day First day of the month in which the accounts were added.
 -- column: size count People of the cohort.

@@ -12,6 +12,7 @@
 --   it is empty where the advice is not about it.
 -- scope: group, user
 -- needs: usage
+-- readers: user
 -- column: hub text The hub.
 -- column: user name The person.
 -- column: server name The server's name; that of the default server is an empty text. Nothing if the person's servers cannot be told apart, of which the largest memory is then that of one.

@@ -9,6 +9,7 @@
 -- scope: group, user
 -- lead: 1 days
 -- needs: sessions
+-- readers: owner, user
 -- column: hub text The hub.
 -- column: day day Day in the hub's time zone.
 -- column: stopped count Servers that were stopped.

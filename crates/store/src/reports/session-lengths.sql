@@ -9,6 +9,8 @@
 --   chosen `(none)`, and the server without a name `(default)`.
 -- scope: group, user
 -- needs: sessions
+-- readers: owner, user
+-- hidden-from-owners: running, by=user, by=server, by=image, by=option
 -- parameter: by = nothing (nothing, day, week, month, user, server, image, option) What a row is about.
 -- parameter: option = profile (text) Which of the options with `by=option`.
 -- column: hub text The hub.

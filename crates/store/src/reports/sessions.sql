@@ -7,6 +7,8 @@
 --   the hours with recorded activity: each sign of activity counts the time since the one before, at most ten minutes.
 -- scope: group, user
 -- needs: sessions
+-- readers: owner, user
+-- hidden-from-owners: image, options, rows without ended
 -- parameter: most = 200000 (number) How many are listed at most: of more, those that were started last.
 -- column: hub text The hub.
 -- column: user name Whose server.

@@ -9,6 +9,8 @@
 -- scope: group, user
 -- lead: 1 days
 -- needs: sessions
+-- readers: user
+-- hidden-from-users: by=nothing
 -- parameter: by = user (user, nothing) What a row is about.
 -- column: hub text The hub.
 -- column: of name The person; `all` with `by=nothing`.

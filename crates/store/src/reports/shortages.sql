@@ -15,6 +15,8 @@
 -- scope: group, user
 -- lead: 1 days
 -- needs: sessions
+-- readers: share
+-- people: users per what, pool, started, ended
 -- column: hub text The hub.
 -- column: what text `cpu`, `memory` or `slots`.
 -- column: pool text `machine`, or the pool of nodes; of slots `cluster` or `hub`.

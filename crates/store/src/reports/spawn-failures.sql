@@ -11,6 +11,8 @@
 -- scope: group, user
 -- lead: 1 days
 -- needs: hooks
+-- readers: owner, user, share
+-- people: users split by reason, source
 -- column: hub text The hub.
 -- column: reason text Why, as the hub calls it; `unknown` if it was not told.
 -- column: failures count Attempts that failed.

@@ -14,6 +14,7 @@
 -- scope: group, user
 -- lead: 1 days
 -- needs: hooks
+-- readers: owner, user
 -- column: hub text The hub.
 -- column: day day Day in the hub's time zone.
 -- column: succeeded count Starts that succeeded; empty if not known.

@@ -9,6 +9,7 @@
 --   in any hour of the period.
 -- scope: group, user
 -- needs: usage
+-- readers: owner, user
 -- column: hub text The hub.
 -- column: day day Day in the hub's time zone.
 -- column: cpu_core_hours core-hours Processor time used.

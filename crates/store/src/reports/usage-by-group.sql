@@ -14,6 +14,8 @@
 --   which the hub's groups are not known are left out.
 -- scope: group, user
 -- needs: usage, members
+-- readers: owner, user, share
+-- people: users split by group
 -- column: hub text The hub.
 -- column: group name The group; `none` is people in no group that is shown.
 -- column: users count Members of whom anything was measured.

@@ -8,6 +8,7 @@
 --   empty if it is known in none. People of whom no hour was measured are not listed.
 -- scope: group, user
 -- needs: usage
+-- readers: owner, user
 -- column: hub text The hub.
 -- column: user name The person.
 -- column: days count Days on which anything was measured of the person's servers.

@@ -410,6 +410,20 @@ pub(crate) fn of_key(
     Ok(facts)
 }
 
+/// Names of a user's servers of which facts are at hand.
+pub(crate) fn servers_of(
+    connection: &Connection,
+    hub: &str,
+    user: &UserName,
+) -> Result<Vec<Arc<str>>, StateError> {
+    let mut select = connection
+        .prepare_cached("select distinct server from facts where hub = ?1 and user = ?2")?;
+    let names = select.query_map([hub, user.as_str()], |row| row.get::<_, String>(0))?;
+    Ok(names
+        .map(|name| name.map(Arc::from))
+        .collect::<Result<_, _>>()?)
+}
+
 /// Facts of all servers that are at hand, from a time on. Looks at all of the hub's.
 pub(crate) fn since(
     connection: &Connection,

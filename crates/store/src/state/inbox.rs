@@ -5,8 +5,9 @@
 
 use super::StateError;
 use super::spool::{Accepted, Intake, Position};
-use crate::tables::{DeadLetter, Event, Row as _};
+use crate::tables::{Audit, DeadLetter, Event, Row as _};
 use jiff::Timestamp;
+use model::names::UserName;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 /// How a taken batch begins; what follows is what became of it.
@@ -19,7 +20,7 @@ pub(crate) struct Waiting {
     pub(crate) text: String,
 }
 
-/// The batch as a text; only events and dead letters are handed in.
+/// The batch as a text; only events, dead letters and who did what are handed in.
 pub(crate) fn written(intake: &Intake) -> Result<String, StateError> {
     let mut text = serde_json::to_string(intake.positions())?;
     for (table, row) in intake.lines() {
@@ -42,6 +43,9 @@ pub(crate) fn read(text: &str) -> Result<Intake, StateError> {
             intake.event(&serde_json::from_str(row)?)?;
         } else if table == DeadLetter::TABLE.name {
             intake.row(&serde_json::from_str::<DeadLetter>(row)?, None)?;
+        } else if table == Audit::TABLE.name {
+            let audit: Audit = serde_json::from_str(row)?;
+            intake.row(&audit, Some(&UserName::new(&*audit.viewer)))?;
         } else {
             return Err(StateError::Corrupt(format!(
                 "rows of `{table}` cannot be handed in"

@@ -5,12 +5,14 @@
 //! answers for is on the disk. What the rows mean and what becomes of them in the history do not
 //! belong here.
 
+pub(crate) mod erasure_requests;
 pub(crate) mod facts;
 pub(crate) mod inbox;
 pub(crate) mod jobs;
 pub(crate) mod present;
 mod schema;
 pub(crate) mod settings;
+pub(crate) mod shares;
 pub(crate) mod spool;
 pub(crate) mod tallies;
 pub(crate) mod tombstones;

@@ -246,6 +246,23 @@ pub(crate) fn read_at_servers(
     read_part(connection, hub, SERVERS)
 }
 
+/// What runs of one user.
+pub(crate) fn servers_of(
+    connection: &Connection,
+    hub: &str,
+    user: &UserName,
+) -> Result<Vec<Running>, StateError> {
+    let mut select = connection.prepare_cached(
+        "select row from present_servers where hub = ?1 and user = ?2 order by server",
+    )?;
+    let rows = select.query_map([hub, user.as_str()], |row| row.get::<_, String>(0))?;
+    let mut running = Vec::new();
+    for row in rows {
+        running.push(serde_json::from_str(&row?)?);
+    }
+    Ok(running)
+}
+
 /// The servers of the hub that ran when they were last read.
 pub(crate) fn read_servers(connection: &Connection, hub: &str) -> Result<Vec<Running>, StateError> {
     let mut select = connection

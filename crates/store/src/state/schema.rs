@@ -12,6 +12,7 @@ const STEPS: &[&str] = &[
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
+    include_str!("schema-5.sql"),
 ];
 
 /// How long a process waits for another one's write: two services may share the file.
@@ -82,6 +83,15 @@ fn check_format(path: &Path, found: i64) -> Result<(), StateError> {
 mod tests {
     use super::*;
 
+    const EMPTY: [&str; 6] = [
+        "tallies",
+        "requests",
+        "inbox",
+        "used_days",
+        "shares",
+        "erasure_requests",
+    ];
+
     /// A file as the version that knew so many steps left it.
     fn file_of_format(path: &Path, n_steps: usize) {
         let connection = Connection::open(path).unwrap();
@@ -113,7 +123,7 @@ mod tests {
                 let n_rows: i64 = connection.query_row(&count, [], |row| row.get(0)).unwrap();
                 assert_eq!(n_rows, 1, "{table} of format {n_steps}");
             }
-            for table in ["tallies", "requests", "inbox", "used_days"] {
+            for table in EMPTY {
                 let count = format!("select count(*) from {table}");
                 let n_rows: i64 = connection.query_row(&count, [], |row| row.get(0)).unwrap();
                 assert_eq!(n_rows, 0, "{table} of format {n_steps}");

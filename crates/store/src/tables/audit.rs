@@ -40,6 +40,19 @@ pub struct Audit {
     pub what: Arc<str>,
 }
 
+impl Audit {
+    /// Something that somebody does. Whom it concerns stands in `what` as `user`: they may be told.
+    pub fn new(hub: Arc<str>, at: Timestamp, viewer: &str, what: &serde_json::Value) -> Self {
+        Self {
+            id: RowId::random(),
+            hub,
+            at,
+            viewer: viewer.into(),
+            what: what.to_string().into(),
+        }
+    }
+}
+
 impl Row for Audit {
     const TABLE: &'static TableDef = &TABLE;
 

@@ -10,6 +10,14 @@ use std::sync::Arc;
 /// with the user as `account.user`, whom an erasure takes out of it.
 pub const OPEN_HOURS: &str = "usage: open hours";
 
+/// Name of the position under which a service keeps what running servers used since they started: a
+/// JSON array of objects with the user as `account.user`, whom an erasure takes out of it.
+pub const METERS: &str = "usage: meters";
+
+/// With a user's name behind it the name of the position that holds what servers of theirs used that
+/// ended last. An erasure removes it.
+pub const ENDED_METERS: &str = "usage: meters of ";
+
 /// What a server used in one hour.
 pub static TABLE: TableDef = TableDef {
     name: "usage",

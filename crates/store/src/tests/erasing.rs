@@ -8,6 +8,7 @@ use crate::durable::testing::{CutPolicy, Recorder, after_power_cut, marks};
 use crate::state::jobs::{self, Job};
 use crate::state::present::Change;
 use crate::state::{Journal, State};
+use crate::tables::usage;
 use crate::tables::{
     Audit, ColumnKind, DeadLetter, Event, Membership, Observation, RowId, Session, Storage, TABLES,
     Usage, UserDay,
@@ -466,9 +467,15 @@ async fn fill(keeper: &Keeper, hub: &str, name: &str) {
         value: "7".to_owned(),
     });
     let used = |user: &str| serde_json::json!({"hour": 0, "account": {"user": user}, "totals": {}});
+    for source in [usage::OPEN_HOURS, usage::METERS] {
+        polled.position(Position {
+            source: source.to_owned(),
+            value: serde_json::json!([used(name), used("somebody else")]).to_string(),
+        });
+    }
     polled.position(Position {
-        source: crate::tables::usage::OPEN_HOURS.to_owned(),
-        value: serde_json::json!([used(name), used("somebody else")]).to_string(),
+        source: format!("{}{name}", usage::ENDED_METERS),
+        value: serde_json::json!([used(name)]).to_string(),
     });
     keeper.take(polled).await.unwrap();
     let takes = takes(hub, name);

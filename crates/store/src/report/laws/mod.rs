@@ -6,6 +6,7 @@
 mod caveats;
 mod days;
 mod new_users;
+mod readers;
 mod rolling;
 mod same;
 mod shifted;
