@@ -14,6 +14,7 @@ use model::names::GroupName;
 use model::snapshot::Snapshot;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use tokio::sync::Notify;
 
 /// The written families of the last snapshot, and how to write those of the next.
 pub struct Published {
@@ -25,6 +26,7 @@ pub struct Published {
     writing: Mutex<()>,
     usage_shape: UsageShape,
     live: Live,
+    news_wanted: Notify,
     /// What scrapers asked for since the families were last written.
     plain_wanted: AtomicBool,
     gzip_wanted: AtomicBool,
@@ -55,6 +57,7 @@ impl Published {
                 naming: Naming::Anonymous,
             },
             live: Live::default(),
+            news_wanted: Notify::new(),
             plain_wanted: AtomicBool::new(false),
             // As Prometheus asks; whoever asks otherwise is served too, and remembered.
             gzip_wanted: AtomicBool::new(true),
@@ -165,9 +168,24 @@ impl Published {
         &self.live
     }
 
+    /// Somebody looks who needs to know the present as it is now: it should be read soon.
+    pub fn want_news(&self) {
+        self.news_wanted.notify_one();
+    }
+
+    /// Waits until somebody does; one who did so since the last wait counts.
+    pub async fn news_wanted(&self) {
+        self.news_wanted.notified().await;
+    }
+
     /// The present, as it is shown.
     pub fn snapshot(&self) -> Snapshot {
         self.written().snapshot.clone()
+    }
+
+    /// What servers use, as it is shown; `None` before the first look.
+    pub fn usage_now(&self) -> Option<Arc<UsageNow>> {
+        self.written().usage_now.clone()
     }
 
     /// A scrape's reply.

@@ -119,6 +119,15 @@ impl UsageNow {
         now
     }
 
+    /// What a server uses, if the last look saw it.
+    pub fn server(&self, user: &UserName, name: &str) -> Option<&Amounts> {
+        let of_it = |account: &Account| {
+            account.user == *user && account.server.as_deref().unwrap_or_default() == name
+        };
+        let found = self.servers.iter().find(|(account, _)| of_it(account));
+        found.map(|(_, amounts)| amounts)
+    }
+
     /// Adds what was used since the look before to the counters, by the memberships of now. The
     /// counter of a row ends with its membership.
     fn count(&mut self, before: Option<&Self>, memberships: &Memberships) {

@@ -188,7 +188,8 @@ impl Poller {
             let started = Instant::now();
             let mut round = Round::default();
             self.turn(&mut round).await;
-            tokio::time::sleep(pace.next(&round, started.elapsed())).await;
+            let wait = pace.next(&round, started.elapsed());
+            wait.over(self.published.news_wanted()).await;
         }
     }
 

@@ -12,6 +12,9 @@ const LONGEST_BACKOFF: Duration = Duration::from_mins(1);
 /// A hub that asks to be left alone for longer is asked again after this.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 
+/// Whoever waits for news gets them no sooner than this after those before.
+const SOONEST: Duration = Duration::from_secs(15);
+
 /// How a round of reads went.
 #[derive(Debug, Default)]
 pub(super) struct Round {
@@ -44,6 +47,28 @@ impl Round {
     }
 }
 
+/// A wait between two rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wait {
+    ordinary: Duration,
+    /// If somebody waits for news.
+    shortest: Duration,
+}
+
+impl Wait {
+    /// Waits, and less long once `news_wanted` is done.
+    pub(super) async fn over(self, news_wanted: impl Future<Output = ()>) {
+        let sooner = async {
+            tokio::time::sleep(self.shortest).await;
+            news_wanted.await;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(self.ordinary) => {}
+            () = sooner => {}
+        }
+    }
+}
+
 /// Waits between rounds.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -61,9 +86,13 @@ impl Pace {
 
     /// The wait after a round that took `elapsed` in all, with a little chance in it so that
     /// several services do not ask in step.
-    pub(super) fn next(&mut self, round: &Round, elapsed: Duration) -> Duration {
+    pub(super) fn next(&mut self, round: &Round, elapsed: Duration) -> Wait {
         let chance = rand::rng().random_range(0.95..1.05);
-        self.wait(round, elapsed).mul_f64(chance)
+        let ordinary = self.wait(round, elapsed).mul_f64(chance);
+        Wait {
+            ordinary,
+            shortest: shortest(round).min(ordinary),
+        }
     }
 
     fn wait(&mut self, round: &Round, elapsed: Duration) -> Duration {
@@ -87,6 +116,15 @@ impl Pace {
             .min(LONGEST_BACKOFF)
             .max(asked_for)
     }
+}
+
+/// A hub that fails is left to its back-off.
+fn shortest(round: &Round) -> Duration {
+    if round.has_failed {
+        return Duration::MAX;
+    }
+    let rest = round.hub_time * REST_FACTOR;
+    SOONEST.max(rest).max(round.retry_after)
 }
 
 #[cfg(test)]
@@ -118,6 +156,26 @@ mod tests {
                 .as_secs()
         };
         (0..n_failures).map(wait).collect()
+    }
+
+    /// After how many seconds the next round begins if somebody asks for news after so many.
+    async fn begins(round: &Round, news_wanted: u64) -> u64 {
+        let wait = Wait {
+            ordinary: seconds(60),
+            shortest: shortest(round).min(seconds(60)),
+        };
+        let begun = tokio::time::Instant::now();
+        wait.over(tokio::time::sleep(seconds(news_wanted))).await;
+        begun.elapsed().as_secs()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_news_waits_less_long() {
+        assert_eq!(begins(&complete(0), 3600).await, 60);
+        assert_eq!(begins(&complete(0), 40).await, 40);
+        assert_eq!(begins(&complete(0), 10).await, 15);
+        assert_eq!(begins(&complete(3), 0).await, 30, "a slow hub");
+        assert_eq!(begins(&failed(0), 0).await, 60, "a hub that fails");
     }
 
     #[test]

@@ -4,10 +4,12 @@
 //! process or directory is follows from names that are looked up, never from names taken apart.
 
 pub mod local;
+pub mod machines;
 pub mod prometheus;
 
 use crate::hub::Number;
 use jiff::Timestamp;
+use machines::MachineNow;
 use model::names::UserName;
 use model::usage::{Account, Amounts, Increment};
 use std::sync::Arc;
@@ -25,6 +27,8 @@ pub struct Look {
     pub unattributed: Vec<Unattributed>,
     /// Ceilings, for `observations`: capacity, requested, used, pressure, kills.
     pub numbers: Vec<Number>,
+    /// The machines that servers run on, sorted by name; empty if nobody tells of them.
+    pub machines: Vec<MachineNow>,
     /// What the administrator should know, for `GET health`.
     pub notes: Vec<Note>,
     /// What was used since the last look. Only of a source that cannot be asked about the past.

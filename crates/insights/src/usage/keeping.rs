@@ -1,9 +1,13 @@
 //! What is shared of the usage: who writes it down, and how the last look went.
 
-use crate::sources::{Note, SourceError};
+use super::meter::Meters;
+use crate::sources::machines::MachineNow;
+use crate::sources::{Homes, Note, SourceError};
 use jiff::Timestamp;
+use model::names::UserName;
+use model::snapshot::Dated;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::Keeper;
 
@@ -11,6 +15,7 @@ use store::Keeper;
 #[derive(Default)]
 pub struct Usage {
     state: Mutex<State>,
+    meters: Mutex<Meters>,
 }
 
 impl std::fmt::Debug for Usage {
@@ -28,6 +33,10 @@ struct State {
     /// Counts the keepers that there were.
     generation: u64,
     condition: Option<Condition>,
+    /// As they were last looked at.
+    homes: Option<Arc<Homes>>,
+    /// Of the last look that was complete.
+    machines: Option<Dated<Arc<[MachineNow]>>>,
 }
 
 /// How the last look went. Names nobody.
@@ -104,6 +113,39 @@ impl Usage {
     /// How the last look went; `None` if usage is read nowhere.
     pub fn condition(&self) -> Option<Condition> {
         self.state().condition.clone()
+    }
+
+    /// What each server has used since it started.
+    pub fn meters(&self) -> MutexGuard<'_, Meters> {
+        self.meters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How large a user's home was when homes were last looked at, in bytes; `None` if that was not
+    /// since this process began, or there is none.
+    pub fn home_bytes(&self, user: &UserName) -> Option<Dated<f64>> {
+        let homes = self.state().homes.clone()?;
+        let place = homes.sizes.binary_search_by(|home| home.user.cmp(user));
+        Some(Dated {
+            value: homes.sizes.get(place.ok()?)?.bytes,
+            at: homes.at,
+        })
+    }
+
+    /// The machines that servers run on, as the last look saw them; `None` before it. None at all
+    /// where nobody tells of them.
+    pub fn machines(&self) -> Option<Dated<Arc<[MachineNow]>>> {
+        self.state().machines.clone()
+    }
+
+    pub(super) fn saw_machines(&self, machines: &[MachineNow], at: Timestamp) {
+        self.state().machines = Some(Dated {
+            value: machines.into(),
+            at,
+        });
+    }
+
+    pub(super) fn saw_homes(&self, homes: &Homes) {
+        self.state().homes = Some(Arc::new(homes.clone()));
     }
 
     /// Usage is read from there, and no look has been taken.

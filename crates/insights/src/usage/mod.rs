@@ -8,11 +8,13 @@
 mod catch_up;
 mod hours;
 mod keeping;
+mod meter;
 pub mod rows;
 mod watch;
 
 pub use hours::{ClosedHour, OpenHours};
 pub use keeping::{Condition, Failure, Usage};
+pub use meter::{Metered, Meters};
 pub use watch::Watch;
 
 use crate::config::{Config, UsageSourceConfig};
@@ -20,6 +22,7 @@ use crate::sim::usage::SimUsage;
 use crate::sources::local::Local;
 use crate::sources::prometheus::{Prometheus, PrometheusError};
 use crate::sources::{Known, Look, SourceError};
+use jiff::SignedDuration;
 
 /// Where usage is read.
 pub enum Source {
@@ -64,6 +67,15 @@ impl Source {
             Self::Prometheus(prometheus) => Ok(prometheus.look(known).await?),
             Self::Local(local) => Ok(local.look(known).await?),
             Self::Simulated(simulated) => Ok(simulated.look(known).await),
+        }
+    }
+
+    /// How long it tells of memory that a server had which is gone: series without new samples are
+    /// taken for what is, for five minutes.
+    fn lingers(&self) -> SignedDuration {
+        match self {
+            Self::Prometheus(_) => SignedDuration::from_mins(6),
+            Self::Local(_) | Self::Simulated(_) => SignedDuration::ZERO,
         }
     }
 

@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use model::days::Day;
 use std::sync::Arc;
 use std::time::Duration;
-use store::tables::usage::OPEN_HOURS;
+use store::tables::usage::{METERS, OPEN_HOURS};
 use store::{Intake, Position, StoreError};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, info, warn};
@@ -74,6 +74,7 @@ impl Watch {
         usage: Arc<Usage>,
     ) -> Self {
         usage.expect(source.name());
+        usage.meters().begin(source.lingers());
         let zone = config.hub.time_zone();
         Self {
             source,
@@ -150,6 +151,7 @@ impl Watch {
         if std::mem::replace(&mut self.told.look, false) {
             info!("What servers use is known again.");
         }
+        self.meter(&look);
         let look = Arc::new(look);
         self.show(Arc::clone(&look)).await;
         // Only now, since the age is that of what is shown.
@@ -184,6 +186,17 @@ impl Watch {
         }
     }
 
+    /// Before it is shown: whoever sees that a session has ended wants to know what it used.
+    fn meter(&self, look: &Look) {
+        let servers = self.published.snapshot().servers;
+        let servers = servers.as_ref().map(|servers| &*servers.value);
+        self.usage.meters().take(look, servers);
+        if let Some(homes) = &look.homes {
+            self.usage.saw_homes(homes);
+        }
+        self.usage.saw_machines(&look.machines, look.at);
+    }
+
     /// Writes the metrics on a thread where that may take its time.
     async fn show(&self, look: Arc<Look>) {
         let published = Arc::clone(&self.published);
@@ -213,6 +226,9 @@ impl Watch {
             if let Some(kept) = keeper.position(OPEN_HOURS).await? {
                 self.open_hours.restore(&kept, until);
             }
+            if let Some(kept) = keeper.position(METERS).await? {
+                self.usage.meters().restore(&kept);
+            }
             self.restored_of = Some(generation);
         }
         for increment in &look.increments {
@@ -227,7 +243,14 @@ impl Watch {
         if are_numbers_due {
             self.numbers(look, &mut intake)?;
         }
+        let meters = self.usage.meters().to_keep(look.at);
+        for position in meters.iter().flat_map(|meters| &meters.positions) {
+            intake.position(position.clone());
+        }
         keeper.take(intake).await?;
+        if let Some(meters) = meters {
+            self.usage.meters().kept(&meters);
+        }
         self.homes = None;
         if let Some(still_open) = still_open {
             self.open_hours = still_open;

@@ -178,6 +178,7 @@ impl Docker {
                     memory_bytes: stats.as_ref().and_then(Stats::working_set),
                     cpu_requested_cores: container.cpu_limit_cores,
                     memory_requested_bytes: container.memory_limit_bytes,
+                    memory_limit_bytes: container.memory_limit_bytes,
                     gpus_requested: container.gpus_requested,
                     gpus_used: gpus.and_then(|gpus| gpus.used_by(is_theirs)),
                     ..Amounts::default()

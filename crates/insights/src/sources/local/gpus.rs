@@ -29,6 +29,8 @@ pub(super) struct GpuLook {
     /// Unknown without a GPU, and without its tool.
     pub(super) used: Option<GpuUse>,
     pub(super) note: Option<Note>,
+    /// How many there are.
+    pub(super) n_gpus: usize,
 }
 
 /// Who started the hub, and with it a service that the hub starts.
@@ -60,6 +62,7 @@ impl Gpus {
         let holders = ask(tool, holders).await;
         let busy = ask(tool, ["pmon", "-c", "1", "-s", "u"]).await;
         let note = |why: String| GpuLook {
+            n_gpus,
             used: None,
             note: Some(Note {
                 about: "gpus",
@@ -72,6 +75,7 @@ impl Gpus {
             (Ok(holders), Ok(busy)) => GpuLook {
                 used: Some(GpuUse::parse(&holders, &busy)),
                 note: None,
+                n_gpus,
             },
             (Ok(holders), Err(_)) => GpuLook {
                 used: Some(GpuUse::parse(&holders, "")),

@@ -62,6 +62,8 @@ impl Use {
         self.amounts.add(&theirs);
         self.amounts.memory_bytes = both(mine.memory_bytes, theirs.memory_bytes);
         self.amounts.gpus_used = both(mine.gpus_used, theirs.gpus_used);
+        // Two of which one has no limit have none together.
+        self.amounts.memory_limit_bytes = both(mine.memory_limit_bytes, theirs.memory_limit_bytes);
         self.cpu_seconds = both(self.cpu_seconds, more.cpu_seconds);
         self.rx_bytes = both(self.rx_bytes, more.rx_bytes);
         self.tx_bytes = both(self.tx_bytes, more.tx_bytes);

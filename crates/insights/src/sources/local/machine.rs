@@ -6,6 +6,7 @@
 
 use crate::hub::Number;
 use crate::machine::{Groups, Memory, Proc, ProcessorTime};
+use crate::sources::machines::{MachineNow, Pressure, Room, Scarce, Strain};
 use std::path::{Path, PathBuf};
 use tokio::time::Instant;
 
@@ -74,6 +75,39 @@ impl Ceilings {
         numbers.extend(self.pressures());
         numbers.extend(self.kills());
         numbers
+    }
+
+    /// The machine itself, of which these numbers are.
+    pub(super) fn machine(&self, numbers: &[Number], n_gpus: usize) -> MachineNow {
+        let read = |path: &str| std::fs::read_to_string(self.root.join(path)).unwrap_or_default();
+        let name = read("proc/sys/kernel/hostname").trim().to_owned();
+        let load = read("proc/loadavg");
+        let load = load.split(' ').next().and_then(|load| load.parse().ok());
+        let pressures = [
+            ("cpu", Scarce::Cpu),
+            ("memory", Scarce::Memory),
+            ("io", Scarce::Disk),
+        ];
+        let pressures = pressures.into_iter().filter_map(|(file, of)| {
+            let text = read(&format!("proc/pressure/{file}"));
+            let some = text.lines().find_map(|line| line.strip_prefix("some "))?;
+            let percent = some
+                .split(' ')
+                .find_map(|word| word.strip_prefix("avg60="))?;
+            let share = percent.parse::<f64>().ok()? / 100.0;
+            let strain = Strain::Waited(share);
+            Some(Pressure { of, strain })
+        });
+        MachineNow {
+            pressures: pressures.collect(),
+            load_average: load,
+            gpus: Room {
+                // Only those of one maker can be counted.
+                capacity: u32::try_from(n_gpus).ok().filter(|n| *n > 0).map(f64::from),
+                ..Room::default()
+            },
+            ..MachineNow::only(name, numbers)
+        }
     }
 
     /// Since the last look; unknown at the first.
@@ -214,6 +248,51 @@ mod tests {
         );
         let second = shown(&ceilings.look(None, requested));
         assert_eq!(second[3], "machine_cpu_used_cores{} 0.5");
+    }
+
+    #[test]
+    fn the_machine_is_told_with_its_load_and_its_pressures() {
+        let root = system(&[
+            ("proc/sys/kernel/hostname", "hub\n"),
+            ("proc/loadavg", "0.52 0.58 0.59 1/467 12345\n"),
+            ("proc/meminfo", "MemTotal: 1000 kB\nMemAvailable: 400 kB\n"),
+            (
+                "proc/pressure/memory",
+                "some avg10=9.00 avg60=12.50 avg300=0.00 total=1\nfull avg10=0 avg60=3 total=1\n",
+            ),
+        ]);
+        let mut ceilings = Ceilings::new(root.path());
+        let numbers = ceilings.look(None, Requested::default());
+        let machine = ceilings.machine(&numbers, 2);
+        assert_eq!(machine.name, "hub");
+        assert_eq!(machine.memory_bytes.capacity, Some(1_024_000.0));
+        assert_eq!(machine.memory_bytes.used, Some(614_400.0));
+        assert_eq!(machine.load_average, Some(0.52));
+        assert_eq!(machine.gpus.capacity, Some(2.0));
+        let memory = Pressure {
+            of: Scarce::Memory,
+            strain: Strain::Waited(0.125),
+        };
+        assert_eq!(machine.pressures, [memory]);
+    }
+
+    #[test]
+    fn this_machine_tells_of_itself() {
+        let mut ceilings = Ceilings::new(Path::new("/"));
+        let numbers = ceilings.look(None, Requested::default());
+        let machine = ceilings.machine(&numbers, 0);
+        let name = std::process::Command::new("uname").arg("-n").output();
+        let name = String::from_utf8(name.unwrap().stdout).unwrap();
+        assert_eq!(machine.name, name.trim());
+        let whole = Proc::under(Path::new("/")).memory().unwrap();
+        assert_eq!(
+            machine.memory_bytes.capacity,
+            Some(as_number(whole.total_bytes))
+        );
+        assert!(machine.memory_bytes.used < machine.memory_bytes.capacity);
+        assert!(machine.cpu_cores.capacity >= Some(1.0));
+        assert!(machine.load_average >= Some(0.0));
+        assert_eq!(machine.gpus.capacity, None);
     }
 
     #[test]

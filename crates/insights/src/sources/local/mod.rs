@@ -17,6 +17,7 @@ mod tool;
 mod tree;
 mod units;
 
+use super::machines::MachineNow;
 use super::{Known, Look};
 use crate::config::{LocalConfig, SpawnerConfig, UsageConfig};
 use docker::Docker;
@@ -213,6 +214,11 @@ impl Local {
                 ..Look::default()
             },
         };
+        let servers = look.servers.iter();
+        look.machines = vec![MachineNow {
+            servers: servers.map(|server| server.account.clone()).collect(),
+            ..self.ceilings.machine(&numbers, gpus.n_gpus)
+        }];
         look.numbers = numbers;
         look.homes = self.homes.look(known).await;
         look.unattributed.extend(self.homes.unknown());

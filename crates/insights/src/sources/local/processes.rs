@@ -26,12 +26,13 @@ use super::ledger::{Charge, Seen, Use};
 use super::proc::{Guarded, NamedServer, Proc, Stat, TICKS_PER_SECOND};
 use super::tool::Tools;
 use super::tree::{Process, ProcessId, Trees};
+use crate::machine;
 use crate::sources::Note;
 use model::homes::tljh_account;
 use model::names::UserName;
 use model::usage::{Account, Amounts};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The process that gets the orphans of all others. In a container it may be the hub.
 const ADOPTER: u32 = 1;
@@ -46,6 +47,7 @@ const TIMES_ASKED: u8 = 2;
 /// Looks at processes.
 #[derive(Debug)]
 pub(super) struct Processes {
+    root: PathBuf,
     proc: Proc,
     hub: Option<u32>,
     /// This service, which no server started; where processes are those of this system.
@@ -104,6 +106,7 @@ struct Standing {
 impl Processes {
     pub(super) fn new(root: &Path, hub: Option<u32>, tools: &Tools) -> Self {
         Self {
+            root: root.to_owned(),
             proc: Proc::under(root),
             hub,
             own: (root == Path::new("/")).then(std::process::id),
@@ -123,6 +126,7 @@ impl Processes {
         let now = self.read_again(&pass, charges);
         let mut seen = Seen::default();
         let n_denied = self.add_memory(&now, &mut seen);
+        self.add_limits(&now, &mut seen);
         if let Some(gpus) = gpus {
             add_gpus(gpus, &now, &mut seen);
         }
@@ -157,6 +161,26 @@ impl Processes {
             });
         }
         n_denied
+    }
+
+    /// The tightest limit that the first process of each server meets, which it may share with others.
+    fn add_limits(&self, now: &[Process<Charge>], seen: &mut Seen) {
+        let proc = machine::Proc::under(&self.root);
+        let of_machine = proc.memory().map(|memory| memory.total_bytes);
+        let mut known: HashSet<&Charge> = HashSet::new();
+        for process in now {
+            let Some(charge @ Charge::Account(_)) = &process.charge else {
+                continue;
+            };
+            if let Some(used) = seen.uses.get_mut(charge).filter(|_| known.insert(charge)) {
+                let groups = machine::Groups::of(&self.root, &proc, process.id.pid);
+                #[expect(clippy::cast_precision_loss, reason = "8 PiB of memory are exact")]
+                let limit = groups
+                    .memory(of_machine)
+                    .map(|memory| memory.total_bytes as f64);
+                used.amounts.memory_limit_bytes = limit;
+            }
+        }
     }
 
     fn add_ticks(&mut self, now: Vec<Process<Charge>>, seen: &mut Seen) {

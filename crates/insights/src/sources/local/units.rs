@@ -122,6 +122,7 @@ impl Units {
                     memory_bytes: unit.group.working_set_bytes,
                     cpu_requested_cores: unit.group.cpu_limit_cores,
                     memory_requested_bytes: unit.group.memory_limit_bytes,
+                    memory_limit_bytes: unit.group.memory_limit_bytes,
                     gpus_used: unit.gpus_used,
                     ..Amounts::default()
                 },

@@ -4,10 +4,12 @@
 
 use super::asker::{Asker, pod_of};
 use super::error::PrometheusError;
+use super::gauge::RESOURCES;
 use super::pods::{Component, Pods, Whose};
 use super::promql::{Selector, grouped};
 use super::reply::{Answer, Labels};
 use crate::hub::Number;
+use crate::sources::machines::{MachineState, Scarce};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -24,41 +26,44 @@ const POOL: &[&str] = &[
 ];
 /// Of nodes whose pool is not told.
 const NO_POOL: &str = "unknown";
-const NODE: &[&str] = &["node", "exported_node"];
+pub(super) const NODE: &[&str] = &["node", "exported_node"];
 /// Labels that say which node a series of cAdvisor is about.
 const MACHINE: &[&str] = &["node", "kubernetes_io_hostname", "instance"];
+/// Conditions of nodes that are looked at.
+const CONDITIONS: &[&str] = &["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"];
 /// Labels that make up one pod's request, wherever it is.
 const POD_ANYWHERE: &str = "namespace,exported_namespace,pod,exported_pod,uid";
 
+/// What is known of a node.
 #[derive(Debug, Default)]
-struct Node {
-    pool: Option<String>,
+pub(super) struct Node {
+    pub(super) pool: Option<String>,
     is_ready: Option<bool>,
     is_cordoned: bool,
+    /// Whether it declares to be short of something.
+    pub(super) pressures: BTreeMap<Scarce, bool>,
     /// By resource and what of it: capacity, allocatable, requested, used.
-    amounts: BTreeMap<(Resource, &'static str), f64>,
+    pub(super) amounts: BTreeMap<(Resource, &'static str), f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Resource {
+pub(super) enum Resource {
     Cpu,
     Memory,
+    Gpu,
 }
 
-type Nodes = BTreeMap<String, Node>;
+/// By name.
+pub(super) type Nodes = BTreeMap<String, Node>;
 
-/// Numbers about nodes, by pool.
-pub(super) async fn pools(
-    asker: &mut Asker<'_>,
-    at: Timestamp,
-) -> Result<Vec<Number>, PrometheusError> {
+/// All nodes.
+pub(super) async fn nodes(asker: &mut Asker<'_>, at: Timestamp) -> Result<Nodes, PrometheusError> {
     let mut nodes = described(asker, at).await?;
-    if nodes.is_empty() {
-        return Ok(Vec::new());
+    if !nodes.is_empty() {
+        requested(asker, at, &mut nodes).await?;
+        used(asker, at, &mut nodes).await?;
     }
-    requested(asker, at, &mut nodes).await?;
-    used(asker, at, &mut nodes).await?;
-    Ok(numbers(&nodes))
+    Ok(nodes)
 }
 
 async fn described(asker: &mut Asker<'_>, at: Timestamp) -> Result<Nodes, PrometheusError> {
@@ -79,22 +84,32 @@ async fn described(asker: &mut Asker<'_>, at: Timestamp) -> Result<Nodes, Promet
     }
     for what in ["capacity", "allocatable"] {
         let selector = Selector::new(&format!("kube_node_status_{what}"));
-        let selector = selector.one_of("resource", &["cpu", "memory"]);
+        let selector = selector.one_of("resource", RESOURCES);
         let labels = [NODE, &["resource"]].concat();
         let answer = asker
             .now(&grouped("max", &labels, &selector.to_string()), at)
             .await?;
+        // What two exporters say counts once, what several GPUs' makers say is added up.
+        let mut told: BTreeMap<(&str, &str), f64> = BTreeMap::new();
         for (labels, value) in values(&answer) {
-            if let Some(resource) = Resource::of(labels) {
-                let amounts = &mut node(&mut nodes, labels).amounts;
-                amounts.insert((resource, what), value);
+            told.insert((node_of(labels), labels.get("resource")), value);
+        }
+        for ((name, resource), value) in told {
+            if let Some(resource) = Resource::of(resource) {
+                let amounts = &mut nodes.entry(name.to_owned()).or_default().amounts;
+                *amounts.entry((resource, what)).or_default() += value;
             }
         }
     }
-    let ready = Selector::new("kube_node_status_condition").equals("condition", "Ready");
-    let ready = grouped("max", NODE, &ready.equals("status", "true").to_string());
-    for (labels, value) in values(&asker.now(&ready, at).await?) {
-        node(&mut nodes, labels).is_ready = Some(value > 0.0);
+    let conditions = Selector::new("kube_node_status_condition").one_of("condition", CONDITIONS);
+    let conditions = conditions.equals("status", "true").to_string();
+    let conditions = grouped("max", &[NODE, &["condition"]].concat(), &conditions);
+    for (labels, value) in values(&asker.now(&conditions, at).await?) {
+        let node = node(&mut nodes, labels);
+        match pressure_of(labels.get("condition")) {
+            Some(of) => _ = node.pressures.insert(of, value > 0.0),
+            None => node.is_ready = Some(value > 0.0),
+        }
     }
     let cordoned = Selector::new("kube_node_spec_unschedulable").to_string();
     let cordoned = grouped("max", NODE, &cordoned);
@@ -110,8 +125,8 @@ async fn requested(
     at: Timestamp,
     nodes: &mut Nodes,
 ) -> Result<(), PrometheusError> {
-    let requests = Selector::new("kube_pod_container_resource_requests")
-        .one_of("resource", &["cpu", "memory"]);
+    let requests =
+        Selector::new("kube_pod_container_resource_requests").one_of("resource", RESOURCES);
     let ended = Selector::new("kube_pod_status_phase").one_of("phase", &["Succeeded", "Failed"]);
     let waits = Selector::new("kube_pod_status_scheduled").equals("condition", "true");
     let held = format!(
@@ -128,7 +143,12 @@ async fn requested(
         nodes,
         &asker.now(&query, at).await?,
         "requested",
-        |labels, _| Some((node_of(labels).to_owned(), Resource::of(labels)?)),
+        |labels, _| {
+            Some((
+                node_of(labels).to_owned(),
+                Resource::of(labels.get("resource"))?,
+            ))
+        },
     );
     Ok(())
 }
@@ -172,16 +192,19 @@ fn largest(
     }
 }
 
-fn numbers(nodes: &Nodes) -> Vec<Number> {
+/// Numbers by pool, to be written down.
+pub(super) fn numbers(nodes: &Nodes) -> Vec<Number> {
     let mut amounts: BTreeMap<(String, &str), f64> = BTreeMap::new();
     let mut states: BTreeMap<(&str, &str), f64> = BTreeMap::new();
     for node in nodes.values() {
         let pool = node.pool.as_deref().unwrap_or(NO_POOL);
         for ((resource, what), amount) in &node.amounts {
-            *amounts.entry((resource.number(what), pool)).or_default() += amount;
+            if let Some(name) = resource.number(what) {
+                *amounts.entry((name, pool)).or_default() += amount;
+            }
         }
         if let Some(state) = node.state() {
-            *states.entry((pool, state)).or_default() += 1.0;
+            *states.entry((pool, state.as_str())).or_default() += 1.0;
         }
     }
     let amounts = amounts
@@ -242,29 +265,43 @@ pub(super) async fn waiting(
 }
 
 impl Node {
-    fn state(&self) -> Option<&'static str> {
-        match (self.is_ready?, self.is_cordoned) {
-            (false, _) => Some("not-ready"),
-            (true, true) => Some("cordoned"),
-            (true, false) => Some("ready"),
-        }
+    /// `None` if it does not say whether it is ready.
+    pub(super) fn state(&self) -> Option<MachineState> {
+        Some(match (self.is_ready?, self.is_cordoned) {
+            (false, _) => MachineState::NotReady,
+            (true, true) => MachineState::Cordoned,
+            (true, false) => MachineState::Ready,
+        })
     }
 }
 
 impl Resource {
-    fn of(labels: &Labels) -> Option<Self> {
-        match labels.get("resource") {
+    fn of(resource: &str) -> Option<Self> {
+        match resource {
             "cpu" => Some(Self::Cpu),
             "memory" => Some(Self::Memory),
+            gpu if gpu.ends_with("gpu") => Some(Self::Gpu),
             _ => None,
         }
     }
 
-    fn number(self, what: &str) -> String {
+    /// The name of its number; that of GPUs is not written down.
+    fn number(self, what: &str) -> Option<String> {
         match self {
-            Self::Cpu => format!("pool_cpu_{what}_cores"),
-            Self::Memory => format!("pool_memory_{what}_bytes"),
+            Self::Cpu => Some(format!("pool_cpu_{what}_cores")),
+            Self::Memory => Some(format!("pool_memory_{what}_bytes")),
+            Self::Gpu => None,
         }
+    }
+}
+
+/// What a condition of a node that is a pressure is about.
+fn pressure_of(condition: &str) -> Option<Scarce> {
+    match condition {
+        "MemoryPressure" => Some(Scarce::Memory),
+        "DiskPressure" => Some(Scarce::Disk),
+        "PIDPressure" => Some(Scarce::Processes),
+        _ => None,
     }
 }
 
@@ -272,7 +309,7 @@ fn node<'a>(nodes: &'a mut Nodes, labels: &Labels) -> &'a mut Node {
     nodes.entry(node_of(labels).to_owned()).or_default()
 }
 
-fn node_of(labels: &Labels) -> &str {
+pub(super) fn node_of(labels: &Labels) -> &str {
     match labels.get("exported_node") {
         "" => labels.get("node"),
         exported => exported,

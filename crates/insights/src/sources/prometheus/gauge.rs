@@ -70,6 +70,15 @@ pub(super) const REQUESTS: Gauge = Gauge {
     ],
 };
 
+/// What pods cannot have more of.
+pub(super) const MEMORY_LIMITS: Gauge = Gauge {
+    metric: "kube_pod_container_resource_limits",
+    select: |series| series.equals("resource", "memory"),
+    kept: "",
+    idle: &[],
+    ..REQUESTS
+};
+
 /// Resources that are looked at, as kube-state-metrics writes them.
 pub(super) const RESOURCES: &[&str] = &["cpu", "memory", "nvidia_com_gpu", "amd_com_gpu"];
 

@@ -5,13 +5,13 @@
 use super::asker::{Asker, POD, pod_of};
 use super::counters::{CPU, RECEIVED, SENT};
 use super::error::PrometheusError;
-use super::gauge::{MEMORY, REQUESTS};
+use super::gauge::{MEMORY, MEMORY_LIMITS, REQUESTS};
 use super::hours::{GPU_GAUGES, resource_of};
+use super::nodes::{LastNodes, Placed};
 use super::pods::{Pods, UNKNOWN_USER, Whose, annotation_labels, component_labels};
 use super::promql::{Selector, grouped};
 use super::reply::Labels;
 use super::{Prometheus, ceilings, homes};
-use crate::hub::Number;
 use crate::sources::{Homes, Known, Look, Note, ServerUse, Unattributed};
 use jiff::Timestamp;
 use model::names::UserName;
@@ -59,7 +59,15 @@ impl Prometheus {
         );
         let now = Now::see(&mut asker, at).await?;
         let mut notes = Vec::new();
-        let numbers = numbers(&mut asker, at, &now, &mut notes).await?;
+        let mut numbers = ceilings::waiting(&mut asker, at, &now.pods, &now.phases).await?;
+        let last_nodes = match self.nodes.take().filter(|last| last.is_recent(at)) {
+            Some(last) => last,
+            None => look_at_nodes(&mut asker, at, &now, known).await?,
+        };
+        numbers.extend(last_nodes.numbers.iter().cloned());
+        notes.extend(last_nodes.note.clone());
+        let machines = last_nodes.machines.clone();
+        self.nodes = Some(last_nodes);
         let is_due = self
             .homes
             .as_ref()
@@ -90,33 +98,36 @@ impl Prometheus {
             homes,
             unattributed,
             numbers,
+            machines,
             notes,
             increments: Vec::new(),
         })
     }
 }
 
-/// Ceilings. A server may forbid questions about the whole cluster; that is no reason to do without
-/// the rest.
-async fn numbers(
+async fn look_at_nodes(
     asker: &mut Asker<'_>,
     at: Timestamp,
     now: &Now,
-    notes: &mut Vec<Note>,
-) -> Result<Vec<Number>, PrometheusError> {
-    let mut numbers = ceilings::waiting(asker, at, &now.pods, &now.phases).await?;
-    match ceilings::pools(asker, at).await {
-        Ok(pools) => numbers.extend(pools),
-        Err(error) if error.is_about_the_query() => notes.push(Note {
-            about: "nodes",
-            text: format!(
-                "how full the nodes are is not known: {}",
-                error.with_causes()
-            ),
-        }),
-        Err(error) => return Err(error),
-    }
-    Ok(numbers)
+    known: &Known,
+) -> Result<LastNodes, PrometheusError> {
+    let users = users_of(known);
+    let placed = Placed {
+        pods: &now.pods,
+        has_ended: &|pod| now.has_ended(pod),
+        is_known: &|user| is_known(users.as_ref(), user),
+    };
+    LastNodes::look(asker, at, &placed).await
+}
+
+/// Those whom the hub knows; `None` until it has told.
+fn users_of(known: &Known) -> Option<HashSet<&str>> {
+    let users = known.users.as_ref()?;
+    Some(users.iter().map(UserName::as_str).collect())
+}
+
+fn is_known(users: Option<&HashSet<&str>>, user: &UserName) -> bool {
+    users.is_none_or(|users| users.contains(user.as_str()))
 }
 
 /// Sizes of homes, which somebody may forbid as well.
@@ -179,6 +190,7 @@ impl Now {
         })
         .await?;
         now.fill_requests(asker, at).await?;
+        now.fill_limits(asker, at).await?;
         now.fill_gpus(asker, at).await?;
         Ok(now)
     }
@@ -252,6 +264,23 @@ impl Now {
         Ok(())
     }
 
+    /// Of pods that use or hold anything.
+    async fn fill_limits(
+        &mut self,
+        asker: &mut Asker<'_>,
+        at: Timestamp,
+    ) -> Result<(), PrometheusError> {
+        let answer = asker.now(&MEMORY_LIMITS.sum_now(asker), at).await?;
+        for series in &answer.series {
+            if let Some(amounts) = self.amounts.get_mut(pod_of(&series.labels)) {
+                for point in &series.points {
+                    most(&mut amounts.memory_limit_bytes, point.value);
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn fill_gpus(
         &mut self,
         asker: &mut Asker<'_>,
@@ -286,14 +315,8 @@ impl Now {
         more: &HashMap<Arc<str>, f64>,
         known: &Known,
     ) -> (BTreeMap<Account, Sum>, Vec<Unattributed>) {
-        let users: Option<HashSet<&str>> = known
-            .users
-            .as_ref()
-            .map(|users| users.iter().map(UserName::as_str).collect());
-        let is_known = |account: &Account| {
-            let users = users.as_ref();
-            users.is_none_or(|users| users.contains(account.user.as_str()))
-        };
+        let users = users_of(known);
+        let is_known = |account: &Account| is_known(users.as_ref(), &account.user);
         let mut servers: BTreeMap<Account, Sum> = BTreeMap::new();
         let mut nobodys: BTreeMap<&'static str, Sum> = BTreeMap::new();
         // Sums of floating-point numbers depend on their order.

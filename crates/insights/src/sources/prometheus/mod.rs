@@ -8,8 +8,10 @@
 //! | memory | `container_memory_working_set_bytes` | cAdvisor |
 //! | network | `container_network_{receive,transmit}_bytes_total`, without `lo` | cAdvisor |
 //! | requested CPU, memory, GPUs | `kube_pod_container_resource_requests` | kube-state-metrics |
+//! | limits of memory | `kube_pod_container_resource_limits` | kube-state-metrics |
 //! | GPUs at work | `DCGM_FI_PROF_GR_ENGINE_ACTIVE`, else `DCGM_FI_DEV_GPU_UTIL` | DCGM exporter |
 //! | whose a pod is, and what for | `kube_pod_annotations`, `kube_pod_labels` | kube-state-metrics |
+//! | nodes, and which pods are on them | `kube_node_…`, `kube_pod_info` | kube-state-metrics |
 //! | homes | `dirsize_total_size_bytes`, `dirsize_entries_count` | dirsize exporter |
 //!
 //! Gauges are summed sample by sample, times the interval of their samples; counters are read at both
@@ -30,6 +32,7 @@ mod homes;
 mod hours;
 mod interval;
 mod look;
+mod nodes;
 mod pods;
 pub mod promql;
 mod refusal;
@@ -65,6 +68,8 @@ pub struct Prometheus {
     homes_interval: SignedDuration,
     /// The last look at homes.
     homes: Option<homes::LastLook>,
+    /// The last look at nodes.
+    nodes: Option<nodes::LastNodes>,
     steps: Steps,
 }
 
@@ -170,6 +175,7 @@ impl Prometheus {
             most_points: config.most_points,
             homes_interval: homes_interval.unwrap_or(SignedDuration::MAX),
             homes: None,
+            nodes: None,
             steps: Steps::default(),
         })
     }

@@ -120,6 +120,7 @@ async fn containers_of_both_versions_of_control_groups_are_read() {
         memory_bytes: Some(7_585_792.0 - 524_288.0),
         cpu_requested_cores: Some(1.5),
         memory_requested_bytes: Some(1_073_741_824.0),
+        memory_limit_bytes: Some(1_073_741_824.0),
         gpus_requested: Some(2.0),
         ..Amounts::default()
     };

@@ -2,6 +2,7 @@
 
 use super::super::{DayEnd, Prometheus};
 use super::support::{END, Rule, Server, on, series, time, vector};
+use crate::sources::machines::{MachineNow, MachineState, Room};
 use crate::sources::{Known, Look};
 use model::names::UserName;
 use serde_json::{Value, json};
@@ -360,6 +361,160 @@ async fn nodes_are_numbers_by_pool() {
             r#"pool_nodes{"pool":"users","state":"ready"} 1"#,
         ]
     );
+}
+
+/// A machine as a line.
+fn line(machine: &MachineNow) -> String {
+    let amount = |amount: Option<f64>| amount.map_or("-".to_owned(), |it| it.to_string());
+    let room = |room: Room| {
+        let amounts = [room.capacity, room.allocatable, room.requested, room.used];
+        amounts.map(amount).join("/")
+    };
+    let pressures = machine.pressures.iter();
+    let pressures: Vec<String> = pressures
+        .map(|pressure| format!("{}={:?}", pressure.of.as_str(), pressure.strain))
+        .collect();
+    let servers = machine.servers.iter();
+    let servers: Vec<String> = servers
+        .map(|account| {
+            format!(
+                "{}:{}",
+                account.user,
+                account.server.as_deref().unwrap_or("?")
+            )
+        })
+        .collect();
+    format!(
+        "{} {} {} cpu {} memory {} gpus {} [{}] [{}] {}",
+        machine.name,
+        machine.pool.as_deref().unwrap_or("-"),
+        machine.state.map_or("-", MachineState::as_str),
+        room(machine.cpu_cores),
+        room(machine.memory_bytes),
+        room(machine.gpus),
+        pressures.join(" "),
+        servers.join(" "),
+        amount(
+            machine
+                .n_other_pods
+                .map(|n| f64::from(u32::try_from(n).unwrap()))
+        ),
+    )
+}
+
+#[tokio::test]
+async fn each_node_is_a_machine_with_what_runs_there() {
+    let of = |name: &str, resource: &str| json!({"node": name, "resource": resource});
+    let is = |name: &str, condition: &str| json!({"node": name, "condition": condition});
+    let amounts = [
+        (of("n1", "cpu"), 4.0),
+        (of("n1", "memory"), 1000.0),
+        (of("n1", "nvidia_com_gpu"), 2.0),
+        (
+            json!({"node": "ksm", "exported_node": "n1", "resource": "cpu"}),
+            4.0,
+        ),
+        (of("n2", "cpu"), 8.0),
+    ];
+    let conditions = [
+        (is("n1", "Ready"), 1.0),
+        (is("n1", "MemoryPressure"), 1.0),
+        (is("n1", "DiskPressure"), 0.0),
+        (is("n2", "Ready"), 0.0),
+    ];
+    let requested = [(of("n1", "cpu"), 3.0), (of("n1", "nvidia_com_gpu"), 1.0)];
+    let used = [(json!({"instance": "n1:10250"}), 700.0)];
+    let is_on = |pod: &str, node: &str| (json!({"pod": pod, "node": node}), 1.0);
+    let ended = (json!({"pod": "jupyter-eve", "phase": "Succeeded"}), 1.0);
+    let server = Server::with_rules(vec![
+        on(
+            &["kube_pod_annotations"],
+            annotated(&[
+                ("jupyter-ada", "ada", ""),
+                ("jupyter-ada--x", "ada", "x"),
+                ("jupyter-eve", "eve", ""),
+                ("jupyter-gone", "gone", ""),
+            ]),
+        ),
+        on(&["kube_pod_status_phase{namespace"], vector(&[ended])),
+        on(&["kube_node_status_capacity"], vector(&amounts)),
+        on(&["kube_node_status_condition"], vector(&conditions)),
+        on(&["unless on"], vector(&requested)),
+        on(
+            &["container_memory_working_set_bytes{id=\"/\"}"],
+            vector(&used),
+        ),
+        on(
+            &["kube_pod_info"],
+            vector(&[
+                is_on("jupyter-ada", "n1"),
+                is_on("jupyter-ada--x", "n2"),
+                is_on("jupyter-eve", "n1"),
+                is_on("jupyter-gone", "n1"),
+                is_on("hub-0", "n1"),
+                is_on("jupyter-waits", ""),
+            ]),
+        ),
+    ])
+    .await;
+    let mut prometheus = server.prometheus();
+    let users = known(&["ada", "eve"]);
+    let first = prometheus.look_at(time(END), &users).await.unwrap();
+    let lines: Vec<String> = first.machines.iter().map(line).collect();
+    assert_eq!(
+        lines,
+        [
+            "n1 - ready cpu 4/-/3/- memory 1000/-/-/700 gpus 2/-/1/- \
+             [memory=Declared(true) disk=Declared(false)] [ada:] 2",
+            "n2 - not-ready cpu 8/-/-/- memory -/-/-/- gpus -/-/-/- [] [ada:x] 0",
+        ]
+    );
+    let asked = |words: &str| {
+        let asked = server.asked();
+        asked
+            .iter()
+            .filter(|asked| asked.query().contains(words))
+            .count()
+    };
+    assert_eq!(
+        (asked("kube_pod_info"), asked("kube_node_status_capacity")),
+        (1, 1)
+    );
+    let soon = prometheus.look_at(time(END + 20), &users).await.unwrap();
+    assert_eq!(
+        (soon.machines, soon.numbers),
+        (first.machines, first.numbers)
+    );
+    assert_eq!(
+        (asked("kube_pod_info"), asked("kube_node_status_capacity")),
+        (1, 1)
+    );
+    prometheus.look_at(time(END + 30), &users).await.unwrap();
+    assert_eq!(
+        (asked("kube_pod_info"), asked("kube_node_status_capacity")),
+        (2, 2)
+    );
+}
+
+#[tokio::test]
+async fn a_limit_of_memory_is_of_pods_that_are_there() {
+    let look = look(
+        vec![
+            on(
+                &["kube_pod_annotations"],
+                annotated(&[("a", "ada", ""), ("e", "eve", "")]),
+            ),
+            (MEMORY, by_pod(&[("a", 1.0)])),
+            on(
+                &["kube_pod_container_resource_limits{"],
+                by_pod(&[("a", 7.0), ("e", 8.0)]),
+            ),
+        ],
+        &["ada", "eve"],
+    )
+    .await;
+    assert_eq!(look.servers.len(), 1);
+    assert_eq!(look.servers[0].amounts.memory_limit_bytes, Some(7.0));
 }
 
 #[tokio::test]
