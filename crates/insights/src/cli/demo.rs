@@ -12,7 +12,7 @@ use crate::poll::clock;
 use crate::service::{Ending, Service, Starter, listener, port};
 use crate::sim::history::{HistoryShape, of_hub_start, of_start};
 use crate::sim::usage::SimUsage;
-use crate::sim::{DEMO_ADMIN_TOKEN, DEMO_TOKEN, Shape, SimHub, World};
+use crate::sim::{DEMO_ADMIN_TOKEN, DEMO_TOKEN, ServiceClient, Shape, SimHub, World};
 use anyhow::Context as _;
 use clap::Args;
 use hooks::Hooks;
@@ -50,6 +50,8 @@ const NETWORKS: [&str; 3] = [
     "vpn=10.99.0.0/16",
 ];
 
+/// The service as the simulated hub's OAuth client.
+const CLIENT_ID: &str = "service-insights";
 /// Name of the simulated hub.
 const HUB: &str = "demo";
 /// Where its people live, unless this machine knows no time zones.
@@ -80,6 +82,14 @@ pub(super) struct DemoArgs {
     /// Port of the service on 127.0.0.1; with --hub-only that of the hub
     #[arg(long, default_value_t = 8800)]
     port: u16,
+    /// Port of the simulated hub, where one logs in [default: one that is free]
+    #[arg(
+        long,
+        default_value_t = 0,
+        hide_default_value = true,
+        conflicts_with = "hub_only"
+    )]
+    hub_port: u16,
     /// The same seed makes the same hub, with the same history
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -108,11 +118,16 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, CommandError> {
     let past = history::make(&mut world, &shape, &config, &store)?;
     let sim = SimHub::new(world, "/");
     let usage = SimUsage::new(sim.clone(), past, config.usage.homes_interval());
-    let hub_socket = hub_socket()?;
+    let hub_address = format!("127.0.0.1:{}", args.hub_port);
+    let hub_socket = port::bind("--hub-port", &hub_address, Starter::Other);
+    let hub_socket = hub_socket.map_err(anyhow::Error::from)?;
     let hub_address = hub_socket
         .local_addr()
         .context("the hub's port has no address")?;
-    config.hub.url = Url::parse(&format!("http://{hub_address}/")).ok();
+    let hub_url = format!("http://{hub_address}/");
+    config.hub.url = Url::parse(&hub_url).ok();
+    config.login.hub_url = Some(hub_url);
+    sim.register(client(&config));
     let service = Service::bind(config, Starter::Other)?
         .with_history(store)
         .with_simulated_usage(usage);
@@ -125,18 +140,27 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, CommandError> {
     Ok(ending.context("the simulated hub stopped")?.into())
 }
 
-fn hub_socket() -> anyhow::Result<TcpListener> {
-    let socket = TcpListener::bind("127.0.0.1:0").context("no free port for the hub")?;
-    socket
-        .set_nonblocking(true)
-        .context("could not prepare the hub's port")?;
-    Ok(socket)
+/// The service as the simulated hub knows it.
+fn client(config: &Config) -> ServiceClient {
+    ServiceClient {
+        client_id: CLIENT_ID.to_owned(),
+        secret: Secret::new(DEMO_TOKEN),
+        redirect_uri: config.login.callback_url.clone().unwrap_or_default(),
+    }
+}
+
+fn service_url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}/services/insights/")
 }
 
 /// What there is to look at.
 fn tell(port: u16, hub_address: SocketAddr) {
-    let url = format!("http://127.0.0.1:{port}/services/insights/");
-    eprintln!("\n  Status page  {url}\n  Metrics      curl {url}metrics");
+    let url = service_url(port);
+    eprintln!(
+        "\n  Dashboard    {url}\n               It asks who you are: choose an administrator, the \
+         owner of a group, or somebody else."
+    );
+    eprintln!("\n  Metrics      curl {url}metrics");
     eprintln!(
         "  Hub's API    curl -H 'Authorization: token {DEMO_TOKEN}' http://{hub_address}/hub/api/groups"
     );
@@ -258,7 +282,12 @@ fn config(port: u16) -> Config {
     config.usage.homes_interval_seconds = HOMES_SECONDS;
     config.events.token = Some(Secret::new(hooks::TOKEN));
     config.reports.networks = NETWORKS.map(str::to_owned).into();
-    config.metrics.listen = Some(format!("127.0.0.1:{port}"));
+    // As behind a hub's proxy, where browsers come; with metrics that need no token, to be looked at.
+    config.web.listen = Some(format!("127.0.0.1:{port}"));
+    config.metrics.open = true;
+    config.login.client_id = Some(CLIENT_ID.to_owned());
+    // With its address: the simulated hub is at another one.
+    config.login.callback_url = Some(format!("{}oauth_callback", service_url(port)));
     config
 }
 

@@ -5,6 +5,8 @@ use super::world::{Server, ServerState, User, World, join};
 use super::{ADMIN_SCOPES, DEMO_ADMIN_TOKEN, DEMO_TOKEN};
 use crate::hub::ROLE_SCOPES;
 use jiff::{SignedDuration, Timestamp};
+use model::names::UserName;
+use model::snapshot::OWNERS_PROPERTY;
 use rand::rngs::SmallRng;
 use rand::seq::index;
 use rand::{RngExt, SeedableRng};
@@ -64,6 +66,8 @@ const FIELDS: &[&str] = &[
 const PROFILES: &[&str] = &["small", "medium", "large"];
 /// A named server, and the profile that it has.
 const GPU: &str = "gpu";
+/// Which user may not open services; one in no group.
+const STRANGER: usize = 9;
 
 impl World {
     /// Invents a world of this shape, in which it is `now`, with the
@@ -81,6 +85,7 @@ impl World {
             world.add_invented_user(index);
         }
         world.draw_memberships(n_memberships(shape));
+        world.name_owners();
         world.start_servers(shape.n_active.min(shape.n_users));
         world.n_usually_active = world.n_active();
         world
@@ -104,6 +109,7 @@ impl World {
         self.add_user(&name);
         if let Some(user) = self.users.get_mut(&name) {
             user.admin = index == 0;
+            user.may_open_services = index != STRANGER;
             user.created -= age;
             user.last_activity = last_activity;
         }
@@ -135,6 +141,21 @@ impl World {
             }
             n_left -= n_groups;
             n_joiners_left -= 1;
+        }
+    }
+
+    /// Groups with properties are looked after by one of their members. Draws nothing, so that all the
+    /// rest is as it would be without owners.
+    fn name_owners(&mut self) {
+        let users = &self.users;
+        let is_admin = |name: &UserName| users.get(name.as_str()).is_some_and(|user| user.admin);
+        let groups = self.groups.rows_mut().iter_mut();
+        for group in groups.filter(|group| !group.properties.is_empty()) {
+            let owner = group.members.iter().find(|member| !is_admin(member));
+            if let Some(owner) = owner {
+                let owners = json!([owner.as_str()]);
+                group.properties.insert(OWNERS_PROPERTY.to_owned(), owners);
+            }
         }
     }
 
@@ -339,6 +360,24 @@ mod tests {
         };
         assert_eq!(text(1), text(1));
         assert_ne!(text(1), text(2));
+    }
+
+    #[test]
+    fn some_groups_have_an_owner_and_one_user_may_not_open_services() {
+        let world = World::generate(&shape(200, 12, 1.5), now());
+        let owner = |group: &str| {
+            let properties = &world.group(group).unwrap().properties;
+            properties
+                .get(OWNERS_PROPERTY)
+                .map(|owners| owners[0].as_str().unwrap())
+        };
+        assert_eq!(owner("course::ml-101"), None);
+        let owner = owner("lab-physics").unwrap();
+        let members = &world.group("lab-physics").unwrap().members;
+        assert!(members.iter().any(|member| member.as_str() == owner));
+        let strangers = world.users().iter().filter(|user| !user.may_open_services);
+        let strangers: Vec<_> = strangers.map(|user| user.groups.len()).collect();
+        assert_eq!(strangers, [0]);
     }
 
     #[test]

@@ -2,9 +2,12 @@
 //! JupyterHub 6.1 answers it. For the demo, tests and benches; up to a million memberships.
 //!
 //! Everything a client can see of the real API's read side is the same: statuses, texts, paging,
-//! fields by scope, `ETag`. `tests/it/hub_contract.rs` holds it to real hubs. Deliberately absent:
-//! pages for people, login and OAuth, shares, the proxy's routes, services other than the tokens.
+//! fields by scope, `ETag`, and so is the OAuth that services use. `tests/it/hub_contract.rs` holds it
+//! to real hubs. In place of a login there is a page on which one says who one is. Deliberately absent:
+//! passwords, other pages for people, shares, the proxy's routes, services other than tokens and
+//! [`ServiceClient`]s.
 
+mod cast;
 mod churn;
 mod draw;
 mod generate;
@@ -13,6 +16,7 @@ pub mod history;
 mod json;
 mod listing;
 mod metrics;
+mod oauth;
 mod offers;
 mod refusal;
 mod register;
@@ -23,6 +27,7 @@ pub mod usage;
 mod world;
 
 pub use generate::Shape;
+pub use oauth::ServiceClient;
 pub use scopes::Scopes;
 pub use server::SimHub;
 pub use world::{Group, Server, ServerState, Token, User, World};

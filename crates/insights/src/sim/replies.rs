@@ -2,7 +2,7 @@
 //! may read. They borrow from the world, so that a page of large groups is written at once.
 
 use super::scopes::Scopes;
-use super::world::{Group, Server, ServerState, Token, User};
+use super::world::{Group, Owner, Server, ServerState, Token, User, World};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -288,24 +288,47 @@ impl<'a> GroupReply<'a> {
 /// Whose token it is and what it may do.
 #[derive(Serialize)]
 pub(super) struct WhoamiReply<'a> {
-    kind: &'static str,
-    name: &'a str,
-    admin: bool,
+    #[serde(flatten)]
+    owner: OwnerReply<'a>,
     token_id: &'a str,
-    session_id: (),
+    session_id: Option<&'a str>,
     scopes: Vec<&'a str>,
 }
 
+#[derive(Serialize)]
+#[serde(untagged)]
+enum OwnerReply<'a> {
+    Service {
+        kind: &'static str,
+        name: &'a str,
+        admin: bool,
+    },
+    User(Box<UserReply<'a>>),
+}
+
 impl<'a> WhoamiReply<'a> {
-    pub(super) fn new(token: &'a Token) -> Self {
-        Self {
-            kind: "service",
-            name: &token.service,
-            admin: false,
+    /// Nothing if its user is gone.
+    pub(super) fn new(
+        token: &'a Token,
+        world: &'a World,
+        addresses: &'a Addresses,
+    ) -> Option<Self> {
+        let (owner, session_id) = match &token.owner {
+            Owner::Service(name) => {
+                let (kind, admin) = ("service", false);
+                (OwnerReply::Service { kind, name, admin }, None)
+            }
+            Owner::Visitor { user, session_id } => {
+                let user = UserReply::new(world.user(user.as_str())?, &token.scopes, addresses);
+                (OwnerReply::User(Box::new(user)), Some(session_id.as_str()))
+            }
+        };
+        Some(Self {
+            owner,
             token_id: &token.id,
-            session_id: (),
+            session_id,
             scopes: token.scopes.names().collect(),
-        }
+        })
     }
 }
 

@@ -1,12 +1,13 @@
 //! The simulated hub as a whole: the world behind a lock, its address, what was asked of it.
 
 use super::handlers;
+use super::oauth::{Logins, ServiceClient};
 use super::replies::Addresses;
 use super::world::World;
 use axum::Router;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Requests that are remembered; enough for a test, and no leak in a demo of days.
 const MAX_LOG_LINES: usize = 1000;
@@ -23,6 +24,7 @@ struct Shared {
     addresses: Addresses,
     n_requests: AtomicU64,
     log: Mutex<VecDeque<String>>,
+    logins: Mutex<Logins>,
 }
 
 impl SimHub {
@@ -38,6 +40,7 @@ impl SimHub {
                 addresses: Addresses { base_url },
                 n_requests: AtomicU64::new(0),
                 log: Mutex::new(VecDeque::new()),
+                logins: Mutex::default(),
             }),
         }
     }
@@ -61,6 +64,16 @@ impl SimHub {
             .world
             .write()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on people can log in to this service, in place of one with the same id.
+    pub fn register(&self, client: ServiceClient) {
+        self.logins().register(client);
+    }
+
+    pub(super) fn logins(&self) -> MutexGuard<'_, Logins> {
+        let logins = &self.shared.logins;
+        logins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Requests since the start, refused ones included.

@@ -47,6 +47,8 @@ pub struct User {
     pub created: Timestamp,
     /// Active servers: running, starting or stopping.
     pub servers: Vec<Server>,
+    /// May open the services of the hub; administrators always may.
+    pub may_open_services: bool,
 }
 
 /// A group of the hub.
@@ -86,12 +88,35 @@ pub enum ServerState {
     Stopping,
 }
 
-/// An API token of a service.
+/// An API token.
 #[derive(Debug)]
 pub struct Token {
     pub(super) id: String,
-    pub(super) service: String,
+    pub(super) owner: Owner,
     pub(super) scopes: Scopes,
+}
+
+/// Whose a token is.
+#[derive(Debug)]
+pub(super) enum Owner {
+    /// Of this name.
+    Service(String),
+    /// Who logged in to a service with a browser.
+    Visitor {
+        user: UserName,
+        /// Of the browser at the hub; a logout there ends all of its tokens.
+        session_id: String,
+    },
+}
+
+impl Owner {
+    fn is_user(&self, name: &str) -> bool {
+        matches!(self, Self::Visitor { user, .. } if user.as_str() == name)
+    }
+
+    fn is_session(&self, id: &str) -> bool {
+        matches!(self, Self::Visitor { session_id, .. } if session_id == id)
+    }
 }
 
 impl Row for User {
@@ -228,6 +253,7 @@ impl World {
             last_activity: None,
             created,
             servers: Vec::new(),
+            may_open_services: true,
         });
         true
     }
@@ -238,6 +264,7 @@ impl World {
             return false;
         };
         self.n_stops += user.servers.len() as u64;
+        self.tokens.retain(|_, token| !token.owner.is_user(name));
         for group in &user.groups {
             if let Some(group) = self.groups.get_mut(group.as_str()) {
                 group.members.retain(|member| *member != user.name);
@@ -246,11 +273,12 @@ impl World {
         true
     }
 
-    /// Gives the user another name; memberships and servers stay. `false` also if it is taken.
+    /// Gives the user another name; memberships and servers stay, logins end. `false` also if it is taken.
     pub fn rename_user(&mut self, from: &str, to: &str) -> bool {
         if self.users.contains(to) || !self.users.contains(from) {
             return false;
         }
+        self.tokens.retain(|_, token| !token.owner.is_user(from));
         let name = UserName::from(to);
         self.users.rename(from, |user| user.name = name.clone());
         let groups = self
@@ -390,16 +418,39 @@ impl World {
     ///
     /// Scopes are those of the hub, also filtered ones such as `list:users!group=physics`.
     pub fn add_token(&mut self, token: &str, name: &str, scopes: &[&str]) {
+        self.insert_token(token, Owner::Service(name.into()), Scopes::expand(scopes));
+    }
+
+    /// Lets a service act as the user who logged in to it, for nothing but to learn who it is.
+    pub(super) fn add_visit(
+        &mut self,
+        token: &str,
+        service: &str,
+        user: &UserName,
+        session_id: &str,
+    ) {
+        let scopes = [
+            format!("access:services!service={service}"),
+            format!("read:users:groups!user={user}"),
+            format!("read:users:name!user={user}"),
+        ];
+        let scopes = Scopes::expand(&scopes.each_ref().map(String::as_str));
+        let owner = Owner::Visitor {
+            user: user.clone(),
+            session_id: session_id.to_owned(),
+        };
+        self.insert_token(token, owner, scopes);
+    }
+
+    fn insert_token(&mut self, token: &str, owner: Owner, scopes: Scopes) {
         let id = format!("a{}", self.tokens.len() + 1);
-        let scopes = Scopes::expand(scopes);
-        self.tokens.insert(
-            token.to_owned(),
-            Arc::new(Token {
-                id,
-                service: name.into(),
-                scopes,
-            }),
-        );
+        let known = Arc::new(Token { id, owner, scopes });
+        self.tokens.insert(token.to_owned(), known);
+    }
+
+    /// Makes all tokens invalid that this browser's logins gave to services.
+    pub(super) fn end_session(&mut self, id: &str) {
+        self.tokens.retain(|_, token| !token.owner.is_session(id));
     }
 
     /// Makes the token invalid.

@@ -5,6 +5,8 @@
 //! nobody in it; [`check`] fills it through the API. What differs between the series 4, 5 and 6
 //! of JupyterHub is said where it is checked. How a hub is started does not belong here.
 
+mod oauth;
+
 use crate::support::{HubOptions, RealHub, SimServer, block_on, http};
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method, StatusCode};
@@ -33,17 +35,28 @@ fn simulated() {
         }
     });
     block_on(check(http().clone(), &sim.url, Series::V6));
+    oauth::check(&oauth::Door::simulated(&sim), Series::V6);
 }
 
 fn real(version: &'static str, series: Series, base_url: &'static str) {
-    let tokens = external_tokens().to_string();
+    let mut services = external_tokens();
+    oauth::add_clients(&mut services);
     let hub = RealHub::start(HubOptions {
         base_url,
         service: None,
-        variables: vec![("EXTERNAL_TOKENS", tokens)],
+        variables: vec![
+            ("EXTERNAL_TOKENS", services.to_string()),
+            ("SERVICES_OF_ALL", json!([oauth::OPEN]).to_string()),
+            // Whoever was added over the API may log in; hubs of 4 let everybody in.
+            (
+                "HUB_CONFIG",
+                json!({"Authenticator": {"allow_all": true}}).to_string(),
+            ),
+        ],
         ..HubOptions::new(version, json!({}))
     });
     block_on(check(http().clone(), &hub.url, series));
+    oauth::check(&oauth::Door::Real(&hub), series);
 }
 
 /// A series of JupyterHub with its known differences.

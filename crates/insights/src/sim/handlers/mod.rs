@@ -1,11 +1,12 @@
 //! The routes of the simulated hub, and what is the same for all of them: who asks, how a reply
 //! is sent, `ETag`, version header.
 //!
-//! Reading users ([`users`]), reading groups ([`groups`]) and changing either ([`edits`]) are
-//! files of their own.
+//! Reading users ([`users`]), reading groups ([`groups`]), changing either ([`edits`]) and logging
+//! in ([`oauth`]) are files of their own.
 
 mod edits;
 mod groups;
+mod oauth;
 mod users;
 
 use super::json;
@@ -41,6 +42,10 @@ pub(super) fn routes(hub: &SimHub) -> Router {
         .route(&api("/user"), methods().get(whoami))
         .route(&api("/health"), health_check())
         .route(&page("/health"), health_check())
+        .route(&api("/oauth2/authorize"), methods().get(oauth::authorize))
+        .route(&api("/oauth2/token"), methods().post(oauth::token))
+        .route(&page("/home"), methods().get(oauth::home))
+        .route(&page("/logout"), methods().get(oauth::log_out))
         .route(&api("/metrics"), methods().get(hub_metrics))
         .route(&page("/metrics"), methods().get(hub_metrics))
         .route(
@@ -219,11 +224,12 @@ async fn info(caller: Caller) -> Reply {
     }))
 }
 
-async fn whoami(caller: Caller) -> Reply {
-    let token = caller
-        .token()
-        .map_err(|_| Refusal::plain(StatusCode::FORBIDDEN))?;
-    Ok(JsonReply::of(&WhoamiReply::new(token)))
+async fn whoami(State(hub): State<SimHub>, caller: Caller) -> Reply {
+    let nobody = || Refusal::plain(StatusCode::FORBIDDEN);
+    let token = caller.token().map_err(|_| nobody())?;
+    let world = hub.world();
+    let reply = WhoamiReply::new(token, &world, hub.addresses()).ok_or_else(nobody)?;
+    Ok(JsonReply::of(&reply))
 }
 
 async fn health() -> Response {

@@ -116,6 +116,7 @@ impl Appetite {
             memory_bytes: Some(self.memory(offer, age)),
             cpu_requested_cores: Some(offer.requested_cores),
             memory_requested_bytes: Some(offer.requested_bytes),
+            memory_limit_bytes: Some(offer.most_bytes),
             gpus_requested: Some(offer.gpus),
             gpus_used: Some(rates.gpus),
             network_rx_bytes_per_second: Some(rates.received),

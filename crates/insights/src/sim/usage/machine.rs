@@ -3,6 +3,7 @@
 //! When memory is nearly full, processes wait for it (pressure), and then the kernel kills some.
 
 use crate::hub::Number;
+use crate::sources::machines::{Pressure, Scarce, Strain};
 use model::usage::{Amounts, Totals};
 
 /// What the system and the hub itself use.
@@ -114,15 +115,43 @@ impl Machine {
 
     /// Bears a load for some time.
     pub(in crate::sim) fn bear(&mut self, load: &Load, seconds: f64) {
-        let memory = ((load.bytes + OWN_BYTES) / self.bytes).min(1.0);
-        let cpu = ((load.cores + OWN_CORES) / self.cores).min(1.0);
-        let waits = (memory - SHORT).max(0.0) / (1.0 - SHORT);
-        self.waited.some_memory += seconds * waits * 0.5;
-        self.waited.full_memory += seconds * waits * 0.15;
-        self.waited.some_cpu += seconds * (cpu - BUSY).max(0.0) * 0.6;
+        let memory = self.memory_share(load);
+        let waiting = self.waiting(load);
+        self.waited.some_memory += seconds * waiting.some_memory;
+        self.waited.full_memory += seconds * waiting.full_memory;
+        self.waited.some_cpu += seconds * waiting.some_cpu;
         if memory >= TOO_SHORT {
             let share = (memory - TOO_SHORT) / (1.0 - TOO_SHORT);
             self.kills += (KILLS_PER_HOUR + MORE_KILLS_PER_HOUR * share) * seconds / 3600.0;
+        }
+    }
+
+    /// How strained it is while it bears a load.
+    pub(in crate::sim) fn pressures(&self, load: &Load) -> [Pressure; 3] {
+        let waiting = self.waiting(load);
+        let pressure = |of, share| Pressure {
+            of,
+            strain: Strain::Waited(share),
+        };
+        [
+            pressure(Scarce::Cpu, waiting.some_cpu),
+            pressure(Scarce::Memory, waiting.some_memory),
+            pressure(Scarce::Disk, 0.0),
+        ]
+    }
+
+    fn memory_share(&self, load: &Load) -> f64 {
+        ((load.bytes + OWN_BYTES) / self.bytes).min(1.0)
+    }
+
+    /// In each second.
+    fn waiting(&self, load: &Load) -> Waited {
+        let cpu = ((load.cores + OWN_CORES) / self.cores).min(1.0);
+        let waits = (self.memory_share(load) - SHORT).max(0.0) / (1.0 - SHORT);
+        Waited {
+            some_cpu: (cpu - BUSY).max(0.0) * 0.6,
+            some_memory: waits * 0.5,
+            full_memory: waits * 0.15,
         }
     }
 

@@ -19,6 +19,7 @@ use super::offers::Offer;
 use super::{Server, ServerState, SimHub, User, World};
 use crate::hub::Number;
 use crate::poll::clock::now;
+use crate::sources::machines::MachineNow;
 use crate::sources::{Homes, Known, Look, ServerUse, Unattributed};
 use appetite::{Mood, Vigour};
 use jiff::Timestamp;
@@ -27,6 +28,8 @@ use model::usage::{Account, Amounts, Increment, Totals};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The name of its machine.
+const MACHINE: &str = "hub-1";
 /// For so long people keep their mood.
 const MOOD_SECONDS: i64 = 600;
 /// How often somebody works of whose server the hub heard lately, and of whose it did not, in
@@ -115,6 +118,13 @@ impl SimUsage {
         let ceilings = self.past.machine.ceilings(&load);
         let pods = pods(self.past.n_places).into_iter();
         look.numbers = ceilings.iter().map(Ceiling::number).chain(pods).collect();
+        let servers = look.servers.iter();
+        look.machines = vec![MachineNow {
+            pressures: self.past.machine.pressures(&load).to_vec(),
+            servers: servers.map(|server| server.account.clone()).collect(),
+            n_other_pods: Some(self.past.n_places.into()),
+            ..MachineNow::only(MACHINE.to_owned(), &look.numbers)
+        }];
         self.looked = Some(at);
         look
     }

@@ -157,6 +157,13 @@ fn the_machine_bears_what_its_servers_use() {
     assert!(used < number("machine_cpu_capacity_cores"));
     let memory = number("machine_memory_used_bytes");
     assert!(memory < number("machine_memory_capacity_bytes"));
+    let [machine] = &look.machines[..] else {
+        panic!("{:?}", look.machines);
+    };
+    assert_eq!(machine.memory_bytes.used, Some(memory));
+    assert_eq!(machine.pressures.len(), 3);
+    let accounts: Vec<Account> = look.servers.iter().map(|it| it.account.clone()).collect();
+    assert_eq!(machine.servers, accounts);
     let pressure = look.numbers.iter();
     let pressure = pressure.filter(|it| &*it.name == "machine_pressure_seconds_total");
     let labels: Vec<String> = pressure.map(crate::hub::Number::labels_json).collect();
