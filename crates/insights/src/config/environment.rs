@@ -132,13 +132,15 @@ impl Environment {
 
     /// What the hub, Kubernetes and the Python exporter's chart say; the weakest layer.
     pub(super) fn given(&self) -> Result<Vec<Layer>, ConfigError> {
-        const KEYS: [(&str, &str); 6] = [
+        const KEYS: [(&str, &str); 8] = [
             ("JUPYTERHUB_API_TOKEN", "hub.token"),
             ("JUPYTERHUB_SERVICE_PREFIX", "web.prefix"),
             ("JUPYTERHUB_METRICS_PREFIX", "metrics.prefix"),
             ("JUPYTERHUB_SSL_CERTFILE", "hub.cert_file"),
             ("JUPYTERHUB_SSL_KEYFILE", "hub.key_file"),
             ("JUPYTERHUB_SSL_CLIENT_CA", "hub.ca_file"),
+            ("JUPYTERHUB_CLIENT_ID", "login.client_id"),
+            ("JUPYTERHUB_OAUTH_CALLBACK_URL", "login.callback_url"),
         ];
         // With `internal_ssl` the proxy speaks https to us only if our own URL says so.
         const TLS_KEYS: [(&str, &str); 3] = [
@@ -164,6 +166,8 @@ impl Environment {
         });
         let mut layers: Vec<Layer> = usual_prefix.into_iter().chain(direct).collect();
         layers.extend(self.hub_url());
+        layers.extend(self.hub_of_browsers());
+        layers.extend(self.access_scopes()?);
         layers.extend(self.service_url()?);
         layers.extend(self.namespace());
         layers.extend(self.python_exporter());
@@ -199,6 +203,37 @@ impl Environment {
         let url = format!("http://{host}:{port}/{}", base_url.trim_start_matches('/'));
         let origin = Origin::Variable("HUB_SERVICE_HOST".to_owned());
         Some(Layer::of_key("hub.url", Value::from(url), origin))
+    }
+
+    /// Where browsers find the hub: on a host of its own with `subdomain_host`, else where we are.
+    fn hub_of_browsers(&self) -> Option<Layer> {
+        let base_url = self.get("JUPYTERHUB_BASE_URL")?;
+        let host = self.get("JUPYTERHUB_HOST").unwrap_or_default();
+        let url = format!("{}{base_url}", host.trim_end_matches('/'));
+        let origin = Origin::Variable("JUPYTERHUB_BASE_URL".to_owned());
+        Some(Layer::of_key("login.hub_url", Value::from(url), origin))
+    }
+
+    /// Of which a visitor must hold one, as JSON.
+    fn access_scopes(&self) -> Result<Option<Layer>, ConfigError> {
+        let variable = "JUPYTERHUB_OAUTH_ACCESS_SCOPES";
+        let Some(text) = self.get(variable) else {
+            return Ok(None);
+        };
+        let origin = Origin::Variable(variable.to_owned());
+        let scopes: Result<Vec<String>, _> = serde_json::from_str(text);
+        match scopes {
+            Ok(scopes) => Ok(Some(Layer::of_key(
+                "login.scopes",
+                Value::from(scopes),
+                origin,
+            ))),
+            Err(_) => Err(ConfigError::BadValue {
+                key: "login.scopes".to_owned(),
+                origin,
+                problem: format!("`{text}` is no JSON list of scopes"),
+            }),
+        }
     }
 
     /// The hub names the URL that its proxy forwards to; we listen there.

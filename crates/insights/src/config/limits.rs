@@ -20,6 +20,7 @@ pub(super) fn check(
         .or_else(|| prometheus(config))
         .or_else(|| local(config))
         .or_else(|| reports(config))
+        .or_else(|| access(config))
         .or_else(|| addresses(config))
         .or_else(|| web(config))
         .or_else(|| metrics(config))
@@ -291,6 +292,24 @@ fn reports(config: &Config) -> Option<Problem> {
     if reports.cache_mib > 4096 {
         let text = format!("{} is not between 0 and 4096 MiB", reports.cache_mib);
         return Some(Problem::new("reports.cache_mib", text));
+    }
+    None
+}
+
+fn access(config: &Config) -> Option<Problem> {
+    let access = &config.access;
+    if let Err(text) = access.owners() {
+        let text = format!("`{text}` is no owner such as `physics=ada`");
+        return Some(Problem::new("access.owners", text));
+    }
+    if !(2..=1000).contains(&access.least_people) {
+        let text = format!("{} is not between 2 and 1000", access.least_people);
+        return Some(Problem::new("access.least_people", text));
+    }
+    let client = config.login.client_id.as_deref();
+    if client.is_some_and(|client| !client.starts_with("service-")) {
+        let text = "an OAuth client of a service begins with `service-`";
+        return Some(Problem::new("login.client_id", text));
     }
     None
 }

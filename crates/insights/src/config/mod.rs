@@ -4,6 +4,7 @@
 //! Where a value comes from (file, environment, flag) is the business of [`layers`]; what a hub
 //! tells its services of [`environment`].
 
+pub mod access;
 pub mod docs;
 pub mod environment;
 pub mod layers;
@@ -15,6 +16,7 @@ mod secret;
 pub mod store;
 pub mod usage;
 
+pub use access::{AccessConfig, GroupOwner, LoginConfig, OwnerSees};
 pub use layers::{ConfigError, Effective, Layer, Origin, load};
 pub use reports::ReportsConfig;
 pub use secret::Secret;
@@ -44,6 +46,10 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// What the hub's proxy passes on to browsers and scripts.
     pub web: WebConfig,
+    /// How people log in. A service that the hub starts need not set any of it.
+    pub login: LoginConfig,
+    /// Who may see what; the table is in `docs/access.md`.
+    pub access: AccessConfig,
     /// What others send: the hub's events, and custom metrics.
     pub events: EventsConfig,
     /// Who uses how much processor time, memory, GPU, network and home storage.

@@ -37,11 +37,11 @@ pub trait RequestLog: Send + Sync {
 /// Asks one hub with one token. Cheap to clone.
 #[derive(Clone)]
 pub struct HubClient {
-    http: reqwest::Client,
-    api: Url,
-    token: Secret,
-    timeout: Duration,
-    log: Arc<dyn RequestLog>,
+    pub(super) http: reqwest::Client,
+    pub(super) api: Url,
+    pub(super) token: Secret,
+    pub(super) timeout: Duration,
+    pub(super) log: Arc<dyn RequestLog>,
 }
 
 /// A usable reply.

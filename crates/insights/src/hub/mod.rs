@@ -9,6 +9,7 @@ mod client;
 mod error;
 mod exposition;
 mod numbers;
+mod oauth;
 mod options;
 mod pages;
 mod replies;
@@ -20,6 +21,7 @@ pub use error::{ErrorKind, HubError};
 pub use numbers::{
     Bucket, Distribution, HubNumbers, Logins, Number, ProcessCounts, RequestKey, api_numbers,
 };
+pub use oauth::{CodeExchange, Login, OAuthClient};
 pub(crate) use options::UserOptions;
 pub use pages::{GroupPages, PageSize};
 pub use replies::{ClassInfo, HubInfo, Identity};

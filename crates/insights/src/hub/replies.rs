@@ -7,7 +7,7 @@ use super::error::HubError;
 use super::options::UserOptions;
 use jiff::Timestamp;
 use model::names::{NamePool, UserName};
-use model::snapshot::{Group, Pending, Server};
+use model::snapshot::{Group, OWNERS_PROPERTY, Pending, Server};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -45,6 +45,9 @@ pub(super) struct GroupReply<'a> {
     /// Absent without the scope `read:groups`.
     #[serde(borrow)]
     users: Option<Vec<Cow<'a, str>>>,
+    /// Since 3.x. What a site keeps in it is its own business, and so is not looked into.
+    #[serde(borrow)]
+    properties: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,6 +89,9 @@ pub struct Identity {
     pub name: String,
     /// `user` or `service`.
     pub kind: String,
+    /// Whether the hub calls the user an administrator; services never are.
+    #[serde(default)]
+    pub admin: bool,
     /// Expanded scopes of the token, for instance `list:users` or `list:users!group=physics`.
     #[serde(default)]
     pub scopes: Vec<String>,
@@ -132,10 +138,35 @@ pub(super) fn group(reply: &GroupReply<'_>, names: &mut NamePool) -> Result<Grou
     for name in members.iter().chain([&reply.name]) {
         check_name("/groups", name)?;
     }
-    Ok(Group::new(
+    let group = Group::new(
         (&*reply.name).into(),
         members.iter().map(|member| names.user(member)),
+    );
+    let owners = reply.properties.map(|properties| owners(properties.get()));
+    Ok(group.owned_by(
+        owners
+            .unwrap_or_default()
+            .iter()
+            .map(|name| names.user(name)),
     ))
+}
+
+/// Whom the properties of a group name as its owners; nobody where they say it in no way that is known.
+fn owners(properties: &str) -> Vec<String> {
+    let properties: serde_json::Value = serde_json::from_str(properties).unwrap_or_default();
+    let listed = |names: &Vec<serde_json::Value>| {
+        let names = names.iter().filter_map(|name| name.as_str());
+        names.map(str::to_owned).collect()
+    };
+    let named: Vec<String> = match &properties[OWNERS_PROPERTY] {
+        serde_json::Value::Array(names) => listed(names),
+        serde_json::Value::String(names) => names.split(',').map(str::to_owned).collect(),
+        _ => Vec::new(),
+    };
+    let trimmed = named.iter().map(|name| name.trim().to_owned());
+    trimmed
+        .filter(|name| !name.is_empty() && name.len() <= NAME_MAX_BYTES)
+        .collect()
 }
 
 pub(super) fn user(reply: &UserReply<'_>) -> Result<UserName, HubError> {
