@@ -14,6 +14,7 @@ pub mod events;
 pub mod hub;
 pub mod logging;
 pub mod machine;
+pub mod me;
 pub mod metrics;
 pub mod moment;
 pub mod poll;

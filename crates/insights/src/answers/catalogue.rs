@@ -3,8 +3,8 @@
 use super::USUAL_DAYS;
 use std::fmt::Write as _;
 use store::report::{
-    CALENDAR_FUNCTIONS, Definition, Filter, Parameter, ParameterKind, REPORT_VIEWS, Registry,
-    Section,
+    Audience, CALENDAR_FUNCTIONS, Definition, Filter, Parameter, ParameterKind, REPORT_VIEWS,
+    Registry, Section,
 };
 
 const SECTIONS: [Section; 7] = [
@@ -76,6 +76,7 @@ pub fn explained(report: &Definition) -> String {
         text.push('\n');
     }
     let _ = writeln!(text, "Can be asked about: {}", scope(report));
+    let _ = writeln!(text, "May also be read by: {}", readers(report));
     let _ = writeln!(text, "Period unless chosen: {}\n", period(report));
     if !report.parameters.is_empty() {
         text.push_str("Choices:\n");
@@ -109,6 +110,31 @@ fn scope(report: &Definition) -> String {
         Filter::User => ", a person",
     });
     format!("everything, a hub{}", more.collect::<String>())
+}
+
+/// Who beside administrators, and without what.
+fn readers(report: &Definition) -> String {
+    let told = report.readers.iter().map(|reader| {
+        let who = match reader {
+            Audience::Owner => "the owner of the group asked about",
+            Audience::User => "the person asked about",
+            Audience::Share => "whoever has a share link",
+        };
+        let withheld: Vec<String> = report
+            .withheld_from(*reader)
+            .map(ToString::to_string)
+            .collect();
+        if withheld.is_empty() {
+            who.to_owned()
+        } else {
+            format!("{who} (without {})", withheld.join(", "))
+        }
+    });
+    let told: Vec<String> = told.collect();
+    if told.is_empty() {
+        return "nobody".to_owned();
+    }
+    told.join("; ")
 }
 
 fn period(report: &Definition) -> String {
@@ -168,6 +194,9 @@ What the hub's hooks tell is known from the first day on which they told anythin
 looked at the hub: what hooks told then may not have arrived. A session over midnight counts on both days, each with its part;
 one that ends at midnight sharp does not count on the day that begins. A server that runs ends now; if it was last seen more than 15 minutes ago, because nobody looked at the hub
 since, it ended when it was last seen, `unobserved`, until the hub is looked at again.
+
+**Who may read.** Administrators read all of them. Which others may, and without which columns, stands with each report. An
+owner asks about a group of theirs, a person about themselves; in what a share link shows, rows of few people are empty.
 
 **People in several groups.** Counts of people overlap: somebody in two groups is one of the people of each. Hours and
 whatever else adds up follows `groups.multiple` ([config.md](config.md)); beneath the answer stands whether it adds up to the
@@ -237,6 +266,9 @@ spaces goes on with the one before.
 | `needs` | what its figures stand on, so that days without it are named: `sessions`, `members`, `usage`, `accounts`, `hooks`, `storage` or `none` |
 | `lead` | how much is read before the period, if anything: `29 days`, or `period` for as long a time |
 | `period` | the usual one if it is not the last 30 days: `12 months` |
+| `readers` | who may read it beside administrators: `owner` (of a group, about that group), `user` (a person, about themselves), `share` (whoever has a link that an administrator made, and sees no names), several of them, or `none`, as without this line. An owner's `scope` has to have `group`, a user's `user` |
+| `people` | how many people stand behind a row, needed for `share`: `users per day` (the column that counts them, then those that say what the row is about), `users split by group` if the rows of a hub add up to something, or `none` if rows are about nobody. Further columns that count people follow the first: `participants, members split by group`. In a share a row of fewer people than `access.least_people`, or of an unknown number, is left empty but for what it is about; where rows add up, so is the next smallest. `total`: the row whose `number` is `users` counts for all rows of a hub |
+| `hidden-from-owners`, `hidden-from-users`, `hidden-from-shares` | what of it is not for these readers: columns, choices as `by=image`, and `rows without COLUMN` |
 | `parameter` | `NAME = DEFAULT (choice, choice) text`; `(number)` and `(text)` are free. The query has it as `$NAME` |
 | `column` | `NAME KIND text`, in the order of the query; the first is `hub text`. The kind gives unit and looks, and is `text`, `name`, `day`, `time`, `flag`, `count`, `number`, `hours`, `seconds`, `bytes`, `share`, `cores`, `core-hours`, `gib-hours` or `gpu-hours` |
 | `caveat` | what a reader should know |
@@ -279,8 +311,9 @@ fn push(report: &Definition, text: &mut String) {
     }
     let _ = writeln!(
         text,
-        "Can be asked about: {}. Period unless chosen: {}.\n",
+        "Can be asked about: {}. May also be read by: {}. Period unless chosen: {}.\n",
         scope(report),
+        readers(report),
         period(report)
     );
     for parameter in &report.parameters {

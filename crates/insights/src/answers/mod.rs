@@ -65,6 +65,17 @@ pub struct Request {
     pub choices: BTreeMap<String, String>,
 }
 
+/// The days of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Days {
+    /// Today at the hub.
+    pub today: Date,
+    /// The first.
+    pub from: Date,
+    /// The last.
+    pub to: Date,
+}
+
 /// Why there is no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AnswerError {
@@ -213,6 +224,29 @@ impl Answers {
         Ok(Pending { question, tag })
     }
 
+    /// The days that a question without a report is about, 30 if it does not say.
+    pub async fn days(&self, request: &Request) -> Result<Days, AnswerError> {
+        let now = self.now_at(request.hub.as_deref()).await?;
+        let (from, to) = period(request, &now)?;
+        let days = Days {
+            today: now.date(),
+            from: from.unwrap_or_else(|| usual_first(to)),
+            to,
+        };
+        if days.from > days.to {
+            let told = format!("`from` ({}) is after `to` ({})", days.from, days.to);
+            return Err(AnswerError::Report(ReportError::Wrong(told)));
+        }
+        Ok(days)
+    }
+
+    /// Names of the hubs of the history.
+    pub async fn hubs(&self) -> Result<Vec<String>, AnswerError> {
+        let hubs = self.asker.store().hubs().await;
+        let hubs = hubs.map_err(|error| AnswerError::Store(Arc::new(error)))?;
+        Ok(hubs.iter().map(|hub| hub.name.to_string()).collect())
+    }
+
     /// The time at a hub, or at the one of them where it is latest: days are those of the hub, also
     /// where it lies in another zone than this machine. As configured if no hub was kept yet.
     async fn now_at(&self, hub: Option<&str>) -> Result<Zoned, AnswerError> {
@@ -273,15 +307,10 @@ impl Answers {
         request: &Request,
         now: &Zoned,
     ) -> Result<Asked, ReportError> {
-        let first = |text: &String| day("from", text, now, Moment::day);
-        let to = match &request.to {
-            Some(text) => day("to", text, now, Moment::last_day)?,
-            None => now.date(),
-        };
-        let from = request.from.as_ref().map(first).transpose()?;
+        let (from, to) = period(request, now)?;
         let usual = || match report.usual_months {
             Some(usual) => usual.before(to),
-            None => to.saturating_sub((USUAL_DAYS - 1).days()),
+            None => usual_first(to),
         };
         let from = from.unwrap_or_else(usual);
         Ok(Asked {
@@ -292,6 +321,21 @@ impl Answers {
             ..Asked::period(from, to, self.site.clone())
         })
     }
+}
+
+/// The first day, if it is said, and the last one.
+fn period(request: &Request, now: &Zoned) -> Result<(Option<Date>, Date), ReportError> {
+    let first = |text: &String| day("from", text, now, Moment::day);
+    let to = match &request.to {
+        Some(text) => day("to", text, now, Moment::last_day)?,
+        None => now.date(),
+    };
+    let from = request.from.as_ref().map(first).transpose()?;
+    Ok((from, to))
+}
+
+fn usual_first(to: Date) -> Date {
+    to.saturating_sub((USUAL_DAYS - 1).days())
 }
 
 fn limits() -> Limits {

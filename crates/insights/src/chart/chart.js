@@ -189,6 +189,7 @@
   // The script makes charts that can be walked through and the legend's entries buttons: without it
   // they would do nothing.
   function prepare(chart) {
+    chart.dataset.ready = '';
     if (chart.querySelector('[data-values]')) chart.setAttribute('tabindex', '0');
     const title = chart.querySelector(':scope > title');
     if (title) {
@@ -230,7 +231,9 @@
     event.preventDefault();
     toggle(entry);
   });
-  const start = () => all(document, 'svg.chart').forEach(prepare);
+  const start = () => all(document, 'svg.chart:not([data-ready])').forEach(prepare);
+  // The page says so when it has put in more charts.
+  document.addEventListener('insights:part', start);
   if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', start);
   else start();
 })();

@@ -115,8 +115,8 @@ pub(super) fn nothing(answer: &Answer) -> String {
 }
 
 /// Says that there are more rows than a page or text shows.
-pub(super) fn more_rows(answer: &Answer) -> Option<String> {
-    let left = left_out(answer.table.n_rows(), MOST_ROWS)?;
+pub(super) fn more_rows(answer: &Answer, most: usize) -> Option<String> {
+    let left = left_out(answer.table.n_rows(), most)?;
     let rows = if left == 1 { "row" } else { "rows" };
     Some(format!(
         "… {left} more {rows}; ask for CSV or Parquet to have them all."

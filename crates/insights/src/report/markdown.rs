@@ -24,7 +24,7 @@ pub(super) fn text(answer: &Answer) -> String {
         _ => write_table(&mut text, &reader),
     }
     // Writing to a string does not fail.
-    if let Some(more) = about::more_rows(answer) {
+    if let Some(more) = about::more_rows(answer, MOST_ROWS) {
         let _ = write!(text, "\n{more}\n");
     }
     for caveat in &answer.caveats {

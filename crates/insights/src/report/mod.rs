@@ -7,6 +7,7 @@
 //! plain numbers and moments in UTC. Unknown is not zero in any of them.
 
 mod about;
+mod fragment;
 mod heading;
 mod html;
 mod json;
@@ -19,10 +20,14 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use fragment::{
+    Fragment, FragmentCell, FragmentFigure, FragmentHead, FragmentNumber, Named, question_html,
+};
 pub use html::content_security_policy;
 pub use json::{ColumnOfReply, HubOfReply, PeriodOfReply, Reply, Rows};
 pub use picture::{charts, svg};
 pub use terminal::{Ink, Screen, write as write_for_terminal};
+pub use value::number as number_of;
 
 use std::io::Write;
 use store::Format;

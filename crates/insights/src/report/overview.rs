@@ -8,7 +8,8 @@ use super::html::{self, Frame, WIDE, drawn};
 use super::picture::charts_of;
 use super::value::Reader;
 use askama::Template;
-use numbers::{Amount, Number};
+use numbers::Amount;
+pub(super) use numbers::Number;
 use store::report::Answer;
 
 /// The report that this page is of.

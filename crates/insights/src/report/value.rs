@@ -205,7 +205,7 @@ pub(super) fn exact(number: i64) -> f64 {
 }
 
 /// The number in a cell.
-pub(super) fn number(cell: &Cell) -> Option<f64> {
+pub fn number(cell: &Cell) -> Option<f64> {
     match cell {
         Cell::Integer(number) => Some(exact(*number)),
         Cell::Real(value) => Some(*value).filter(|value| value.is_finite()),

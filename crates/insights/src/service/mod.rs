@@ -14,7 +14,7 @@ use crate::answers::Answers;
 use crate::ask::Asker;
 use crate::config::Config;
 use crate::events::Sink;
-use crate::hub::{self, HubClient, TlsFileError};
+use crate::hub::{self, HubClient, OAuthClient, TlsFileError};
 use crate::machine::Machine;
 use crate::metrics::own::{Own, Readiness};
 use crate::metrics::{Counting, Published};
@@ -137,6 +137,8 @@ impl Service {
         let published = Published::new(config.attribution(), &namespace, &config.metrics.prefix);
         let published = published.with_usage(config.usage_shape());
         let site = Site {
+            login: OAuthClient::of(&config.login),
+            sessions: Arc::default(),
             config: Arc::new(config),
             hub,
             published: Arc::new(published),

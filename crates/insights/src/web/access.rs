@@ -1,4 +1,5 @@
-//! Who may read metrics that name people, send events, and read what was sent.
+//! Who may read metrics that name people, and send events; and whose token it is that comes with a
+//! request.
 //!
 //! Behind the hub's proxy every visitor of the hub, logged in or not, reaches us. So there a
 //! token is asked for: a configured one, or a hub token that could do the same at the hub. Access to
@@ -10,7 +11,7 @@ use crate::hub::{ErrorKind, Identity};
 use axum::http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How requests get to a listener.
@@ -65,11 +66,6 @@ pub(super) async fn may_write_events(site: &Site, headers: &HeaderMap) -> Result
     .await
 }
 
-/// Lets a request read what the history holds about everybody, or says why not.
-pub(super) async fn may_read_everything(site: &Site, headers: &HeaderMap) -> Result<(), Refusal> {
-    may(site, headers, Needs::Admin, None).await
-}
-
 async fn may(
     site: &Site,
     headers: &HeaderMap,
@@ -90,7 +86,7 @@ fn came_through_a_proxy(headers: &HeaderMap) -> bool {
 }
 
 /// `Authorization: token T` or `Authorization: Bearer T`, as the hub takes them.
-fn bearer(headers: &HeaderMap) -> Option<Secret> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<Secret> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     let is_known = scheme.eq_ignore_ascii_case("token") || scheme.eq_ignore_ascii_case("bearer");
@@ -104,8 +100,6 @@ pub(super) enum Needs {
     Names,
     /// Write events and custom metrics.
     Writing,
-    /// Read everything about everybody.
-    Admin,
 }
 
 impl Needs {
@@ -120,10 +114,6 @@ impl Needs {
                 "to write needs the token `events.token` or a hub token with the scope \
                  custom:insights:write, as Authorization: Bearer TOKEN"
             }
-            Self::Admin => {
-                "this names people: send an administrator's hub token (scope admin:users) as \
-                 Authorization: Bearer TOKEN"
-            }
         }
     }
 
@@ -137,7 +127,6 @@ impl Needs {
                 identity.has_scope("read:metrics") || (lists_users && reads_groups)
             }
             Self::Writing => identity.has_scope(WRITE_SCOPE),
-            Self::Admin => identity.has_scope("admin:users"),
         }
     }
 }
@@ -150,7 +139,6 @@ const WRITE_SCOPE: &str = "custom:insights:write";
 struct Grants {
     names: bool,
     writing: bool,
-    admin: bool,
 }
 
 impl Grants {
@@ -158,7 +146,6 @@ impl Grants {
         Self {
             names: Needs::Names.are_met_by(identity),
             writing: Needs::Writing.are_met_by(identity),
-            admin: Needs::Admin.are_met_by(identity),
         }
     }
 
@@ -166,12 +153,27 @@ impl Grants {
         match needs {
             Needs::Names => self.names,
             Needs::Writing => self.writing,
-            Needs::Admin => self.admin,
         }
     }
 
     fn are_any(self) -> bool {
         self != Self::default()
+    }
+}
+
+/// What the hub says of a token: whose it is, if it is somebody's.
+#[derive(Clone, Debug, Default)]
+struct Told {
+    identity: Option<Arc<Identity>>,
+    grants: Grants,
+}
+
+impl Told {
+    fn of(identity: Identity) -> Self {
+        Self {
+            grants: Grants::of(&identity),
+            identity: Some(Arc::new(identity)),
+        }
     }
 }
 
@@ -189,9 +191,9 @@ struct State {
     questions_counted: Instant,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Known {
-    grants: Grants,
+    told: Told,
     /// When the hub last said so.
     asked: Instant,
     /// When somebody last began to ask, in vain so far.
@@ -213,26 +215,44 @@ impl Default for ClientTokens {
 
 impl ClientTokens {
     async fn may(&self, site: &Site, token: &Secret, needs: Needs) -> Result<(), Refusal> {
-        let digest: [u8; 32] = Sha256::digest(token.expose().as_bytes()).into();
-        let known = self.known(&digest);
-        let grants = match known {
-            Some(known) if known.asked.elapsed() < BELIEVED => known.grants,
-            // Metrics and events go on while the hub is down; whole histories can wait.
-            Some(known) if known.grants.are_any() && needs != Needs::Admin => {
-                self.ask_briefly(site, token, digest, known).await
-            }
-            known => {
-                // Visitors who make up tokens cannot use up the questions of those who have one.
-                if known.is_none_or(|known| !known.grants.are_any()) {
-                    self.take_question()?;
-                }
-                self.remember(digest, ask(site, token).await?)
-            }
-        };
-        if grants.meet(needs) {
+        // Metrics and events go on while the hub is down; pages can wait.
+        let told = self.told(site, token, WithoutTheHub::GoOn).await?;
+        if told.grants.meet(needs) {
             Ok(())
         } else {
             Err(Refusal::Forbidden(needs))
+        }
+    }
+
+    /// Whose token it is; nobody's if the hub does not know it.
+    pub(super) async fn identity(
+        &self,
+        site: &Site,
+        token: &Secret,
+    ) -> Result<Option<Arc<Identity>>, Refusal> {
+        let told = self.told(site, token, WithoutTheHub::Wait).await?;
+        Ok(told.identity)
+    }
+
+    async fn told(
+        &self,
+        site: &Site,
+        token: &Secret,
+        patience: WithoutTheHub,
+    ) -> Result<Told, Refusal> {
+        let digest: [u8; 32] = Sha256::digest(token.expose().as_bytes()).into();
+        match self.known(&digest) {
+            Some(known) if known.asked.elapsed() < BELIEVED => Ok(known.told),
+            Some(known) if known.told.grants.are_any() && patience == WithoutTheHub::GoOn => {
+                Ok(self.ask_briefly(site, token, digest, known).await)
+            }
+            known => {
+                // Visitors who make up tokens cannot use up the questions of those who have one.
+                if known.is_none_or(|known| known.told.identity.is_none()) {
+                    self.take_question()?;
+                }
+                Ok(self.remember(digest, ask(site, token).await?))
+            }
         }
     }
 
@@ -243,19 +263,19 @@ impl ClientTokens {
         token: &Secret,
         digest: [u8; 32],
         known: Known,
-    ) -> Grants {
+    ) -> Told {
         if known
             .asking
             .is_some_and(|at| at.elapsed() < ASKED_AGAIN_AFTER)
         {
-            return known.grants;
+            return known.told;
         }
         if let Some(known) = self.state().known.get_mut(&digest) {
             known.asking = Some(Instant::now());
         }
         match tokio::time::timeout(PATIENCE, ask(site, token)).await {
-            Ok(Ok(grants)) => self.remember(digest, grants),
-            Ok(Err(_)) | Err(_) => known.grants,
+            Ok(Ok(told)) => self.remember(digest, told),
+            Ok(Err(_)) | Err(_) => known.told,
         }
     }
 
@@ -264,24 +284,24 @@ impl ClientTokens {
         self.state()
             .known
             .get(digest)
-            .copied()
+            .cloned()
             .filter(Known::is_of_use)
     }
 
-    fn remember(&self, digest: [u8; 32], grants: Grants) -> Grants {
+    fn remember(&self, digest: [u8; 32], told: Told) -> Told {
         let mut state = self.state();
         if state.known.len() >= REMEMBERED {
             state.known.retain(|_, known| known.is_of_use());
         }
         if state.known.len() < REMEMBERED {
             let known = Known {
-                grants,
+                told: told.clone(),
                 asked: Instant::now(),
                 asking: None,
             };
             state.known.insert(digest, known);
         }
-        grants
+        told
     }
 
     fn take_question(&self) -> Result<(), Refusal> {
@@ -306,7 +326,7 @@ impl ClientTokens {
 
 impl Known {
     fn is_of_use(&self) -> bool {
-        let limit = if self.grants.are_any() {
+        let limit = if self.told.grants.are_any() {
             TRUSTED_WITHOUT_THE_HUB
         } else {
             BELIEVED
@@ -315,10 +335,17 @@ impl Known {
     }
 }
 
-async fn ask(site: &Site, token: &Secret) -> Result<Grants, Refusal> {
+/// What is done with a token that was good while the hub does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WithoutTheHub {
+    GoOn,
+    Wait,
+}
+
+async fn ask(site: &Site, token: &Secret) -> Result<Told, Refusal> {
     match site.hub.whoami_with(token).await {
-        Ok(identity) => Ok(Grants::of(&identity)),
-        Err(error) if error.kind() == ErrorKind::BadToken => Ok(Grants::default()),
+        Ok(identity) => Ok(Told::of(identity)),
+        Err(error) if error.kind() == ErrorKind::BadToken => Ok(Told::default()),
         Err(error) => {
             tracing::debug!(
                 error.kind = error.kind().as_str(),
@@ -340,7 +367,14 @@ mod tests {
         let check = |scopes: &[&str]| {
             let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
             let (name, kind) = ("ada".to_owned(), "user".to_owned());
-            Grants::of(&Identity { name, kind, scopes }).names
+            let admin = false;
+            Grants::of(&Identity {
+                name,
+                kind,
+                admin,
+                scopes,
+            })
+            .names
         };
         assert!(check(&["read:metrics"]));
         assert!(check(&["list:users", "list:groups", "read:groups"]));
@@ -362,15 +396,19 @@ mod tests {
         let grants = |scopes: &[&str]| {
             let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
             let (name, kind) = ("ada".to_owned(), "user".to_owned());
-            Grants::of(&Identity { name, kind, scopes })
+            let admin = false;
+            Grants::of(&Identity {
+                name,
+                kind,
+                admin,
+                scopes,
+            })
         };
         let visitor = grants(&["access:services!service=insights", "read:users!user=ada"]);
         assert_eq!(visitor, Grants::default());
         assert!(!grants(&["custom:insights:write!user=ada"]).writing);
         let sender = grants(&["custom:insights:write"]);
-        assert!(sender.writing && !sender.names && !sender.admin);
-        assert!(grants(&["admin:users"]).admin);
-        assert!(!grants(&["admin:users!group=art"]).admin);
+        assert!(sender.writing && !sender.names);
     }
 
     #[test]

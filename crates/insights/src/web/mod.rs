@@ -4,28 +4,44 @@
 
 mod access;
 mod api;
+mod assets;
+mod audit;
+mod guard;
+mod headers;
 mod health;
+mod login;
 mod metrics;
 mod negotiation;
+mod pages;
+mod parts;
 mod root;
+mod routes;
+mod session;
+mod shares;
+mod sight;
+mod visitor;
 
 pub use access::{Access, ClientTokens};
 pub(crate) use api::Room;
 #[cfg(test)]
 pub(crate) use api::body_items;
+pub use guard::Who;
+pub use routes::{ROUTES, Route, markdown};
+pub use session::Sessions;
 
 use crate::answers::Answers;
 use crate::ask::Asker;
 use crate::config::Config;
 use crate::events::Sink;
-use crate::hub::HubClient;
+use crate::hub::{HubClient, OAuthClient};
 use crate::metrics::own::Own;
 use crate::metrics::{Counting, Published};
 use crate::usage::Usage;
 use axum::Router;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use negotiation::{Wanted, page_or_metrics};
 use std::any::Any;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -43,6 +59,10 @@ pub struct Site {
     pub own: Arc<Own>,
     /// Outcomes of asking about tokens.
     pub tokens: Arc<ClientTokens>,
+    /// Where browsers log in, if that is known.
+    pub login: Option<OAuthClient>,
+    /// Who is logged in.
+    pub sessions: Arc<Sessions>,
     /// How requests get here.
     pub access: Access,
     /// Decides what metrics count.
@@ -67,24 +87,28 @@ pub fn router(site: Site) -> Router {
 
 /// The same without what keeps a handler's panic from its client.
 pub fn routes(site: Site) -> Router {
-    let prefix = site.config.web.prefix.clone();
-    let below = |path: &str| format!("{prefix}{path}");
-    let mut router = Router::new()
-        .route(&prefix, get(root::show))
-        .route(&below("metrics"), get(metrics::show))
-        .route(&below("health"), get(health::report))
-        .route(&below("health/live"), get(health::live))
-        .route(&below("health/ready"), get(health::ready))
-        .route(&below("assets/insights.css"), get(root::stylesheet))
-        .merge(api::routes(&prefix));
-    if prefix != "/" {
-        // The prefix as people type it.
-        router = router.route(prefix.trim_end_matches('/'), get(root::show));
-    }
-    let not_found = format!("nothing here; this service answers below {prefix}\n");
-    router
-        .fallback((StatusCode::NOT_FOUND, not_found))
+    let nothing_here = site.clone();
+    routes::router(&site)
+        .fallback(async move |headers: HeaderMap| nowhere(&nothing_here, &headers))
         .with_state(site)
+        .layer(from_fn(headers::add))
+}
+
+/// An address that is none of ours.
+fn nowhere(site: &Site, headers: &HeaderMap) -> Response {
+    if page_or_metrics(headers) == Wanted::Page {
+        return pages::message::nothing_here(site, None);
+    }
+    let prefix = &site.config.web.prefix;
+    let told = format!("nothing here; this service answers below {prefix}\n");
+    (StatusCode::NOT_FOUND, told).into_response()
+}
+
+impl Site {
+    /// Whether requests come from browsers that the hub knows.
+    fn is_behind_the_hub(&self) -> bool {
+        self.access == Access::Proxied
+    }
 }
 
 /// Turns a handler's panic into a 500 and counts it.

@@ -1,35 +1,41 @@
-//! The prefix itself: metrics for a scraper, as the Python exporter serves them, and a page for
-//! a browser that says whether the service works. The page names nobody.
+//! The prefix itself: metrics for a scraper, as the Python exporter serves them; for a browser the
+//! dashboard, or what of it is theirs. Where nobody can log in there is a page that says whether the
+//! service works, and names nobody.
 
 use super::negotiation::{Wanted, page_or_metrics};
-use super::{Refusal, Site, metrics, no_store};
+use super::visitor::Visitor;
+use super::{Refusal, Site, metrics, no_store, pages};
 use crate::metrics::own::{Data, Own, ReadError};
 use crate::poll::clock::now;
 use askama::Template;
-use axum::extract::State;
+use axum::Extension;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use model::viewer::Standing;
 
 /// No script, no foreign host, no frame.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox";
 
 /// `GET .`
 pub(super) async fn show(
     State(site): State<Site>,
+    visitor: Option<Extension<Visitor>>,
     headers: HeaderMap,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    match page_or_metrics(&headers) {
-        Wanted::Metrics => metrics::show(State(site), headers).await,
-        Wanted::Page => Ok(page(&site)),
+    if page_or_metrics(&headers) == Wanted::Metrics {
+        return metrics::show(State(site), headers).await;
     }
-}
-
-/// `GET assets/insights.css`
-pub(super) async fn stylesheet() -> impl IntoResponse {
-    (
-        [(header::CONTENT_TYPE, "text/css; charset=utf-8")],
-        include_str!("pages/insights.css"),
-    )
+    let Some(Extension(visitor)) = visitor else {
+        return Ok(page(&site));
+    };
+    let below = |path: &str| format!("{}{path}", site.config.web.prefix);
+    Ok(match visitor.viewer.standing {
+        Standing::Admin => pages::overview::show(&site, &visitor, &query.unwrap_or_default()).await,
+        Standing::Owner => Redirect::to(&below("groups")).into_response(),
+        Standing::User => Redirect::to(&below("me")).into_response(),
+    })
 }
 
 #[derive(Template)]

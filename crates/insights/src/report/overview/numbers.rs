@@ -13,31 +13,33 @@ const FEW: f64 = 20.0;
 
 /// One row of the report.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Number {
-    pub(super) hub: String,
+pub(in crate::report) struct Number {
+    pub(in crate::report) hub: String,
     /// Which one it is.
-    pub(super) key: String,
-    pub(super) title: String,
-    pub(super) value: Option<f64>,
+    pub(in crate::report) key: String,
+    pub(in crate::report) title: String,
+    pub(in crate::report) value: Option<f64>,
     /// The same of as many days before.
-    pub(super) before: Option<f64>,
+    pub(in crate::report) before: Option<f64>,
     /// A part of what it was before.
-    pub(super) change: Option<f64>,
+    pub(in crate::report) change: Option<f64>,
     /// The same in its unit.
-    pub(super) difference: Option<f64>,
-    pub(super) unit: String,
+    pub(in crate::report) difference: Option<f64>,
+    pub(in crate::report) unit: String,
+    /// Name of the report that tells more.
+    pub(in crate::report) report: String,
 }
 
 /// A number in words: `812` and `people`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Amount {
-    pub(super) number: String,
-    pub(super) unit: String,
+pub(in crate::report) struct Amount {
+    pub(in crate::report) number: String,
+    pub(in crate::report) unit: String,
 }
 
 /// What became of a number, as `4 % more`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(in crate::report) enum Change {
     /// It rose by so much.
     More(String),
     /// It fell by so much.
@@ -54,7 +56,7 @@ pub(super) enum Change {
 
 impl Number {
     /// All rows.
-    pub(super) fn all(answer: &Answer) -> Vec<Self> {
+    pub(in crate::report) fn all(answer: &Answer) -> Vec<Self> {
         let names: Vec<&str> = answer.table.names().collect();
         let place = |name: &str| names.iter().position(|known| *known == name);
         let rows = answer.table.rows().map(|row| {
@@ -72,13 +74,14 @@ impl Number {
                 change: cell("change").and_then(number),
                 difference: cell("difference").and_then(number),
                 unit: about::visible(&text("unit")),
+                report: text("report"),
             }
         });
         rows.collect()
     }
 
     /// A value of this number in words.
-    pub(super) fn amount(&self, value: f64) -> Amount {
+    pub(in crate::report) fn amount(&self, value: f64) -> Amount {
         let text = value::measured(value, &self.unit);
         if !["share", "bytes", "seconds"].contains(&self.unit.as_str()) {
             return Amount::new(text, &self.unit);
@@ -91,7 +94,7 @@ impl Number {
 
     /// Of parts of a whole and of few things the difference, of everything else the part by which it
     /// changed.
-    pub(super) fn change(&self) -> Change {
+    pub(in crate::report) fn change(&self) -> Change {
         let before = match (self.value, self.before) {
             (Some(_), Some(before)) => before,
             (Some(_), None) => return Change::Alone,
@@ -121,7 +124,7 @@ impl Number {
     }
 
     /// What became of it, on a card.
-    pub(super) fn change_in_words(&self) -> String {
+    pub(in crate::report) fn change_in_words(&self) -> String {
         let words = self.change().words();
         if self.is_of_part() && !words.is_empty() {
             return format!("{words} without today");
@@ -171,7 +174,7 @@ impl Number {
     }
 
     /// Whether the unit would only repeat the title.
-    pub(super) fn title_says_unit(&self) -> bool {
+    pub(in crate::report) fn title_says_unit(&self) -> bool {
         self.title
             .to_lowercase()
             .contains(&self.unit.to_lowercase())
@@ -222,7 +225,7 @@ fn one(unit: &str) -> &str {
 
 impl Change {
     /// An arrow; colours would judge, and some people do not see them.
-    pub(super) fn sign(&self) -> &'static str {
+    pub(in crate::report) fn sign(&self) -> &'static str {
         match self {
             Self::More(_) => "▲",
             Self::Less(_) => "▼",

@@ -28,7 +28,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// What became of the items.
 #[derive(Debug, Serialize)]
-pub(super) struct TakenReply {
+pub(in crate::web) struct TakenReply {
     /// Items that count, or did when the same request came first.
     accepted: usize,
     /// The first thousand of the others.
@@ -36,7 +36,7 @@ pub(super) struct TakenReply {
 }
 
 /// `POST api/v1/metrics/counter`
-pub(super) async fn counter(
+pub(in crate::web) async fn counter(
     State(site): State<Site>,
     request: Request<Body>,
 ) -> Result<Json<TakenReply>, ApiError> {
@@ -44,7 +44,7 @@ pub(super) async fn counter(
 }
 
 /// `POST api/v1/metrics/gauge`
-pub(super) async fn gauge(
+pub(in crate::web) async fn gauge(
     State(site): State<Site>,
     request: Request<Body>,
 ) -> Result<Json<TakenReply>, ApiError> {
@@ -52,7 +52,7 @@ pub(super) async fn gauge(
 }
 
 /// `POST api/v1/metrics/timing`
-pub(super) async fn timing(
+pub(in crate::web) async fn timing(
     State(site): State<Site>,
     request: Request<Body>,
 ) -> Result<Json<TakenReply>, ApiError> {

@@ -13,9 +13,13 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
 /// Why a request was not done.
 #[derive(Debug)]
-pub(super) enum ApiError {
+pub(in crate::web) enum ApiError {
     /// The token.
     Refused(Refusal),
+    /// Nobody is logged in, or not lately enough.
+    Unauthorized(String),
+    /// It is not theirs to ask.
+    Denied(String),
     /// The request.
     Bad(String),
     /// There is nothing of that name.
@@ -69,6 +73,8 @@ impl IntoResponse for ApiError {
             Self::Refused(Refusal::TryLater { reason }) => {
                 (StatusCode::SERVICE_UNAVAILABLE, reason.to_owned())
             }
+            Self::Unauthorized(message) => (StatusCode::UNAUTHORIZED, message),
+            Self::Denied(message) => (StatusCode::FORBIDDEN, message),
             Self::Bad(message) => (StatusCode::BAD_REQUEST, message),
             Self::NotFound(message) => (StatusCode::NOT_FOUND, message),
             Self::Changed(message) => (StatusCode::CONFLICT, message),

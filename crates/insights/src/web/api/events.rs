@@ -25,7 +25,7 @@ const LARGE_BATCH: usize = 1000;
 
 /// What became of the items.
 #[derive(Debug, Serialize)]
-pub(super) struct TakenReply {
+pub(in crate::web) struct TakenReply {
     /// Events that are new, as far as can be known at once: of those that are older than a day
     /// only the next write into the history tells, and counts them once.
     accepted: usize,
@@ -47,7 +47,7 @@ pub(super) struct RejectedReply {
 }
 
 /// `POST api/v1/events`
-pub(super) async fn take(
+pub(in crate::web) async fn take(
     State(site): State<Site>,
     request: Request<Body>,
 ) -> Result<Json<TakenReply>, ApiError> {

@@ -1,33 +1,37 @@
 //! Everything under `api/v1/`: JSON in, JSON out, never a page.
 //!
-//! What is read here names people: until the pages bring roles, it needs an administrator's token.
+//! Who may ask for what says [`super::routes`]; what of it is theirs, [`super::sight`].
 
 mod body;
-mod custom;
+pub(super) mod custom;
 mod error;
-mod events;
-mod list;
-mod openapi;
-mod reports;
+pub(super) mod events;
+pub(super) mod list;
+pub(super) mod me;
+pub(super) mod openapi;
+pub(super) mod reports;
 mod split;
+pub(super) mod sql;
 
 pub(crate) use body::Room;
+pub(super) use error::ApiError;
 #[cfg(test)]
 pub(crate) use split::items as body_items;
 
-use super::Site;
-use axum::Router;
-use axum::routing::{get, post};
+use super::Refusal;
+use axum::response::{IntoResponse as _, Response};
 
-/// Routes below the service prefix.
-pub(super) fn routes(prefix: &str) -> Router<Site> {
-    let below = |path: &str| format!("{prefix}api/v1/{path}");
-    Router::new()
-        .route(&below("events"), get(list::list).post(events::take))
-        .route(&below("reports"), get(reports::list))
-        .route(&below("reports/{name}"), get(reports::answer))
-        .route(&below("openapi.json"), get(openapi::show))
-        .route(&below("metrics/counter"), post(custom::counter))
-        .route(&below("metrics/gauge"), post(custom::gauge))
-        .route(&below("metrics/timing"), post(custom::timing))
+/// Somebody whose token is not good enough.
+pub(super) fn refused(refusal: Refusal) -> Response {
+    ApiError::Refused(refusal).into_response()
+}
+
+/// Somebody of whom nothing is known.
+pub(super) fn unauthorized(told: &str) -> Response {
+    ApiError::Unauthorized(told.to_owned()).into_response()
+}
+
+/// Somebody who may not.
+pub(super) fn forbidden(told: &str) -> Response {
+    ApiError::Denied(told.to_owned()).into_response()
 }

@@ -10,7 +10,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 /// The description, with this service's prefix. It names nobody, so anybody may read it.
-pub(super) async fn show(State(site): State<Site>) -> Json<Value> {
+pub(in crate::web) async fn show(State(site): State<Site>) -> Json<Value> {
     Json(description(&site.config.web.prefix))
 }
 

@@ -4,14 +4,18 @@
 
 use super::error::ApiError;
 use crate::answers::{AnswerError, Answers, Pending, Request};
+use crate::config::Config;
 use crate::report::{self, ColumnOfReply, NoPicture, Reply, ReportFormat};
-use crate::web::{Site, access, no_store};
-use axum::Json;
+use crate::web::sight::{self, Shown};
+use crate::web::visitor::Visitor;
+use crate::web::{Site, audit, no_store};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -128,13 +132,14 @@ impl Listed {
 }
 
 /// All reports, in the order of the table of contents.
-pub(super) async fn list(
+pub(in crate::web) async fn list(
     State(site): State<Site>,
-    headers: HeaderMap,
+    Extension(visitor): Extension<Visitor>,
 ) -> Result<Response, ApiError> {
-    access::may_read_everything(&site, &headers).await?;
     let registry = answers(&site)?.registry().await;
     let all = registry.all().into_iter();
+    let access = &site.config.access;
+    let all = all.filter(|report| sight::may_ask(&visitor.viewer, access, report));
     let reports = all.map(|report| Listed::of(report)).collect();
     let mut response = Json(List { reports }).into_response();
     no_store(&mut response);
@@ -142,18 +147,35 @@ pub(super) async fn list(
 }
 
 /// The answer of a report. Its own parameters stand in the address beside the others, as `by=week`.
-pub(super) async fn answer(
+pub(in crate::web) async fn answer(
     State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
     Path(name): Path<String>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    access::may_read_everything(&site, &headers).await?;
-    let asked = Asked::of(name, query.as_deref().unwrap_or_default()).map_err(ApiError::Bad)?;
+    let mut asked = Asked::of(name, query.as_deref().unwrap_or_default()).map_err(ApiError::Bad)?;
     let answers = answers(&site)?;
+    let report = answers
+        .report(&asked.request.name)
+        .map_err(AnswerError::Report)?;
+    asked.request = sight::meant(&visitor.viewer, &site.config, report, asked.request);
+    let sight = Sight {
+        visitor: &visitor,
+        config: &site.config,
+    };
+    let shown = sight.of(report, &asked.request)?;
+    if let Some(user) = &asked.request.user
+        && sight::is_look_at_another(&visitor.viewer, user)
+    {
+        let what = json!({"looked": report.name, "user": user});
+        let kept = audit::keep(&site, &visitor, &what).await;
+        kept.map_err(|()| ApiError::Busy("looks are kept, and this one could not be".to_owned()))?;
+    }
     let pending = answers.ask(&asked.request).await?;
-    let tag = tag(&pending.tag, &asked);
-    let mut response = if knows(&headers, &tag) {
+    let tag = tag(&pending.tag, &asked, shown);
+    let is_kept = visitor.session.is_none();
+    let mut response = if is_kept && knows(&headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let name = asked.page.of.clone().unwrap_or(pending.tag.clone());
@@ -161,12 +183,18 @@ pub(super) async fn answer(
             None => answers.answer_to(pending).await?,
             Some(first) => go_on(answers, first, pending).await?,
         };
-        let mut response = written(answers, &asked, &answer).await?;
+        let answer = sight::cut(answer, shown);
+        let mut response = written(answers, &asked, &answer, &sight).await?;
         if let Some(next) = next(&asked, &answer, &name) {
             response.headers_mut().insert(header::LINK, next);
         }
         response
     };
+    if !is_kept {
+        // What lies in a browser's cache can be read by every user's server that shares our origin.
+        no_store(&mut response);
+        return Ok(response);
+    }
     let headers = response.headers_mut();
     // Asked again each time, but not sent again.
     headers.insert(
@@ -180,9 +208,16 @@ pub(super) async fn answer(
 }
 
 /// Weak, since an answer that is computed again says when.
-fn tag(answer: &str, asked: &Asked) -> String {
+fn tag(answer: &str, asked: &Asked, shown: Shown) -> String {
     let Page { offset, limit, .. } = asked.page;
-    format!("W/\"{answer}-{}-{offset}-{limit}\"", asked.format.name())
+    let of_it = match shown {
+        Shown::Whole => "whole",
+        Shown::To(_) => "part",
+    };
+    format!(
+        "W/\"{answer}-{of_it}-{}-{offset}-{limit}\"",
+        asked.format.name()
+    )
 }
 
 /// Whether the reader has what is called so.
@@ -208,13 +243,42 @@ async fn go_on(answers: &Answers, first: &str, pending: Pending) -> Result<Arc<A
     Err(ApiError::Changed(told.to_owned()))
 }
 
+/// Who sees what.
+struct Sight<'a> {
+    visitor: &'a Visitor,
+    config: &'a Config,
+}
+
+impl Sight<'_> {
+    /// What of an answer they get.
+    fn of(&self, report: &Definition, request: &Request) -> Result<Shown, ApiError> {
+        let shown = sight::shown(&self.visitor.viewer, self.config, report, request);
+        shown.map_err(|denied| ApiError::Denied(denied.to_string()))
+    }
+
+    /// The pictures beside an answer that are theirs to see.
+    async fn pictures(
+        &self,
+        answers: &Answers,
+        request: &Request,
+    ) -> Result<Vec<Arc<Answer>>, ApiError> {
+        let all = answers.pictures(request).await?.into_iter();
+        let seen = all.filter_map(|picture| {
+            let shown = self.of(&picture.report, request).ok()?;
+            Some(sight::cut(picture, shown))
+        });
+        Ok(seen.collect())
+    }
+}
+
 async fn written(
     answers: &Answers,
     asked: &Asked,
     answer: &Arc<Answer>,
+    sight: &Sight<'_>,
 ) -> Result<Response, ApiError> {
     let pictures = match asked.format {
-        ReportFormat::Html => answers.pictures(&asked.request).await?,
+        ReportFormat::Html => sight.pictures(answers, &asked.request).await?,
         _ => Vec::new(),
     };
     let answer = Arc::clone(answer);

@@ -1,0 +1,102 @@
+//! *Overview*: ten numbers with their change, three pictures, and what is new.
+
+use super::asked::{AskedPeriod, group_select};
+use super::frame::Frame;
+use super::message;
+use super::part::Look;
+use super::shells::{Chosen, Page, PartSpec, groups_of, part};
+use super::view::{Fact, Number, Width};
+use crate::web::Site;
+use crate::web::visitor::Visitor;
+use axum::response::Response;
+
+static PARTS: &[PartSpec] = &[
+    part("overview", "Ten numbers", Look::Cards, Width::Whole),
+    part("active-users", "Active users", Look::Chart, Width::Whole),
+    part("groups", "Groups", Look::Chart, Width::Half),
+    part(
+        "hour-of-week",
+        "Hours of the week",
+        Look::Chart,
+        Width::Half,
+    ),
+    part("new-users", "New users", Look::Chart, Width::Half),
+    PartSpec {
+        choices: &[Chosen {
+            name: "most",
+            value: "10",
+        }],
+        ..part("sessions", "Newest sessions", Look::Table, Width::Half)
+    },
+];
+
+/// The page, for an administrator.
+pub(in crate::web) async fn show(site: &Site, visitor: &Visitor, query: &str) -> Response {
+    let frame = Frame {
+        site,
+        visitor: Some(visitor),
+        path: "",
+    };
+    let asked = match AskedPeriod::of(site, query).await {
+        Ok(asked) => asked,
+        Err(error) => return message::unanswered(site, visitor, &error),
+    };
+    let chosen = asked.request.group.clone().unwrap_or_default();
+    let groups = groups_of(site);
+    let select = group_select(
+        groups.iter().map(String::as_str),
+        &chosen,
+        Some("everybody"),
+    );
+    Page {
+        frame,
+        title: "Overview".to_owned(),
+        intro: "Is the hub worth it? Ten numbers, each beside the same number of the time before."
+            .to_owned(),
+        parts: PARTS,
+        selects: vec![select],
+        kept: Vec::new(),
+        facts: facts(site),
+        path: "",
+    }
+    .html(&asked)
+}
+
+/// What is known without a question to the history.
+fn facts(site: &Site) -> Vec<Fact> {
+    let snapshot = site.published.snapshot();
+    let fact = |name: &str, count: Option<usize>, at, definition: &str| Fact {
+        name: name.to_owned(),
+        number: Number {
+            text: count.map_or("–".to_owned(), super::numbers::grouped),
+            unit: String::new(),
+            definition: definition.to_owned(),
+            source: "the hub, as it was last read".to_owned(),
+            at,
+        },
+        bar: None,
+    };
+    let servers = snapshot.servers.as_ref();
+    let users = snapshot.users.as_ref();
+    let n_groups = groups_of(site).len();
+    vec![
+        fact(
+            "servers now",
+            servers.map(|servers| servers.value.len()),
+            servers.map(|servers| servers.at),
+            "Servers that the hub lists as running, starting or stopping.",
+        ),
+        fact(
+            "accounts",
+            users.map(|users| users.value.len()),
+            users.map(|users| users.at),
+            "Everybody the hub knows, also those who never logged in.",
+        ),
+        fact(
+            "groups",
+            snapshot.groups.as_ref().map(|_| n_groups),
+            snapshot.groups.as_ref().map(|groups| groups.at),
+            "Groups of the hub, without those that the configuration hides.",
+        ),
+    ]
+}

@@ -1,0 +1,105 @@
+//! `GET parts/{report}`: the answer of a report as a part of a page, asked for by our own script.
+
+use super::api::ApiError;
+use super::pages::view::{Address, Link, Part};
+use super::pages::{Look, Ways, answers, part_of, request_of, value_of};
+use super::visitor::Visitor;
+use super::{Site, no_store, sight};
+use crate::answers::{AnswerError, Request};
+use crate::report::{Fragment, ReportFormat};
+use askama::Template as _;
+use axum::Extension;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse as _, Response};
+use std::sync::Arc;
+use store::report::Answer;
+
+/// Pixels across of a picture, if the script does not say how many fit.
+const USUAL_WIDTH: u32 = 900;
+
+/// Files that a part offers.
+const DOWNLOADS: [(&str, ReportFormat); 4] = [
+    ("CSV", ReportFormat::Csv),
+    ("Parquet", ReportFormat::Parquet),
+    ("Markdown", ReportFormat::Markdown),
+    ("Page", ReportFormat::Html),
+];
+
+/// `GET parts/{report}?look=…&width=…`, and what the question is about.
+pub(super) async fn show(
+    State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    let query = query.unwrap_or_default();
+    let request = Request {
+        name,
+        ..request_of(&query).map_err(AnswerError::Report)?
+    };
+    let look = Look::from_name(value_of(&query, "look").as_deref().unwrap_or_default());
+    let width = value_of(&query, "width").and_then(|text| text.parse().ok());
+    let width = width.map_or(USUAL_WIDTH, |width: u32| width.clamp(280, 1600));
+    let part = part(&site, &visitor, request, look, width).await?;
+    let text = part.render().map_err(|error| {
+        tracing::error!(%error, "A part of a page could not be written.");
+        ApiError::Internal
+    })?;
+    let mut response = (StatusCode::OK, Html(text)).into_response();
+    no_store(&mut response);
+    Ok(response)
+}
+
+/// The part with the answer to a question, as far as somebody may see it.
+pub(super) async fn part(
+    site: &Site,
+    visitor: &Visitor,
+    request: Request,
+    look: Look,
+    width: u32,
+) -> Result<Part, ApiError> {
+    let (request, answer) = answer(site, visitor, request).await?;
+    let report = &answer.report;
+    let address = |path: &str| address_of(&site.config.web.prefix, path, &request);
+    let files = DOWNLOADS.iter().map(|(label, format)| {
+        let path = format!("api/v1/reports/{}", report.name);
+        Link::new(*label, address(&path).with("format", format.name()))
+    });
+    let ways = Ways {
+        prefix: &site.config.web.prefix,
+        viewer: Some(&visitor.viewer),
+        report: (look != Look::Both).then(|| address(&format!("reports/{}", report.name))),
+        downloads: files.collect(),
+    };
+    Ok(part_of(Fragment::new(&answer, width), look, &ways))
+}
+
+/// The question as it was meant, and its answer as far as somebody may see it.
+async fn answer(
+    site: &Site,
+    visitor: &Visitor,
+    request: Request,
+) -> Result<(Request, Arc<Answer>), ApiError> {
+    let answers =
+        answers(site).ok_or_else(|| ApiError::Busy("no history is kept here".to_owned()))?;
+    let report = answers.report(&request.name).map_err(AnswerError::Report)?;
+    let request = sight::meant(&visitor.viewer, &site.config, report, request);
+    let shown = sight::shown(&visitor.viewer, &site.config, report, &request);
+    let shown = shown.map_err(|denied| ApiError::Denied(denied.to_string()))?;
+    let answer = answers.answer(&request).await?;
+    Ok((request, sight::cut(answer, shown)))
+}
+
+/// The address of a page about the same question.
+pub(super) fn address_of(prefix: &str, path: &str, request: &Request) -> Address {
+    let of = |value: &Option<String>| value.clone().unwrap_or_default();
+    let address = Address::below(prefix, path)
+        .with("from", &of(&request.from))
+        .with("to", &of(&request.to))
+        .with("hub", &of(&request.hub))
+        .with("group", &of(&request.group))
+        .with("user", &of(&request.user));
+    let choices = request.choices.iter();
+    choices.fold(address, |address, (key, value)| address.with(key, value))
+}
