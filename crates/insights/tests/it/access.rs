@@ -13,7 +13,7 @@ pub(crate) const TESTS: &[crate::Test] = &[
         behind_the_proxy,
     ),
     (
-        "behind_the_proxy_the_status_page_and_probes_name_nobody",
+        "without_a_login_pages_and_probes_name_nobody",
         nameless_pages,
     ),
     (
@@ -104,20 +104,20 @@ fn behind_the_proxy() {
 
 fn nameless_pages() {
     let hub = newest();
-    let page = with_headers(&hub.service_url(""), &[("Accept", "text/html,*/*;q=0.8")]);
+    let browser = [("Accept", "text/html,*/*;q=0.8")];
+    let login = with_headers(&hub.service_url(""), &browser);
+    assert_eq!(login.status, 303);
+    let location = login.headers["location"].to_str().unwrap();
+    assert!(location.contains("hub/api/oauth2/authorize?"), "{location}");
+    assert!(!names_people(&login.text));
+    // Where nobody can log in.
+    let service = Service::start(&hub.url, READER_TOKEN, &[]);
+    service.until("names", |scrape| names_people(&scrape.text));
+    let page = with_headers(&service.url, &browser);
     assert_eq!(page.status, 200);
-    assert!(
-        page.headers["content-type"]
-            .to_str()
-            .unwrap()
-            .starts_with("text/html")
-    );
-    assert!(
-        page.headers["content-security-policy"]
-            .to_str()
-            .unwrap()
-            .contains("'none'")
-    );
+    let of_page = |name: &str| page.headers[name].to_str().unwrap();
+    assert!(of_page("content-type").starts_with("text/html"));
+    assert!(of_page("content-security-policy").contains("'none'"));
     assert!(
         !names_people(&page.text) && page.text.contains("groups"),
         "{}",

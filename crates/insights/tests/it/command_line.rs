@@ -1,7 +1,8 @@
 //! The command line as people use it: exit codes, messages, the demo.
 
-use crate::support::{BINARY, Process, free_port, scrape, until};
+use crate::support::{BINARY, Browser, Process, free_port, scrape, until};
 use nix::sys::signal::Signal;
+use reqwest::Method;
 use std::net::TcpListener;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -148,6 +149,7 @@ fn demo() {
     // What is printed for copying works as printed.
     let output = process.output();
     assert!(output.contains(&format!("curl {url}metrics")), "{output}");
+    dashboard_of_demo(&output, &url);
     let question = output.split("  Usage        ").nth(1);
     let question = question.and_then(|rest| rest.split("\n\n").next());
     let question = question.unwrap_or_else(|| panic!("{output}"));
@@ -166,6 +168,29 @@ fn demo() {
         "{}",
         process.output()
     );
+}
+
+/// It asks who one is, and shows the administrator everything.
+fn dashboard_of_demo(output: &str, url: &str) {
+    assert!(
+        output.contains(&format!("\n  Dashboard    {url}\n")),
+        "{output}"
+    );
+    let mut browser = Browser::at(url);
+    let away = browser.step(Method::GET, &url.parse().unwrap(), None);
+    let asked = away.location().unwrap();
+    let page = browser.step(Method::GET, &asked, None).shown();
+    for text in ["Who are you?", "administrator", "owner of lab-physics"] {
+        assert!(page.text.contains(text), "{}", page.text);
+    }
+    let mut chosen = asked;
+    chosen.query_pairs_mut().append_pair("as", "admin");
+    let back = browser.step(Method::GET, &chosen, None).location().unwrap();
+    let home = browser.step(Method::GET, &back, None).location().unwrap();
+    assert_eq!(home.as_str(), url);
+    let page = browser.step(Method::GET, &home, None).shown();
+    assert_eq!(page.status, 200, "{}", page.text);
+    assert!(page.text.contains("<h1>Overview"), "{}", page.text);
 }
 
 /// As the Python exporter's chart starts its container, but for the name of the program.

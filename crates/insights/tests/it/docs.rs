@@ -20,6 +20,9 @@ pub(crate) const TESTS: &[crate::Test] = &[
     ("the_reports_page_is_up_to_date", || {
         check("docs/reports.md", &insights::answers::markdown());
     }),
+    ("the_table_of_who_may_ask_for_what_is_up_to_date", || {
+        check_part("docs/access.md", "routes", &insights::web::markdown());
+    }),
     ("the_queries_in_the_docs_are_the_tested_ones", queries),
     ("the_failures_page_is_up_to_date", || {
         check("docs/failures.md", &failures_page());
@@ -39,6 +42,21 @@ fn check(file: &str, expected: &str) {
         found == expected,
         "{file} is stale: INSIGHTS_WRITE_DOCS=1 ./test docs:: writes it anew"
     );
+}
+
+/// A part of a page between `<!-- NAME -->` and `<!-- end of NAME -->`.
+fn check_part(file: &str, name: &str, expected: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(file);
+    let page = std::fs::read_to_string(path).unwrap();
+    let (begin, end) = (
+        format!("<!-- {name} -->\n"),
+        format!("<!-- end of {name} -->"),
+    );
+    let (before, rest) = page.split_once(&begin).unwrap();
+    let (_, after) = rest.split_once(&end).unwrap();
+    check(file, &format!("{before}{begin}{expected}{end}{after}"));
 }
 
 /// Every TOML block of the README and the pages is a configuration that loads.

@@ -98,7 +98,7 @@ fn a_new_user_reaches_the_service(hub: &RealHub, user: &str) {
     let page = browser.open("services/insights/");
     assert_eq!(page.status, 200, "{}", page.text);
     assert!(
-        page.url.path().ends_with("/services/insights/"),
+        page.url.path().ends_with("/services/insights/me"),
         "{}",
         page.url
     );

@@ -22,6 +22,7 @@ mod hub_contract;
 mod imports;
 mod internal_ssl;
 mod kills;
+mod last_session;
 mod prometheus;
 mod python_file;
 mod real_hub;
@@ -44,6 +45,9 @@ mod usage_hours;
 mod usage_local;
 mod usage_prometheus;
 mod walk;
+mod web_browser;
+mod web_login;
+mod web_roles;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::io::Write as _;
@@ -69,6 +73,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("imports", imports::TESTS),
     ("internal_ssl", internal_ssl::TESTS),
     ("kills", kills::TESTS),
+    ("last_session", last_session::TESTS),
     ("prometheus", prometheus::TESTS),
     ("python_file", python_file::TESTS),
     ("real_hub", real_hub::TESTS),
@@ -90,6 +95,9 @@ const MODULES: &[(&str, &[Test])] = &[
     ("usage_local", usage_local::TESTS),
     ("usage_prometheus", usage_prometheus::TESTS),
     ("walk", walk::TESTS),
+    ("web_browser", web_browser::TESTS),
+    ("web_login", web_login::TESTS),
+    ("web_roles", web_roles::TESTS),
 ];
 
 /// What `./test --soak` runs, and nothing else: the same code as in [`MODULES`], for longer.

@@ -53,6 +53,7 @@ Optional:
   FAIL_SPAWN_OF       name of a user whose servers never start: ValueError at once
   SERVICE_VISITORS    JSON list of users who may open the service's pages
                       (the role "insights-visitors"); admins always may
+  SERVICES_OF_ALL     JSON list of services whose pages every user may open
   HUB_CONFIG          JSON object merged over all of this at the end, for the rare test:
                       {"JupyterHub": {"api_page_max_limit": 20}}, or {"JupyterHub":
                       {"cleanup_servers": false}} for servers that outlive the hub's end
@@ -253,6 +254,11 @@ if visitors:
             "scopes": [f"access:services!service={MANAGED}"],
         }
     )
+
+services_of_all = env_json("SERVICES_OF_ALL", [])
+if services_of_all:
+    access = [f"access:services!service={name}" for name in services_of_all]
+    roles.append({"name": "user", "scopes": ["self", *access]})
 
 c.JupyterHub.services = services
 c.JupyterHub.load_roles = roles

@@ -12,8 +12,9 @@ mod python;
 mod service;
 mod sim;
 mod victoria_metrics;
+pub(crate) mod web_hub;
 
-pub(crate) use browser::Browser;
+pub(crate) use browser::{Browser, Shown, Step};
 pub(crate) use history::{Answer, fill_by_demo, on_folder, sql};
 pub(crate) use hub::{
     ADMIN_TOKEN, HubOptions, METRICS_TOKEN, ManagedService, NAMES_TOKEN, NEWEST_NAMESPACE,
