@@ -27,7 +27,7 @@ const TARGET_BYTES: usize = 1500;
 /// `GET login?next=…`: to the hub, also if somebody is logged in already, for what needs a fresh login.
 pub(super) async fn begin(State(site): State<Site>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
-    let next = value_of(&query, "next").unwrap_or_default();
+    let next = pages::value_of(&query, "next").unwrap_or_default();
     redirect_to_login(&site, &next)
 }
 
@@ -93,7 +93,10 @@ pub(super) async fn callback(
     RawQuery(query): RawQuery,
 ) -> Response {
     let query = query.unwrap_or_default();
-    let (code, state) = (value_of(&query, "code"), value_of(&query, "state"));
+    let (code, state) = (
+        pages::value_of(&query, "code"),
+        pages::value_of(&query, "state"),
+    );
     let (Some(code), Some(state)) = (code, state) else {
         return not_logged_in(&site, "The hub did not say who you are.");
     };
@@ -226,10 +229,4 @@ fn set_cookie(response: &mut Response, cookie: &str) {
     if let Ok(value) = HeaderValue::from_str(cookie) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }
-}
-
-fn value_of(query: &str, name: &str) -> Option<String> {
-    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-    let found = pairs.find(|(key, _)| key == name);
-    found.map(|(_, value)| value.into_owned())
 }

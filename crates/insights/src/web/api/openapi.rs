@@ -46,8 +46,9 @@ fn description(prefix: &str) -> Value {
         "openapi": "3.1.0",
         "info": {
             "title": "jupyterhub-insights",
-            "description": "Who uses this JupyterHub, and how much. Requests carry a token of an \
-                            administrator: `Authorization: token …`.",
+            "description": "Who uses this JupyterHub, and how much. Requests carry a hub token, \
+                            `Authorization: token …`: of an administrator, or of somebody who \
+                            asks about what is theirs.",
             "version": env!("CARGO_PKG_VERSION"),
         },
         "servers": [{"url": prefix.trim_end_matches('/')}],

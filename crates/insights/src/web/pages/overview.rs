@@ -1,10 +1,7 @@
 //! *Overview*: ten numbers with their change, three pictures, and what is new.
 
-use super::asked::{AskedPeriod, group_select};
-use super::frame::Frame;
-use super::message;
 use super::part::Look;
-use super::shells::{Chosen, Page, PartSpec, groups_of, part};
+use super::shells::{Chosen, PartSpec, Shell, groups_of, part, shown};
 use super::view::{Fact, Number, Width};
 use crate::web::Site;
 use crate::web::visitor::Visitor;
@@ -30,36 +27,16 @@ static PARTS: &[PartSpec] = &[
     },
 ];
 
+static OVERVIEW: Shell = Shell {
+    path: "",
+    title: "Overview",
+    intro: "Is the hub worth it? Ten numbers, each beside the same number of the time before.",
+    parts: PARTS,
+};
+
 /// The page, for an administrator.
 pub(in crate::web) async fn show(site: &Site, visitor: &Visitor, query: &str) -> Response {
-    let frame = Frame {
-        site,
-        visitor: Some(visitor),
-        path: "",
-    };
-    let asked = match AskedPeriod::of(site, query).await {
-        Ok(asked) => asked,
-        Err(error) => return message::unanswered(site, visitor, &error),
-    };
-    let chosen = asked.request.group.clone().unwrap_or_default();
-    let groups = groups_of(site);
-    let select = group_select(
-        groups.iter().map(String::as_str),
-        &chosen,
-        Some("everybody"),
-    );
-    Page {
-        frame,
-        title: "Overview".to_owned(),
-        intro: "Is the hub worth it? Ten numbers, each beside the same number of the time before."
-            .to_owned(),
-        parts: PARTS,
-        selects: vec![select],
-        kept: Vec::new(),
-        facts: facts(site),
-        path: "",
-    }
-    .html(&asked)
+    shown(site, visitor, &OVERVIEW, facts(site), query).await
 }
 
 /// What is known without a question to the history.

@@ -106,7 +106,14 @@ pub(in crate::web) async fn activity(
     Extension(visitor): Extension<Visitor>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    shown(&site, &visitor, &ACTIVITY, query.unwrap_or_default()).await
+    shown(
+        &site,
+        &visitor,
+        &ACTIVITY,
+        Vec::new(),
+        &query.unwrap_or_default(),
+    )
+    .await
 }
 
 /// `GET sessions`
@@ -115,16 +122,30 @@ pub(in crate::web) async fn sessions(
     Extension(visitor): Extension<Visitor>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    shown(&site, &visitor, &SESSIONS, query.unwrap_or_default()).await
+    shown(
+        &site,
+        &visitor,
+        &SESSIONS,
+        Vec::new(),
+        &query.unwrap_or_default(),
+    )
+    .await
 }
 
-async fn shown(site: &Site, visitor: &Visitor, shell: &Shell, query: String) -> Response {
+/// A page of parts about everybody or a group, with what is known at once above them.
+pub(super) async fn shown(
+    site: &Site,
+    visitor: &Visitor,
+    shell: &Shell,
+    facts: Vec<Fact>,
+    query: &str,
+) -> Response {
     let frame = Frame {
         site,
         visitor: Some(visitor),
         path: shell.path,
     };
-    let asked = match AskedPeriod::of(site, &query).await {
+    let asked = match AskedPeriod::of(site, query).await {
         Ok(asked) => asked,
         Err(error) => return message::unanswered(site, visitor, &error),
     };
@@ -142,7 +163,7 @@ async fn shown(site: &Site, visitor: &Visitor, shell: &Shell, query: String) -> 
         parts: shell.parts,
         selects: vec![select],
         kept: Vec::new(),
-        facts: Vec::new(),
+        facts,
         path: shell.path,
     }
     .html(&asked)
