@@ -211,10 +211,12 @@ fn mark_days(
         day = day.next();
     }
     let limit = at_hand.span(&hub.zone).start;
+    let since = at_hand_since(hub, Some(last), now);
+    let is_old = change.session.started < since;
     let counted = match before {
         Some(before) => counted_before(limit, before),
-        // It ran, and polls saw it.
-        None if change.session.origin == Origin::Polled => counted_before(limit, change),
+        // It ran when its days were closed, and polls saw it: one that did not is not at hand.
+        None if is_old && change.session.origin == Origin::Polled => counted_before(limit, change),
         None => None,
     };
     if counted != counted_before(limit, change) {
@@ -386,6 +388,9 @@ pub(crate) fn forget_old(
 /// From when on facts and sessions of a server have to be at hand: the start of its first session
 /// that goes on, that ended or of which something was told after `since`, or that the last look
 /// says is running, since the next one may tell of its end.
+///
+/// A start that polls saw, that came late, and of which no look knows, is not at hand: its days were
+/// closed without it, so that the history has to be asked when its end comes.
 pub(crate) fn at_hand_from(
     facts: &[Fact],
     sessions: &[Session],
@@ -400,8 +405,12 @@ pub(crate) fn at_hand_from(
         }
     }
     let first_kept = sessions.iter().find(|session| {
-        session.end.is_none_or(|end| end.at >= since)
-            || told.get(&session.started).is_some_and(|at| *at >= since)
+        let is_told = told.get(&session.started).is_some_and(|at| *at >= since);
+        match session.end {
+            Some(end) => end.at >= since || is_told,
+            None if session.origin == Origin::EventsOnly => true,
+            None => running.is_some_and(|running| running.started == session.started),
+        }
     });
     let starts = first_kept.map(|session| session.started);
     let starts = starts.into_iter().chain(running.map(|it| it.started));

@@ -190,6 +190,25 @@ async fn a_server_that_waits_for_a_look_still_does_after_late_news() {
     );
 }
 
+/// What is at hand begins at noon of the 13th, which was closed long ago without anybody.
+#[tokio::test]
+async fn a_start_that_polls_saw_and_that_comes_late_counts_when_its_end_comes() {
+    turn_clock("2026-11-21T12:00:00Z");
+    for (started, hours) in [("09:00", "6.000000"), ("13:00", "2.000000")] {
+        let kept = kept().await;
+        take(&kept, &run("bob", "2026-11-10", "09:00", "10:00")).await;
+        take_look(&kept.keeper, look("2026-11-21T12:00:00Z", &[])).await;
+        let started = format!("2026-11-13T{started}:00Z");
+        take(&kept, &[seen("ada", &started, &started)]).await;
+        let ended = "2026-11-13T15:00:00Z";
+        take(&kept, &[gone("ada", &started, ended, ended)]).await;
+        let (sessions, days) = figures(&kept.store).await;
+        assert_eq!(sessions.len(), 2, "{sessions:#?}");
+        let of_ada = format!("2026-11-13 ada 1 {hours} None");
+        assert_eq!(days, ["2026-11-10 bob 1 1.000000 None", &of_ada]);
+    }
+}
+
 #[tokio::test]
 async fn a_session_that_late_news_took_away_can_come_back() {
     let kept = kept().await;

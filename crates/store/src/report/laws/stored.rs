@@ -149,9 +149,13 @@ from period_user_days
 order by hub, day, user
 ";
 
+/// It, as a report.
+pub(super) fn user_days() -> Arc<Definition> {
+    Arc::new(Definition::parse("user-days", USER_DAYS).unwrap())
+}
+
 async fn check_user_days(history: &History) {
-    let (desk, past) = (Desk::new(), history.past());
-    let report = Arc::new(Definition::parse("user-days", USER_DAYS).unwrap());
+    let (desk, past, report) = (Desk::new(), history.past(), user_days());
     let asked = period(history.first(), history.last());
     let rolled = desk.ask(&past.sources(RollUp::Used), &report, &asked).await;
     let asked = asked.with_rollup(RollUp::Unused);

@@ -2,7 +2,7 @@
 //! answer changes, in a real folder. Sessions and closed days are derived there as the service does.
 
 use super::same::assert_same;
-use super::stored::roll_ups_of;
+use super::stored::{roll_ups_of, user_days};
 use super::story::{History, Like, Session, histories};
 use super::{Desk, Rows, cases, period, reports, run_test};
 use crate::query::Limits;
@@ -15,6 +15,7 @@ use model::fact::{ActiveHour, Fact, KeyedFact, ServerKey, StopEvidence, Watch, W
 use model::snapshot::Dated;
 use proptest::prelude::*;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 /// A row that the service is told or collects.
 #[derive(Clone)]
@@ -196,11 +197,15 @@ async fn check(history: &History, seed: u64) {
     look(&piecemeal, history).await;
     take_piecemeal(&piecemeal, &news, seed).await;
     look(&piecemeal, history).await;
-    // Three of the reports: answers from many small files take long, and any three may come.
+    // What everybody did, and three of the reports: answers from many small files take long, and any
+    // three may come.
     let reports = reports();
-    for nth in 0..3 {
+    let some = (0..3).map(|nth| {
         let far = usize::try_from(seed % 1000).unwrap() + nth * reports.len() / 3;
-        let report = &reports[far % reports.len()];
+        Arc::clone(&reports[far % reports.len()])
+    });
+    for report in std::iter::once(user_days()).chain(some) {
+        let report = &report;
         let ask = async |kept: &Kept, rollup| {
             let asked = period(history.first(), history.last()).with_rollup(rollup);
             let question = kept.store.question(report, asked, now).await.unwrap();
