@@ -9,6 +9,7 @@ pub mod diff;
 pub mod fact;
 pub mod filter;
 pub mod homes;
+pub mod last_seen;
 pub mod names;
 pub mod session;
 pub mod slug;

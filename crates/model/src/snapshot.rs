@@ -3,6 +3,7 @@
 //! How it was fetched (pages, retries) and how old it may get do not belong here. The history
 //! is rows of tables; a snapshot has no past.
 
+use crate::last_seen::LastSeen;
 use crate::names::{GroupName, UserName};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -101,6 +102,8 @@ pub struct Snapshot {
     pub users: Option<Dated<Arc<[UserName]>>>,
     /// Active servers, sorted by user and name.
     pub servers: Option<Dated<Arc<[Server]>>>,
+    /// When the hub last saw whom, as far as it was told since this process began.
+    pub last_seen: Arc<LastSeen>,
 }
 
 /// Sorts groups by name; of two answers about one group the later counts.

@@ -37,10 +37,8 @@ pub enum Fate {
 ///
 /// 0 and 1 hide nothing. 2 is taken for 3: two rows of one person each are told by their total.
 pub fn fates<Family: Ord>(rows: &[Row<Family>], least_people: u64) -> Vec<Fate> {
-    let least_people = match least_people {
-        0 | 1 => return vec![Fate::Shown; rows.len()],
-        2 => 3,
-        more => more,
+    let Some(least_people) = least(least_people) else {
+        return vec![Fate::Shown; rows.len()];
     };
     let mut fates = vec![Fate::Shown; rows.len()];
     let mut families: BTreeMap<&Family, Vec<usize>> = BTreeMap::new();
@@ -53,6 +51,20 @@ pub fn fates<Family: Ord>(rows: &[Row<Family>], least_people: u64) -> Vec<Fate> 
         }
     }
     fates
+}
+
+/// Whether so many people are somebody, and fewer than may be told of: by the same rule as rows.
+pub fn is_few(people: u64, least_people: u64) -> bool {
+    least(least_people).is_some_and(|least| (1..least).contains(&people))
+}
+
+/// How many people at least; none where everybody may be told of.
+fn least(least_people: u64) -> Option<u64> {
+    match least_people {
+        0 | 1 => None,
+        2 => Some(3),
+        more => Some(more),
+    }
 }
 
 /// Which rows of one family are hidden.
@@ -157,6 +169,14 @@ mod tests {
         let mut rows = family(&[0, 7, 20]);
         rows[0].further = vec![3];
         assert_eq!(fates(&rows, 5), [Fate::Hidden, Fate::Hidden, Fate::Shown]);
+    }
+
+    #[test]
+    fn a_number_of_people_is_few_as_a_row_is() {
+        let few = |least_people| (0..7).filter(move |people| is_few(*people, least_people));
+        assert_eq!(few(5).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        assert_eq!(few(2).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(few(1).count(), 0);
     }
 
     #[test]

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use crate::query::EngineSettings;
     use crate::table::Format;
-    use crate::tests::{Kept, at, kept};
+    use crate::tests::{Kept, at, kept, turn_clock};
     use serde_json::json;
 
     fn look(viewer: &str, user: &str, time: &str) -> Audit {
@@ -106,6 +106,40 @@ mod tests {
         kept.keeper.flush().await.unwrap();
         assert_eq!(about(&kept, "ada", 2).await, latest, "from the history");
         assert_eq!(about(&kept, "cy", 9).await, "at,viewer,what\n");
+    }
+
+    #[tokio::test]
+    async fn looks_are_past_their_time_after_400_days_and_erasures_never() {
+        let kept = kept().await;
+        let erased = json!({"erased": "somebody-1"});
+        for audit in [
+            look("root", "ada", "10:00"),
+            Audit::new(
+                "hub".into(),
+                at("10:00"),
+                "root",
+                &json!({"sql": "select 1"}),
+            ),
+            Audit::new("hub".into(), at("10:00"), "command line", &erased),
+            look("root", "ada", "2026-11-21T10:00:00Z"),
+        ] {
+            kept.keeper.audit(&audit).await.unwrap();
+        }
+        kept.keeper.flush().await.unwrap();
+        let left = async |now: &str| {
+            turn_clock(now);
+            kept.keeper.vacuum().await.unwrap();
+            let rows = kept.rows::<Audit>().await;
+            let told = rows.iter().map(|row| format!("{:.0} {}", row.at, row.what));
+            told.collect::<Vec<_>>()
+        };
+        // Days end together.
+        assert_eq!(left("2027-12-25T23:59:59Z").await.len(), 4);
+        let erasure = r#"2026-11-20T10:00:00Z {"erased":"somebody-1"}"#;
+        let look = r#"2026-11-21T10:00:00Z {"page":"users","user":"ada"}"#;
+        assert_eq!(left("2027-12-26T00:00:00Z").await, [erasure, look]);
+        assert_eq!(left("2027-12-27T00:00:00Z").await, [erasure]);
+        assert_eq!(left("2037-01-01T00:00:00Z").await, [erasure]);
     }
 
     #[tokio::test]

@@ -31,6 +31,7 @@ struct Noted {
     events: Option<i64>,
     addresses: Option<i64>,
     dead_letters: Option<i64>,
+    audit: Option<i64>,
     observations_by_minute: Option<i64>,
 }
 
@@ -43,6 +44,7 @@ pub(crate) fn keep(connection: &Connection, settings: &KeeperSettings) -> Result
         events: seconds(retention.events),
         addresses: seconds(retention.addresses),
         dead_letters: seconds(retention.dead_letters),
+        audit: seconds(retention.audit),
         observations_by_minute: seconds(retention.observations_by_minute),
     };
     let noted = serde_json::to_string(&noted)?;
@@ -71,6 +73,7 @@ impl Noted {
             events: duration(self.events),
             addresses: duration(self.addresses),
             dead_letters: duration(self.dead_letters),
+            audit: duration(self.audit),
             observations_by_minute: duration(self.observations_by_minute),
         }
     }

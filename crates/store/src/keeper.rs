@@ -14,16 +14,15 @@ use crate::folder::{Folder, FolderError, Lock};
 use crate::history::{History, HistoryError};
 use crate::rebuild::Scope;
 use crate::recent;
-use crate::state::facts;
 use crate::state::present::Present;
 use crate::state::spool::{self, Accepted, Intake};
-use crate::state::{Journal, Memory, State, StateError, Writer, tallies};
+use crate::state::{Journal, Memory, State, StateError, Writer, facts, shares, tallies};
 use crate::tables::{Row, batch_of};
 use crate::tallies::{Tallied, Tallies};
 use crate::upkeep::{self, Age, Retention, Thoroughness, Upkeep};
 use crate::{Erased, Rebuilt, StoreError, erase, hubs, rebuild};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use model::fact::KeyedFact;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -41,6 +40,8 @@ const FULL_SPOOL_BYTES: u64 = 256 << 20;
 const SMALL_INTAKE: usize = 100;
 /// Between two looks whether there is room again.
 const ROOM_PAUSE: Duration = Duration::from_millis(100);
+/// A share link is known for so long after it expired or was revoked.
+const ENDED_SHARES_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// How a keeper works.
 #[derive(Clone)]
@@ -72,7 +73,7 @@ impl KeeperSettings {
             zone,
             retention: Retention::default(),
             flush_interval: Duration::from_mins(1),
-            commits_per_checkpoint: 50,
+            commits_per_checkpoint: 10,
             series: 1000,
             clock,
             observer: None,
@@ -406,6 +407,7 @@ impl Keeper {
             };
             inner.writer.write(keep).await?;
         }
+        self.forget_shares(now).await?;
         let round = upkeep::Round {
             history: &inner.history,
             writer: &inner.writer,
@@ -442,6 +444,17 @@ impl Keeper {
         };
         inner.writer.maintain(trim).await?;
         Ok(done)
+    }
+
+    /// Who has a link that ended lately is told so; later there is no such link.
+    async fn forget_shares(&self, now: Timestamp) -> Result<(), StoreError> {
+        let Ok(before) = now.checked_sub(ENDED_SHARES_KEPT) else {
+            return Ok(());
+        };
+        let hub = Arc::clone(&self.inner.hub.name);
+        let forget =
+            move |connection: &rusqlite::Connection| shares::forget_ended(connection, &hub, before);
+        Ok(self.inner.writer.write(forget).await?)
     }
 
     /// Merges small files and outdated revisions everywhere.

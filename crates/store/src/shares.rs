@@ -41,7 +41,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::{Kept, at, kept};
+    use crate::tests::{Kept, at, kept, turn_clock};
 
     fn share(id: &str, made_at: &str) -> Share {
         Share {
@@ -109,5 +109,41 @@ mod tests {
         assert!(!revoke("hub", "a", "cy").await, "for the second time");
         assert!(!found().await.is_open(at("12:00")));
         assert_eq!(found().await.revoked, Some(by("ben")));
+    }
+
+    #[tokio::test]
+    async fn a_share_is_forgotten_thirty_days_after_its_end() {
+        let kept = kept().await;
+        for id in ["revoked", "expires"] {
+            make(&kept, &share(id, "10:00")).await;
+        }
+        let elsewhere = Share {
+            hub: "far".into(),
+            ..share("of another hub", "10:00")
+        };
+        make(&kept, &elsewhere).await;
+        let revoked = Revoked {
+            at: at("12:00"),
+            by: "ben".into(),
+        };
+        let revoked = kept.store.revoke_share("hub", "revoked", revoked);
+        assert!(revoked.await.unwrap());
+        let known = async |now: &str| {
+            turn_clock(now);
+            kept.keeper.vacuum().await.unwrap();
+            let mut known = Vec::new();
+            for id in ["revoked", "expires", "of another hub"] {
+                let digest = ShareDigest::of(&format!("secret of {id}"));
+                let found = kept.store.share_by_digest(digest).await.unwrap();
+                known.extend(found.map(|_| id));
+            }
+            known
+        };
+        let all = ["revoked", "expires", "of another hub"];
+        assert_eq!(known("2026-12-20T12:00:00Z").await, all);
+        assert_eq!(known("2026-12-20T12:00:01Z").await, all[1..]);
+        assert_eq!(known("2026-12-30T00:00:00Z").await, all[1..]);
+        let of_others = "their own keeper forgets them";
+        assert_eq!(known("2026-12-30T00:00:01Z").await, all[2..], "{of_others}");
     }
 }

@@ -7,7 +7,7 @@ use crate::StoreError;
 use crate::derive::last_closed;
 use crate::flush::{Discord, batch_of_lines};
 use crate::history::{DataFile, History, HistoryError, HistoryTable};
-use crate::query::{Part, Piece, Sources};
+use crate::query::{AnswersOfRows, Part, Piece, Sources};
 use crate::recent::{Lookup, Recent};
 use crate::state::spool::{self, Portion, Waiting};
 use crate::state::{State, StateError, facts, present, settings_named};
@@ -36,12 +36,19 @@ pub(crate) struct Reader {
     open: Mutex<HashMap<&'static str, Open>>,
     /// Remembers nothing: makes keys.
     keys: Arc<Recent>,
+    answers: Arc<AnswersOfRows>,
 }
 
 struct Open {
     table: HistoryTable,
     part: Part,
+    /// The version that it was opened at.
+    version: u64,
 }
+
+/// A table is opened anew after so many commits: each that it learns of one by one is asked for itself
+/// which files a query needs, which took longer than reading them.
+const COMMITS_ONE_BY_ONE: u64 = 10;
 
 /// One moment of `state.db`.
 struct Moment {
@@ -65,6 +72,7 @@ impl Reader {
             history,
             open: Mutex::default(),
             keys: Arc::default(),
+            answers: Arc::default(),
         }
     }
 
@@ -98,7 +106,7 @@ impl Reader {
             .state
             .read(move |connection| Moment::read(connection, now))
             .await?;
-        let mut sources = Sources::new(now);
+        let mut sources = Sources::new(now).remembering(Arc::clone(&self.answers));
         for (hub, zone) in &moment.zones {
             sources = sources.with_hub(hub, zone);
         }
@@ -156,7 +164,8 @@ impl Reader {
         if let Some(known) = open.get_mut(def.name) {
             let before = known.table.version();
             // A log that was cut short or replaced is read anew.
-            if known.table.refresh().await.is_ok() {
+            let is_refreshed = known.table.refresh().await.is_ok();
+            if is_refreshed && known.table.version() < known.version + COMMITS_ONE_BY_ONE {
                 if known.table.version() != before {
                     known.part = known.table.part().await?;
                 }
@@ -166,8 +175,13 @@ impl Reader {
         }
         self.history.check_end(def)?;
         if let Some(table) = self.history.table(def).await? {
-            let part = table.part().await?;
-            open.insert(def.name, Open { table, part });
+            let (part, version) = (table.part().await?, table.version());
+            let opened = Open {
+                table,
+                part,
+                version,
+            };
+            open.insert(def.name, opened);
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ mod functions;
 mod guard;
 mod memory;
 mod plain;
+mod remembered;
 mod schema;
 mod scope;
 mod stop;
@@ -23,6 +24,7 @@ pub use engine::{Engine, EngineSettings, Limits, Rows, Value};
 pub use error::{QueryError, Resource};
 #[cfg(test)]
 pub(crate) use guard::parse;
+pub(crate) use remembered::AnswersOfRows;
 pub use schema::{schema_markdown, schema_text};
 pub(crate) use scope::Scope;
 pub use views::Sources;

@@ -6,6 +6,7 @@
 use super::corrections::{Corrections, MAX_TIMES, Remembered};
 use super::error::QueryError;
 use super::plain::Plain;
+use super::remembered::AnswersOfRows;
 use super::scope::Scope;
 use crate::tables::{ColumnDef, ColumnKind, HUB, Presence, TABLES, TableDef, sessions, user_days};
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
@@ -332,6 +333,7 @@ pub struct Sources {
     /// When the first of them started.
     first_started: Option<Timestamp>,
     scope: Arc<Scope>,
+    answers: Arc<AnswersOfRows>,
 }
 
 impl Sources {
@@ -345,6 +347,7 @@ impl Sources {
             running: Vec::new(),
             first_started: None,
             scope: Arc::default(),
+            answers: Arc::default(),
         }
     }
 
@@ -399,6 +402,35 @@ impl Sources {
         let pieces =
             parts.flat_map(|part| part.pieces.iter().map(|piece| (part.table.name, piece)));
         pieces.filter(move |(_, piece)| piece.first.is_none_or(|first| first <= ends))
+    }
+
+    /// The same, of a store that remembers what it was asked.
+    #[must_use]
+    pub(crate) fn remembering(mut self, answers: Arc<AnswersOfRows>) -> Self {
+        self.answers = answers;
+        self
+    }
+
+    /// What was answered from rows that may be the same.
+    pub(crate) fn answers(&self) -> &AnswersOfRows {
+        &self.answers
+    }
+
+    /// Names of what a table is made of, in order, but for pieces that begin at a moment or later;
+    /// `None` where that is not known.
+    pub(crate) fn pieces_of(&self, table: &TableDef, before: i64) -> Option<Vec<&str>> {
+        let parts = self.tables.get(table.name).into_iter().flatten();
+        let mut names = Vec::new();
+        for part in parts {
+            if part.pieces.is_empty() {
+                return None;
+            }
+            let begins = |piece: &&Piece| piece.first.is_none_or(|first| first < before);
+            let early = part.pieces.iter().filter(begins);
+            names.extend(early.map(|piece| piece.name.as_str()));
+        }
+        names.sort_unstable();
+        Some(names)
     }
 
     /// When the first of the servers started that run now.

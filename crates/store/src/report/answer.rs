@@ -1,7 +1,7 @@
 //! The answer of a report: rows, what was asked, and what a reader should know of it.
 
 use super::asked::Chosen;
-use super::definition::Definition;
+use super::definition::{Definition, Need};
 use crate::table::Table;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -33,6 +33,8 @@ pub struct Answer {
     pub table: Table,
     /// What a reader should know before believing it, a sentence each.
     pub caveats: Vec<String>,
+    /// What the report needs and was known on no day of the period, of no hub.
+    pub never_known: Vec<Need>,
     /// When it was computed.
     pub computed: Timestamp,
 }

@@ -3,7 +3,7 @@
 //! Where files come from is the business of [`super::registry`], running them that of
 //! [`super::run`].
 
-use super::readers::{Audience, People, WITHHELD, Withheld};
+use super::readers::{Audience, People, Together, WITHHELD, Withheld};
 use super::usual::UsualMonths;
 use crate::tables::ColumnKind;
 use std::fmt;
@@ -34,6 +34,8 @@ pub struct Definition {
     pub readers: Vec<Audience>,
     /// How many people stand behind its rows; known of each report that may be shared.
     pub people: Option<People>,
+    /// Columns that are told together, or not at all where one of them counts few people.
+    pub people_among: Vec<Together>,
     /// What of it is not for some of the readers.
     pub withheld: Vec<Withheld>,
     /// What a reader may choose.
@@ -233,6 +235,7 @@ impl Definition {
             needs: list(head.one("needs")?)?,
             readers: head.maybe("readers")?.map_or(Ok(Vec::new()), list)?,
             people: head.maybe("people")?.map(str::parse).transpose()?,
+            people_among: each(&head, "people-among")?,
             withheld: withheld(&head)?,
             parameters: each(&head, "parameter")?,
             columns: each(&head, "column")?,
@@ -289,7 +292,7 @@ struct Line {
     value: String,
 }
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "title",
     "section",
     "question",
@@ -300,6 +303,7 @@ const KEYS: [&str; 17] = [
     "needs",
     "readers",
     "people",
+    "people-among",
     "hidden-from-owners",
     "hidden-from-users",
     "hidden-from-shares",

@@ -173,7 +173,7 @@ pub static REPORT_VIEWS: &[ReportView] = &[
     },
     ReportView {
         name: "period_sessions",
-        doc: "A server that ran at some moment of the period or its lead.",
+        doc: "A server that ran at some moment of the period or its lead; of a group what ran on days of the membership.",
         columns: &[
             HUB,
             USER,
@@ -181,7 +181,11 @@ pub static REPORT_VIEWS: &[ReportView] = &[
             always("started", Time, "When it started."),
             maybe("ended", Time, "When it ended; null if it still runs."),
             always("until", Time, "When it ended, or now."),
-            always("day", Day, "Day on which it started."),
+            maybe(
+                "day",
+                Day,
+                "Day on which it started; null if that is before its user was in the group that is asked about.",
+            ),
             always(
                 "starts_in_period",
                 Flag,

@@ -5,12 +5,15 @@ use super::asked::ReportError;
 use super::calendar::{DayNumber, HubCalendar, number};
 use super::definition::Need;
 use super::knowledge::Knowledge;
-use super::run::Question;
+use super::run::{Question, RowsBefore};
 use super::scope::Prepared;
 use crate::query::Value;
-use crate::table::Cell;
+use crate::table::{Cell, Table};
+use crate::tables::{events, memberships, observations, sessions, storage, usage, user_days};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Readings that are there whenever the hub was looked at.
 const WATCHING: &str = "name in ('api_active_servers', 'api_users', 'jupyterhub_running_servers')";
@@ -30,8 +33,9 @@ impl Question<'_> {
                     self.add_span(prepared, need, &mut known).await?;
                 }
                 Need::Storage => {
-                    self.add_days(prepared, need, STORAGE_DAYS, &mut known)
-                        .await?;
+                    let rows = RowsBefore::all(&storage::TABLE);
+                    let answer = self.ask_once(prepared, STORAGE_DAYS, &[], rows).await?;
+                    add_days(&answer, need, &mut known);
                 }
                 Need::Usage => self.add_usage(prepared, &mut known).await?,
             }
@@ -46,18 +50,20 @@ impl Question<'_> {
         prepared: &Prepared<'_>,
         known: &mut ByHub,
     ) -> Result<(), ReportError> {
-        let mut readings = BTreeMap::new();
-        for row in self.ask(prepared, &first_readings(), &[]).await?.rows() {
-            if let [Cell::Text(hub), Cell::Time(first)] = &row[..] {
-                readings.insert(hub.clone(), *first);
-            }
-        }
+        let readings = self.first_readings(prepared).await?;
         for (hub, calendar) in prepared.calendar.hubs() {
             let reading = readings.get(hub).copied();
             let mut of = vec![("of", Value::Text(hub.clone()))];
             of.extend(reading.map(|reading| ("reading", Value::Time(reading))));
             let sql = first_session(reading.is_some());
-            let answer = self.ask(prepared, &sql, &of).await?;
+            // A session that was over by then began before today.
+            let answer = match reading {
+                Some(reading) if reading.as_microsecond() < prepared.today() => {
+                    let rows = prepared.rows_before_today(&sessions::TABLE);
+                    self.ask_once(prepared, &sql, &of, rows).await?
+                }
+                _ => Arc::new(self.ask(prepared, &sql, &of).await?),
+            };
             let begins = answer.rows().next().and_then(|row| day(row.first()?));
             let first_reading = reading.map(|reading| calendar.day_of(reading.as_microsecond()));
             let known = known.entry(hub.clone()).or_default();
@@ -67,27 +73,54 @@ impl Question<'_> {
         Ok(())
     }
 
+    /// The first reading of each hub. Where there was one before today, no row of today changes it.
+    async fn first_readings(
+        &self,
+        prepared: &Prepared<'_>,
+    ) -> Result<BTreeMap<String, Timestamp>, ReportError> {
+        let sql = first_readings();
+        let rows = prepared.rows_before_today(&observations::TABLE);
+        let known = by_hub(&*self.ask_once(prepared, &sql, &[], rows).await?);
+        let is_old = |(hub, _): (&String, _)| {
+            let first = known.get(hub);
+            first.is_some_and(|first| first.as_microsecond() < prepared.today())
+        };
+        if prepared.calendar.hubs().all(is_old) {
+            return Ok(known);
+        }
+        Ok(by_hub(&self.ask(prepared, &sql, &[]).await?))
+    }
+
+    /// Which hours have a reading. Those of days before today are remembered for all periods that
+    /// begin in the same month.
     async fn add_watched(
         &self,
         prepared: &Prepared<'_>,
         known: &mut ByHub,
     ) -> Result<(), ReportError> {
-        for row in self.ask(prepared, &watched(), &[]).await?.rows() {
-            let [
-                Cell::Text(hub),
-                number,
-                Cell::Integer(hours),
-                Cell::Time(last),
-            ] = &row[..]
-            else {
-                continue;
-            };
-            let known = known.entry(hub.clone()).or_default();
-            if let Some(day) = day(number) {
-                let hours = usize::try_from(*hours).unwrap_or(0);
-                known.watched_hours.insert(day, hours);
+        let (starts, ends) = prepared.ends();
+        let today = prepared.today();
+        let (mut watched, sql) = (Watched::default(), watched_quarters());
+        let before = ends.min(today);
+        let month = prepared.month_start();
+        if month < before {
+            let table = &observations::TABLE;
+            let rows = RowsBefore { table, before };
+            let between = between(month, before);
+            let answer = self.ask_once(prepared, &sql, &between, rows).await?;
+            watched.add(&answer, prepared, starts..ends);
+        }
+        if before < ends {
+            let between = between(starts.max(today), ends);
+            let answer = self.ask(prepared, &sql, &between).await?;
+            watched.add(&answer, prepared, starts..ends);
+        }
+        for (hub, of_hub) in watched.0 {
+            let known = known.entry(hub).or_default();
+            for (day, _) in of_hub.hours {
+                *known.watched_hours.entry(day).or_default() += 1;
             }
-            known.read = known.read.max(Some(*last));
+            known.read = Timestamp::from_microsecond(of_hub.last).ok();
         }
         Ok(())
     }
@@ -98,7 +131,7 @@ impl Question<'_> {
         need: Need,
         known: &mut ByHub,
     ) -> Result<(), ReportError> {
-        for row in self.ask(prepared, &span(need), &[]).await?.rows() {
+        for row in self.span(prepared, need).await?.rows() {
             let [Cell::Text(hub), first, last] = &row[..] else {
                 continue;
             };
@@ -111,22 +144,31 @@ impl Question<'_> {
         Ok(())
     }
 
-    async fn add_days(
-        &self,
-        prepared: &Prepared<'_>,
-        need: Need,
-        sql: &str,
-        known: &mut ByHub,
-    ) -> Result<(), ReportError> {
-        for row in self.ask(prepared, sql, &[]).await?.rows() {
-            if let [Cell::Text(hub), number] = &row[..]
-                && let Some(day) = day(number)
-            {
-                let known = known.entry(hub.clone()).or_default();
-                known.days.entry(need).or_default().insert(day);
+    async fn span(&self, prepared: &Prepared<'_>, need: Need) -> Result<Arc<Table>, ReportError> {
+        let sql = span(need);
+        if need == Need::Members {
+            let rows = RowsBefore::all(&memberships::TABLE);
+            return self.ask_once(prepared, &sql, &[], rows).await;
+        }
+        if need == Need::Accounts {
+            let rows = prepared.rows_before_today(&events::TABLE);
+            let answer = self.ask_once(prepared, &sql, &[], rows).await?;
+            // The first of a hub's days is no other one for what comes today.
+            let old: BTreeSet<String> = answer
+                .rows()
+                .filter_map(|row| match &row[..] {
+                    [Cell::Text(hub), first, _] => {
+                        let starts = prepared.calendar.hub(hub)?.start(day(first)? + 1);
+                        (starts <= prepared.today()).then(|| hub.clone())
+                    }
+                    _ => None,
+                })
+                .collect();
+            if prepared.calendar.hubs().all(|(hub, _)| old.contains(hub)) {
+                return Ok(answer);
             }
         }
-        Ok(())
+        self.ask(prepared, &sql, &[]).await.map(Arc::new)
     }
 
     async fn add_usage(
@@ -134,7 +176,9 @@ impl Question<'_> {
         prepared: &Prepared<'_>,
         known: &mut ByHub,
     ) -> Result<(), ReportError> {
-        for row in self.ask(prepared, CLOSED_DAYS, &[]).await?.rows() {
+        let closed = RowsBefore::all(&user_days::TABLE);
+        let answer = self.ask_once(prepared, CLOSED_DAYS, &[], closed).await?;
+        for row in answer.rows() {
             let [Cell::Text(hub), number, Cell::Flag(used), Cell::Flag(ran)] = &row[..] else {
                 continue;
             };
@@ -149,8 +193,8 @@ impl Question<'_> {
             }
         }
         if prepared.raw <= prepared.last {
-            self.add_days(prepared, Need::Usage, OPEN_USAGE_DAYS, known)
-                .await?;
+            let answer = self.ask(prepared, OPEN_USAGE_DAYS, &[]).await?;
+            add_days(&answer, Need::Usage, known);
             for row in self.ask(prepared, OPEN_RAN_DAYS, &[]).await?.rows() {
                 if let [Cell::Text(hub), number] = &row[..]
                     && let Some(day) = day(number)
@@ -189,8 +233,17 @@ impl Question<'_> {
             ("of", Value::Text(hub.to_owned())),
             ("of_starts", Value::Time(starts)),
         ];
-        for sql in [CLOSED_BEFORE, USED_BEFORE] {
-            if self.ask(prepared, sql, &of).await?.rows().next().is_some() {
+        let used = RowsBefore {
+            table: &usage::TABLE,
+            before: starts.as_microsecond(),
+        };
+        let both = [
+            (CLOSED_BEFORE, RowsBefore::all(&user_days::TABLE)),
+            (USED_BEFORE, used),
+        ];
+        for (sql, rows) in both {
+            let answer = self.ask_once(prepared, sql, &of, rows).await?;
+            if answer.rows().next().is_some() {
                 return Ok(true);
             }
         }
@@ -212,19 +265,75 @@ fn first_session(has_reading: bool) -> String {
     format!("select day_of($of, min(started)) from sessions where hub = $of {imported}")
 }
 
-/// Hours are those of the clock on the wall, which may begin at any quarter of an hour.
-fn watched() -> String {
+/// The last reading of each quarter of an hour: at any of them an hour of the clock on the wall may
+/// begin.
+fn watched_quarters() -> String {
     format!(
-        "select hub, day, count(*) as hours, max(last) as last from (
-             select hub, day_of(hub, hour) as day, hour, max(last) as last from (
-                 select hub, last, unnest(hours_of(hub, last, last)) as hour from (
-                     select hub, max(\"at\") as last from observations
-                     where \"at\" >= $starts and \"at\" < $ends and {WATCHING}
-                     group by hub, date_bin(interval '15 minutes', \"at\")
-                 )
-             ) group by hub, hour
-         ) group by hub, day"
+        "select hub, max(\"at\") as last from observations
+         where \"at\" >= $quarters_from and \"at\" < $quarters_to and {WATCHING}
+         group by hub, date_bin(interval '15 minutes', \"at\")"
     )
+}
+
+fn between(from: i64, to: i64) -> [(&'static str, Value); 2] {
+    let time = |micros| Timestamp::from_microsecond(micros).map_or(Value::Null, Value::Time);
+    [("quarters_from", time(from)), ("quarters_to", time(to))]
+}
+
+/// Readings by hub.
+#[derive(Default)]
+struct Watched(BTreeMap<String, WatchedHub>);
+
+#[derive(Default)]
+struct WatchedHub {
+    /// Day and start of each hour with a reading.
+    hours: BTreeSet<(DayNumber, i64)>,
+    last: i64,
+}
+
+impl Watched {
+    /// Adds the readings that lie in a span of microseconds since 1970.
+    fn add(&mut self, quarters: &Table, prepared: &Prepared<'_>, span: Range<i64>) {
+        for (hub, last) in times(quarters) {
+            let last = last.as_microsecond();
+            let Some(calendar) = prepared.calendar.hub(&hub) else {
+                continue;
+            };
+            if !span.contains(&last) {
+                continue;
+            }
+            let of_hub = self.0.entry(hub).or_default();
+            let hours = calendar.hours_of(last, last);
+            of_hub
+                .hours
+                .extend(hours.map(|hour| (calendar.day_of(hour), hour)));
+            of_hub.last = last.max(of_hub.last);
+        }
+    }
+}
+
+/// Rows of a hub and a moment.
+fn times(table: &Table) -> impl Iterator<Item = (String, Timestamp)> + '_ {
+    table.rows().filter_map(|row| match &row[..] {
+        [Cell::Text(hub), Cell::Time(at)] => Some((hub.clone(), *at)),
+        _ => None,
+    })
+}
+
+fn by_hub(table: &Table) -> BTreeMap<String, Timestamp> {
+    times(table).collect()
+}
+
+/// Adds days with rows.
+fn add_days(answer: &Table, need: Need, known: &mut ByHub) {
+    for row in answer.rows() {
+        if let [Cell::Text(hub), number] = &row[..]
+            && let Some(day) = day(number)
+        {
+            let known = known.entry(hub.clone()).or_default();
+            known.days.entry(need).or_default().insert(day);
+        }
+    }
 }
 
 /// The first and the last day; what has none goes on.

@@ -137,6 +137,21 @@ impl Caveats<'_> {
         all
     }
 
+    /// Those of these needs that are met on no day of the period, of no hub.
+    pub(crate) fn never_known(&self, needs: &[Need]) -> Vec<Need> {
+        let is_ever_known = |need: &&Need| {
+            self.calendar.hubs().any(|(name, hub)| {
+                let mut days = self.from..=hub.last().min(hub.day_of(self.now));
+                let known = self.knowledge.get(name);
+                known.is_some_and(|known| {
+                    days.any(|day| known.of_day(day, hub, self.now).has(**need))
+                })
+            })
+        };
+        let never = needs.iter().filter(|need| !is_ever_known(need));
+        never.copied().collect()
+    }
+
     fn of_hub(&self, known: &Knowledge, hub: &HubCalendar, needs: &[Need]) -> Vec<String> {
         let Some(begins) = known.begins else {
             return vec!["Nothing was collected yet.".to_owned()];

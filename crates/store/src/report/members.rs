@@ -30,6 +30,17 @@ pub(crate) struct Span {
     pub(crate) is_real: bool,
 }
 
+/// Days on end on which somebody was in a group, in microseconds since 1970: from the start of the first
+/// to the end of the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stay {
+    pub(crate) hub: String,
+    pub(crate) user: String,
+    pub(crate) starts: i64,
+    /// None while they are in it.
+    pub(crate) ends: Option<i64>,
+}
+
 /// The first and last day on which it held for a moment, if there is one in the period.
 fn days(interval: &Interval, hub: &HubCalendar) -> Option<(DayNumber, DayNumber)> {
     let first = hub.day_of(interval.joined);
@@ -82,6 +93,44 @@ pub(crate) fn in_groups(
         }
     }
     spans
+}
+
+/// When people were in this group, by whole days, also before and after the period: a session may reach
+/// out of it. Those of one person do not touch each other.
+pub(crate) fn stays(intervals: &[Interval], calendar: &Calendar, group: &str) -> Vec<Stay> {
+    let mut all: Vec<Stay> = intervals
+        .iter()
+        .filter(|interval| interval.group == group)
+        .filter_map(|interval| stay(interval, calendar))
+        .collect();
+    all.sort_unstable_by(|a, b| (&a.hub, &a.user, a.starts).cmp(&(&b.hub, &b.user, b.starts)));
+    let mut stays: Vec<Stay> = Vec::new();
+    for stay in all {
+        let is_before = |before: &&mut Stay| {
+            let ends = before.ends.is_none_or(|ends| ends >= stay.starts);
+            before.hub == stay.hub && before.user == stay.user && ends
+        };
+        match stays.last_mut().filter(is_before) {
+            Some(before) => before.ends = before.ends.zip(stay.ends).map(|(a, b)| a.max(b)),
+            None => stays.push(stay),
+        }
+    }
+    stays
+}
+
+fn stay(interval: &Interval, calendar: &Calendar) -> Option<Stay> {
+    let hub = calendar.hub(&interval.hub)?;
+    if interval.left.is_some_and(|left| left <= interval.joined) {
+        return None;
+    }
+    Some(Stay {
+        hub: interval.hub.clone(),
+        user: interval.user.clone(),
+        starts: hub.start(hub.day_of(interval.joined)),
+        ends: interval
+            .left
+            .map(|left| hub.start(hub.day_of(left - 1) + 1)),
+    })
 }
 
 /// Where everybody counts.

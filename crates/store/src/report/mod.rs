@@ -36,7 +36,7 @@ pub use definition::{
 };
 pub use described::{CALENDAR_FUNCTIONS, CalendarFunction, REPORT_VIEWS, ReportView};
 pub use question::{Key, Question};
-pub use readers::{Audience, Counted, People, Rows, Withheld, WithheldPart};
+pub use readers::{Audience, Counted, People, Rows, Together, Withheld, WithheldPart};
 pub use registry::{LeftOut, Registry};
 #[cfg(test)]
 use run::run;

@@ -24,7 +24,10 @@ pub enum People {
     /// Rows are about no person at all.
     Nobody,
     /// The row of the number `users` counts those behind all rows of a hub.
-    Total,
+    Total {
+        /// Further numbers that count people themselves.
+        counts: Vec<String>,
+    },
     /// Columns count them, row by row.
     Counted(Counted),
 }
@@ -38,6 +41,13 @@ pub struct Counted {
     pub rows: Rows,
     /// Columns beside the hub that say what a row is about: they stay where it is left empty.
     pub about: Vec<String>,
+}
+
+/// Columns that follow from each other, or a single one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Together {
+    /// Those that are counts count people among those behind the row.
+    pub columns: Vec<String>,
 }
 
 /// Whether rows are parts of a whole.
@@ -72,6 +82,13 @@ pub enum WithheldPart {
     },
     /// Rows in which this column is empty.
     RowsWithout(String),
+    /// Rows in which this column holds this word.
+    RowsOf {
+        /// The column.
+        column: String,
+        /// What it holds.
+        value: String,
+    },
 }
 
 /// Its key in the head and the audience.
@@ -101,14 +118,19 @@ impl fmt::Display for Audience {
     }
 }
 
-/// `none`, `total`, `users, weekly per day` or `participants, members split by group`.
+/// `none`, `total`, `total, new-users`, `users, weekly per day` or `participants, members split by group`.
 impl FromStr for People {
     type Err = BadReport;
     fn from_str(text: &str) -> Result<Self, BadReport> {
         match text {
             "none" => return Ok(Self::Nobody),
-            "total" => return Ok(Self::Total),
+            "total" => return Ok(Self::Total { counts: Vec::new() }),
             _ => {}
+        }
+        if let Some(counts) = text.strip_prefix("total, ") {
+            return Ok(Self::Total {
+                counts: names(counts),
+            });
         }
         let ways = [(" per ", Rows::Alone), (" split by ", Rows::Parts)];
         let mut found = ways.into_iter().filter_map(|(word, rows)| {
@@ -127,16 +149,35 @@ impl FromStr for People {
     }
 }
 
+/// `new, returning`.
+impl FromStr for Together {
+    type Err = BadReport;
+    fn from_str(text: &str) -> Result<Self, BadReport> {
+        Ok(Self {
+            columns: names(text),
+        })
+    }
+}
+
 fn names(text: &str) -> Vec<String> {
     text.split(',').map(|name| name.trim().to_owned()).collect()
 }
 
-/// `image`, `by=image` or `rows without ended`.
+/// `image`, `by=image`, `rows without ended` or `rows of number=gpu`.
 impl FromStr for WithheldPart {
     type Err = BadReport;
     fn from_str(text: &str) -> Result<Self, BadReport> {
         if let Some(column) = text.strip_prefix("rows without ") {
             return Ok(Self::RowsWithout(column.to_owned()));
+        }
+        if let Some((column, value)) = text
+            .strip_prefix("rows of ")
+            .and_then(|rest| rest.split_once('='))
+        {
+            return Ok(Self::RowsOf {
+                column: column.to_owned(),
+                value: value.to_owned(),
+            });
         }
         Ok(match text.split_once('=') {
             Some((parameter, value)) => Self::Choice {
@@ -154,6 +195,7 @@ impl fmt::Display for WithheldPart {
             Self::Column(column) => write!(f, "`{column}`"),
             Self::Choice { parameter, value } => write!(f, "`{parameter}={value}`"),
             Self::RowsWithout(column) => write!(f, "rows without `{column}`"),
+            Self::RowsOf { column, value } => write!(f, "rows of `{column}={value}`"),
         }
     }
 }
@@ -197,24 +239,21 @@ impl Definition {
             ));
         }
         self.check_people()?;
+        self.check_together()?;
         self.withheld.iter().try_for_each(|it| self.check_part(it))
     }
 
     fn check_people(&self) -> Result<(), BadReport> {
         match &self.people {
             None | Some(People::Nobody) => Ok(()),
-            Some(People::Total) => ["number", "value", "before"]
+            Some(People::Total { .. }) => ["number", "value", "before"]
                 .iter()
                 .try_for_each(|name| self.has_column("people", name)),
             Some(People::Counted(counted)) => {
                 for name in counted.columns.iter().chain(&counted.about) {
                     self.has_column("people", name)?;
                 }
-                let is_count = |name: &&String| {
-                    let column = self.column(name);
-                    column.is_some_and(|column| column.kind == Kind::Count)
-                };
-                match counted.columns.iter().find(|name| !is_count(name)) {
+                match counted.columns.iter().find(|name| !self.is_count(name)) {
                     Some(name) => Err(BadReport(format!(
                         "`people` names `{name}`, which is no column of the kind `count`"
                     ))),
@@ -222,6 +261,27 @@ impl Definition {
                 }
             }
         }
+    }
+
+    fn check_together(&self) -> Result<(), BadReport> {
+        for together in &self.people_among {
+            for name in &together.columns {
+                self.has_column("people-among", name)?;
+            }
+            let mut columns = together.columns.iter();
+            if !columns.any(|name| self.is_count(name)) {
+                return Err(BadReport(
+                    "`people-among` names no column of the kind `count`".to_owned(),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this is a column of the kind `count`.
+    pub(super) fn is_count(&self, name: &str) -> bool {
+        let column = self.column(name);
+        column.is_some_and(|column| column.kind == Kind::Count)
     }
 
     fn check_part(&self, withheld: &Withheld) -> Result<(), BadReport> {
@@ -237,9 +297,9 @@ impl Definition {
             WithheldPart::Column(column) if self.holds_up(withheld.from, column) => Err(BadReport(
                 format!("`{key}` names `{column}`, without which no row can be told from others"),
             )),
-            WithheldPart::Column(column) | WithheldPart::RowsWithout(column) => {
-                self.has_column(key, column)
-            }
+            WithheldPart::Column(column)
+            | WithheldPart::RowsWithout(column)
+            | WithheldPart::RowsOf { column, .. } => self.has_column(key, column),
             WithheldPart::Choice { parameter, value } => {
                 let known = self
                     .parameters
@@ -267,7 +327,7 @@ impl Definition {
                 let mut needed = counted.columns.iter().chain(&counted.about);
                 needed.any(|needed| needed == column)
             }
-            Some(People::Total) if audience == Audience::Share => true,
+            Some(People::Total { .. }) if audience == Audience::Share => true,
             _ => false,
         };
         is_first || counts
@@ -291,7 +351,9 @@ mod tests {
     const FILE: &str = "-- title: People\n-- section: Activity\n-- question: How many?\n\
         -- definition: All of them.\n-- scope: group, user\n-- needs: none\n\
         -- readers: owner, user, share\n-- people: users, active split by group\n\
-        -- hidden-from-owners: image, by=image, rows without ended\n-- hidden-from-shares: image\n\
+        -- people-among: active\n\
+        -- hidden-from-owners: image, by=image, rows without ended\n\
+        -- hidden-from-shares: image, rows of group=staff\n\
         -- parameter: by = week (week, image) What a row is.\n-- column: hub text The hub.\n\
         -- column: group name Group.\n-- column: users count People.\n-- column: active count Active.\n\
         -- column: image text Image.\n-- column: ended time End.\nselect 1";
@@ -314,6 +376,10 @@ mod tests {
             .map(ToString::to_string)
             .collect();
         assert_eq!(hidden, ["`image`", "`by=image`", "rows without `ended`"]);
+        let mut shared = report.withheld_from(Audience::Share);
+        let told = shared.nth(1).map(ToString::to_string);
+        assert_eq!(told.as_deref(), Some("rows of `group=staff`"));
+        assert_eq!(report.people_among[0].columns, ["active"]);
     }
 
     #[test]
@@ -349,6 +415,21 @@ mod tests {
                 "users, active split by group",
                 "users",
                 "is not `users per day`",
+            ),
+            (
+                "people-among: active",
+                "people-among: group",
+                "no column of the kind `count`",
+            ),
+            (
+                "people-among: active",
+                "people-among: lapsed",
+                "`lapsed`, which is no column",
+            ),
+            (
+                "rows of group=staff",
+                "rows of course=staff",
+                "`course`, which is no column",
             ),
             (
                 "split by group",

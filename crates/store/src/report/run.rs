@@ -12,6 +12,7 @@ use super::scope::Prepared;
 use crate::Sources;
 use crate::query::{Engine, Limits, QueryError, Scope, Value};
 use crate::table::{Cell, Table};
+use crate::tables::{TableDef, memberships};
 use jiff::ToSpan as _;
 use jiff::tz::TimeZone;
 use model::attribution::MultiGroupRule;
@@ -41,6 +42,21 @@ pub(crate) async fn run(
         begun: Instant::now(),
     };
     question.answer().await
+}
+
+/// Rows of a table that begin before a moment, in microseconds since 1970.
+#[derive(Clone, Copy)]
+pub(super) struct RowsBefore {
+    pub(super) table: &'static TableDef,
+    pub(super) before: i64,
+}
+
+impl RowsBefore {
+    /// All rows.
+    pub(super) fn all(table: &'static TableDef) -> Self {
+        let before = i64::MAX;
+        Self { table, before }
+    }
 }
 
 /// A question on its way.
@@ -76,6 +92,7 @@ impl Question<'_> {
             chosen,
             table,
             caveats: self.caveats(&prepared),
+            never_known: self.of_days(&prepared).never_known(&self.report.needs),
             computed: self.sources.now(),
         })
     }
@@ -156,6 +173,7 @@ impl Question<'_> {
             spans: Vec::new(),
             none: String::new(),
             group_days: Vec::new(),
+            stays: Vec::new(),
             left_out: Vec::new(),
             activity: Vec::new(),
         })
@@ -184,6 +202,43 @@ impl Question<'_> {
             },
             error => error,
         })?)
+    }
+
+    /// The same, of rows of one table that begin before a moment: remembered as long as they are the
+    /// same. What the query says of later rows must not depend on them.
+    pub(super) async fn ask_once(
+        &self,
+        prepared: &Prepared<'_>,
+        sql: &str,
+        more: &[(&str, Value)],
+        rows: RowsBefore,
+    ) -> Result<Arc<Table>, ReportError> {
+        let Some(key) = self.key_of(prepared, sql, more, rows) else {
+            return self.ask(prepared, sql, more).await.map(Arc::new);
+        };
+        if let Some(known) = self.sources.answers().get(&key) {
+            return Ok(known);
+        }
+        let answer = Arc::new(self.ask(prepared, sql, more).await?);
+        self.sources.answers().keep(key, Arc::clone(&answer));
+        Ok(answer)
+    }
+
+    /// Equal for equal answers.
+    fn key_of(
+        &self,
+        prepared: &Prepared<'_>,
+        sql: &str,
+        more: &[(&str, Value)],
+        rows: RowsBefore,
+    ) -> Option<String> {
+        let pieces = self.sources.pieces_of(rows.table, rows.before)?;
+        let params = prepared.params();
+        let all = more.iter().chain(&params);
+        let named = all.filter(|(name, _)| sql.contains(&format!("${name}")));
+        let named: Vec<&(&str, Value)> = named.collect();
+        let zones = self.sources.zones();
+        Some(format!("{sql}\n{named:?}\n{zones:?}\n{pieces:?}"))
     }
 
     async fn rows(&self, prepared: &Prepared<'_>, chosen: &[Chosen]) -> Result<Table, ReportError> {
@@ -234,8 +289,9 @@ impl Question<'_> {
         if !reads_spans && left_out.is_empty() && asked.is_none() {
             return Ok(());
         }
+        let rows = RowsBefore::all(&memberships::TABLE);
         let intervals: Vec<Interval> = self
-            .ask(prepared, INTERVALS, &[])
+            .ask_once(prepared, INTERVALS, &[], rows)
             .await?
             .rows()
             .filter_map(interval)
@@ -252,6 +308,7 @@ impl Question<'_> {
                 });
             }
             prepared.group_days = members::in_groups(&intervals, calendar, |name| name == group);
+            prepared.stays = members::stays(&intervals, calendar, group);
         }
         let is_left_out = |name: &str| left_out.iter().any(|group| group == name);
         prepared.left_out = members::in_groups(&intervals, calendar, is_left_out);
@@ -295,16 +352,20 @@ impl Question<'_> {
         hubs.collect()
     }
 
-    fn caveats(&self, prepared: &Prepared<'_>) -> Vec<String> {
-        let days = Caveats {
+    /// What is known of the days that are asked about.
+    fn of_days<'p>(&self, prepared: &'p Prepared<'_>) -> Caveats<'p> {
+        Caveats {
             calendar: &prepared.calendar,
             knowledge: &prepared.knowledge,
             first: prepared.first,
             from: number(self.asked.from),
             lead: self.report.lead,
             now: prepared.now.as_microsecond(),
-        };
-        let mut caveats = days.about(&self.report.needs);
+        }
+    }
+
+    fn caveats(&self, prepared: &Prepared<'_>) -> Vec<String> {
+        let mut caveats = self.of_days(prepared).about(&self.report.needs);
         if self.asked.to > date(prepared.last) {
             caveats.push(format!("The period ends today, not on {}.", self.asked.to));
         }

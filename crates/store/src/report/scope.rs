@@ -7,9 +7,11 @@ use super::asked::Asked;
 use super::calendar::{Calendar, DayNumber, date, number, seconds, weekday};
 use super::functions;
 use super::knowledge::Knowledge;
-use super::members::Span;
+use super::members::{Span, Stay};
 use super::raw::ActiveDay;
+use super::run::RowsBefore;
 use crate::query::{QueryError, Scope, Value};
+use crate::tables::TableDef;
 use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray,
@@ -22,6 +24,7 @@ use std::sync::Arc;
 /// Name and text of the views.
 const VIEWS: &[(&str, &str)] = &[
     ("ran_sessions", include_str!("views/ran_sessions.sql")),
+    ("asked_sessions", include_str!("views/asked_sessions.sql")),
     ("sessions_raw", include_str!("views/sessions_raw.sql")),
     ("started_raw", include_str!("views/started_raw.sql")),
     (
@@ -52,6 +55,9 @@ const VIEWS: &[(&str, &str)] = &[
         include_str!("views/period_shortages.sql"),
     ),
 ];
+
+/// What stands for `asked_sessions` where no group is asked about: it is to cost nothing.
+const ALL_SESSIONS: &str = "select *, true as has_begun from ran_sessions";
 
 /// Their names.
 #[cfg(test)]
@@ -90,6 +96,7 @@ pub(super) struct Prepared<'a> {
     /// What people in no group are said to be in.
     pub(super) none: String,
     pub(super) group_days: Vec<Span>,
+    pub(super) stays: Vec<Stay>,
     pub(super) left_out: Vec<Span>,
     pub(super) activity: Vec<ActiveDay>,
 }
@@ -99,11 +106,12 @@ impl Prepared<'_> {
     pub(super) fn scope(&self) -> Result<Scope, QueryError> {
         let views = VIEWS
             .iter()
-            .map(|(name, text)| (*name, self.view(&current(name, text))));
+            .map(|(name, text)| (*name, self.view(&self.text(name, text))));
         let mut tables: BTreeMap<&'static str, Arc<dyn TableProvider>> = BTreeMap::new();
         tables.insert("period_days", table(self.days())?);
         tables.insert("member_spans", table(spans(&self.spans))?);
         tables.insert("asked_members", table(spans(&self.group_days))?);
+        tables.insert("asked_stays", table(stays(&self.stays))?);
         tables.insert("left_out", table(spans(&self.left_out))?);
         tables.insert("activity", table(activity(&self.activity))?);
         tables.insert("networks", table(self.networks())?);
@@ -112,6 +120,13 @@ impl Prepared<'_> {
             views: views.collect(),
             functions: functions::all(&self.calendar),
         })
+    }
+
+    fn text(&self, name: &str, text: &str) -> String {
+        if name == "asked_sessions" && self.asked.group.is_none() {
+            return ALL_SESSIONS.to_owned();
+        }
+        current(name, text)
     }
 
     fn view(&self, text: &str) -> String {
@@ -202,13 +217,36 @@ impl Prepared<'_> {
     }
 
     /// The first and the last moment at which the day begins at any of the hubs.
-    fn moment(&self, day: DayNumber) -> (Timestamp, Timestamp) {
+    pub(super) fn moment(&self, day: DayNumber) -> (Timestamp, Timestamp) {
         let starts = self.calendar.hubs().map(|(_, hub)| hub.start(day));
         let (first, last) = starts.fold((i64::MAX, i64::MIN), |(first, last), start| {
             (first.min(start), last.max(start))
         });
         let moment = |micros| Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH);
         (moment(first), moment(last))
+    }
+
+    /// From when to when rows are read, in microseconds since 1970.
+    pub(super) fn ends(&self) -> (i64, i64) {
+        let (starts, ends) = (self.moment(self.first).0, self.moment(self.last + 1).1);
+        (starts.as_microsecond(), ends.as_microsecond())
+    }
+
+    /// When the month began that the first day that is read lies in, about.
+    pub(super) fn month_start(&self) -> i64 {
+        self.moment(month(self.first)).0.as_microsecond()
+    }
+
+    /// When today began in UTC, in microseconds since 1970: what was collected before is there.
+    pub(super) fn today(&self) -> i64 {
+        const DAY: i64 = 86_400_000_000;
+        self.now.as_microsecond().div_euclid(DAY) * DAY
+    }
+
+    /// Rows of a table that began before today.
+    pub(super) fn rows_before_today(&self, table: &'static TableDef) -> RowsBefore {
+        let before = self.today();
+        RowsBefore { table, before }
     }
 
     fn days(&self) -> Vec<(&'static str, ArrayRef)> {
@@ -357,6 +395,26 @@ fn spans(spans: &[Span]) -> Vec<(&'static str, ArrayRef)> {
                     .collect::<BooleanArray>(),
             ),
         ),
+    ]
+}
+
+fn stays(stays: &[Stay]) -> Vec<(&'static str, ArrayRef)> {
+    let text = |pick: &dyn Fn(&Stay) -> String| -> ArrayRef {
+        let all = stays.iter().map(|stay| Some(pick(stay)));
+        Arc::new(all.collect::<StringArray>())
+    };
+    let moment = |pick: &dyn Fn(&Stay) -> Option<i64>| -> ArrayRef {
+        let all = stays.iter().map(pick);
+        Arc::new(
+            all.collect::<TimestampMicrosecondArray>()
+                .with_timezone("UTC"),
+        )
+    };
+    vec![
+        ("hub", text(&|stay| stay.hub.clone())),
+        ("user", text(&|stay| stay.user.clone())),
+        ("starts", moment(&|stay| Some(stay.starts))),
+        ("ends", moment(&|stay| stay.ends)),
     ]
 }
 

@@ -8,7 +8,7 @@ use super::answer::{ACCOUNTS_LEFT_OUT, Answer, MEMBERS_LEFT_OUT};
 use super::definition::{Definition, Kind, ParameterKind};
 use super::readers::{Audience, Counted, People, Rows, WithheldPart};
 use crate::table::{Cell, Table};
-use model::suppression::{Fate, Row, fates};
+use model::suppression::{Fate, Row, fates, is_few};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -51,6 +51,7 @@ impl Answer {
         let mut caveats = self.told_caveats();
         if let Reader::Shared { least_people } = reader {
             table = without_few(&table, &self.report, least_people);
+            table = without_few_among(&table, &self.report, least_people);
             caveats.extend(told_few(&self.report, least_people));
         }
         Self {
@@ -63,6 +64,7 @@ impl Answer {
             chosen: self.chosen.clone(),
             table: table.only_columns(|name| !withholds(&self.report, audience, name)),
             caveats,
+            never_known: self.never_known.clone(),
             computed: self.computed,
         }
     }
@@ -119,20 +121,23 @@ fn seen_by(report: &Arc<Definition>, audience: Audience) -> Arc<Definition> {
     Arc::new(seen)
 }
 
-/// Without rows in which a column is empty that says whether they are for the audience.
+/// Without rows that are not for the audience, by what one of their columns holds.
 fn without_rows(table: &Table, report: &Definition, audience: Audience) -> Table {
-    let needed: Vec<usize> = report
+    let withheld: Vec<(usize, Cell)> = report
         .withheld_from(audience)
         .filter_map(|what| match what {
-            WithheldPart::RowsWithout(column) => place(table, column),
-            _ => None,
+            WithheldPart::RowsWithout(column) => Some((place(table, column)?, Cell::Null)),
+            WithheldPart::RowsOf { column, value } => {
+                Some((place(table, column)?, Cell::Text(value.clone())))
+            }
+            WithheldPart::Column(_) | WithheldPart::Choice { .. } => None,
         })
         .collect();
-    if needed.is_empty() {
+    if withheld.is_empty() {
         return table.only_rows(|_| true);
     }
-    let is_whole = |row: Vec<Cell>| needed.iter().all(|column| row[*column] != Cell::Null);
-    let kept: Vec<bool> = table.rows().map(is_whole).collect();
+    let is_for_them = |row: Vec<Cell>| withheld.iter().all(|(column, cell)| row[*column] != *cell);
+    let kept: Vec<bool> = table.rows().map(is_for_them).collect();
     table.only_rows(|row| kept[row])
 }
 
@@ -151,10 +156,27 @@ fn without_few(table: &Table, report: &Definition, least_people: u64) -> Table {
             };
             table.emptied(|row, column| fates[row] == Fate::Hidden && !stays(column))
         }
-        Some(People::Total) => without_few_in_all(table, report, least_people),
+        Some(People::Total { counts }) => without_few_in_all(table, report, counts, least_people),
         // The head of such a report cannot name shares as readers.
         None => table.only_rows(|_| false),
     }
+}
+
+/// With nothing in columns that are told together where one of them counts few people.
+fn without_few_among(table: &Table, report: &Definition, least_people: u64) -> Table {
+    let mut table = table.only_rows(|_| true);
+    for together in &report.people_among {
+        let counts = together.columns.iter().filter(|name| report.is_count(name));
+        let counts: Vec<usize> = counts.filter_map(|name| place(&table, name)).collect();
+        let tells_of_few = |row: Vec<Cell>| {
+            let mut numbers = counts.iter().filter_map(|column| n_people(&row[*column]));
+            numbers.any(|people| is_few(people, least_people))
+        };
+        let hidden: Vec<bool> = table.rows().map(tells_of_few).collect();
+        let is_among = |column: &str| together.columns.iter().any(|name| name == column);
+        table = table.emptied(|row, column| hidden[row] && is_among(column));
+    }
+    table
 }
 
 fn first(table: &Table) -> &str {
@@ -202,8 +224,13 @@ struct Few {
     before: bool,
 }
 
-/// One number of all rows counts the people behind them.
-fn without_few_in_all(table: &Table, report: &Definition, least_people: u64) -> Table {
+/// One number of all rows counts the people behind them; some others count people themselves.
+fn without_few_in_all(
+    table: &Table,
+    report: &Definition,
+    counts: &[String],
+    least_people: u64,
+) -> Table {
     let place = |name| place(table, name);
     let (Some(number), Some(value), Some(before)) =
         (place("number"), place("value"), place("before"))
@@ -230,14 +257,35 @@ fn without_few_in_all(table: &Table, report: &Definition, least_people: u64) -> 
         now: true,
         before: true,
     };
-    let of_rows = table.rows().map(|row| by_hub.get(&hub_of(&row)).copied());
-    let of_rows: Vec<Few> = of_rows.map(|few| few.unwrap_or(unknown)).collect();
+    let of_row = |row: Vec<Cell>| {
+        let of_hub = by_hub.get(&hub_of(&row)).copied().unwrap_or(unknown);
+        let counts_people =
+            matches!(&row[number], Cell::Text(name) if counts.iter().any(|it| it == name));
+        Few {
+            now: of_hub.now || counts_people && counts_few(&row[value], least_people),
+            before: of_hub.before || counts_people && counts_few(&row[before], least_people),
+        }
+    };
+    let of_rows: Vec<Few> = table.rows().map(of_row).collect();
     let is_text = |name: &str| report.column(name).is_some_and(|it| it.kind == Kind::Text);
     table.emptied(|row, column| match column {
         "value" => of_rows[row].now,
         "before" => of_rows[row].before,
         column => !is_text(column) && (of_rows[row].now || of_rows[row].before),
     })
+}
+
+/// Whether a number is one of few people, and not of nobody.
+fn counts_few(cell: &Cell, least_people: u64) -> bool {
+    match cell {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a number of people"
+        )]
+        Cell::Real(people) => is_few(*people as u64, least_people),
+        _ => false,
+    }
 }
 
 /// What a reader should know of what is empty.
@@ -252,7 +300,7 @@ fn told_few(report: &Definition, least_people: u64) -> Option<String> {
                 "Rows of fewer than {least_people} people, and as many more as keep them from being computed, are left empty."
             ),
         },
-        Some(People::Total) => {
+        Some(People::Total { .. }) => {
             format!("Where fewer than {least_people} people came, numbers are left empty.")
         }
         Some(People::Nobody) | None => return None,
@@ -283,6 +331,7 @@ mod tests {
             chosen: Vec::new(),
             table: Table::new(columns).unwrap(),
             caveats: Vec::new(),
+            never_known: Vec::new(),
             computed: "2026-03-10T12:00:00Z".parse().unwrap(),
         }
     }
@@ -310,6 +359,33 @@ mod tests {
         -- column: members count Members.\n-- column: participants count Who came.\n\
         -- column: hours hours Hours.\n-- column: last day The last day.\n\
         -- chart: rows x=group y=hours\n";
+
+    #[test]
+    fn numbers_of_few_among_many_are_empty_with_those_that_tell_them() {
+        let head = "-- readers: share\n-- people: users per week\n\
+            -- people-among: new, staying, share\n-- people-among: added\n\
+            -- column: hub text The hub.\n-- column: week day The week.\n\
+            -- column: users count People.\n-- column: new count New ones.\n\
+            -- column: staying count Others.\n-- column: share share Of them.\n\
+            -- column: added count Accounts.\n";
+        let columns = vec![
+            Column::text("hub", ["lab"; 4].map(Some)),
+            Column::day("week", ["2026-03-02".parse().unwrap(); 4].map(Some)),
+            Column::integer("users", [Some(30), Some(30), Some(30), Some(3)]),
+            Column::integer("new", [Some(5), Some(4), Some(0), Some(0)]),
+            Column::integer("staying", [Some(25), Some(26), None, Some(3)]),
+            Column::real("share", [Some(0.8), Some(0.9), None, Some(1.0)]),
+            Column::integer("added", [Some(1), Some(0), Some(6), Some(9)]),
+        ];
+        let seen = shared(&answer(head, columns));
+        insta::assert_snapshot!(rows(&seen), @r"
+        hub,week,users,new,staying,share,added
+        lab,2026-03-02,30,5,25,0.8,
+        lab,2026-03-02,30,,,,0
+        lab,2026-03-02,30,0,,,6
+        lab,2026-03-02,,,,,
+        ");
+    }
 
     fn groups() -> Answer {
         let columns = vec![
@@ -394,7 +470,8 @@ mod tests {
         );
     }
 
-    const NUMBERS: &str = "-- readers: share\n-- people: total\n-- column: hub text The hub.\n\
+    const NUMBERS: &str = "-- readers: share\n-- people: total, new-users\n\
+        -- hidden-from-shares: rows of number=gpu\n-- column: hub text The hub.\n\
         -- column: number text Its name.\n-- column: value number It.\n\
         -- column: before number Before.\n-- column: change share Growth.\n";
 
@@ -426,6 +503,23 @@ mod tests {
         // Homes may lie there all the same.
         assert_eq!(numbers([Some(0.0), None]), nothing);
         assert_eq!(numbers([None, None]), nothing);
+    }
+
+    #[test]
+    fn a_number_of_few_new_people_is_empty_and_what_few_use_is_gone() {
+        let columns = vec![
+            Column::text("hub", ["lab"; 4].map(Some)),
+            Column::text("number", ["users", "new-users", "gpu", "hours"].map(Some)),
+            Column::real("value", [20.0, 1.0, 7.5, 70.5].map(Some)),
+            Column::real("before", [30.0, 6.0, 0.5, 50.0].map(Some)),
+            Column::real("change", [-0.3, -0.8, 14.0, 0.41].map(Some)),
+        ];
+        insta::assert_snapshot!(rows(&shared(&answer(NUMBERS, columns))), @r"
+        hub,number,value,before,change
+        lab,users,20.0,30.0,-0.3
+        lab,new-users,,6.0,
+        lab,hours,70.5,50.0,0.41
+        ");
     }
 
     const SESSIONS: &str = "-- readers: owner, user\n\

@@ -11,6 +11,8 @@
 -- needs: sessions
 -- readers: owner, user, share
 -- people: users split by starts, ends, complete
+-- people-among: active
+-- hidden-from-shares: by=week
 -- parameter: by = month (week, month) The unit of the calendar.
 -- column: hub text The hub.
 -- column: starts day First day of the week or month.

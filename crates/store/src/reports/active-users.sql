@@ -12,6 +12,7 @@
 -- needs: sessions
 -- readers: owner, user, share
 -- people: users, weekly, monthly per day
+-- people-among: active
 -- column: hub text The hub.
 -- column: day day Day in the hub's time zone.
 -- column: users count People of whom a server ran on the day.

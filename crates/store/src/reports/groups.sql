@@ -17,6 +17,7 @@
 -- needs: sessions, members, usage
 -- readers: owner, user, share
 -- people: participants, members split by group
+-- hidden-from-shares: gpu_hours
 -- column: hub text The hub.
 -- column: group name The group; `none` for people in no group that is shown.
 -- column: members count Members in the period; empty if no day's members are known.

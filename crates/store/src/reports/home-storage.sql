@@ -9,7 +9,7 @@
 -- needs: storage
 -- readers: owner, user, share
 -- people: users per day
--- hidden-from-shares: peak_bytes, growth_bytes
+-- hidden-from-shares: total_bytes, peak_bytes, growth_bytes
 -- column: hub text The hub.
 -- column: day day Day in the hub's time zone.
 -- column: users count People whose home was measured.

@@ -16,6 +16,10 @@
 -- needs: sessions, accounts
 -- readers: owner, user, share
 -- people: users per starts, complete
+-- people-among: new, staying, first_time, returning, lapsed
+-- people-among: accounts_added
+-- people-among: accounts_removed
+-- hidden-from-shares: by=week
 -- parameter: by = month (week, month) The unit of the calendar.
 -- column: hub text The hub.
 -- column: starts day First day of the week or month.

@@ -17,7 +17,8 @@
 -- lead: period
 -- needs: sessions, members, accounts, usage, storage
 -- readers: owner, share
--- people: total
+-- people: total, new-users
+-- hidden-from-shares: rows of number=gpu, rows of number=homes
 -- column: hub text The hub.
 -- column: number text Its short name.
 -- column: title text Its name.

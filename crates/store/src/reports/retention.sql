@@ -12,6 +12,7 @@
 -- needs: sessions, accounts
 -- readers: owner, user, share
 -- people: size per cohort, months_later
+-- people-among: users, share
 -- column: hub text The hub.
 -- column: cohort day First day of the month in which the accounts were added.
 -- column: size count People of the cohort.

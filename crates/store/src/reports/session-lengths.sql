@@ -1,12 +1,13 @@
 -- title: Lengths of sessions
 -- section: Sessions
 -- question: How many servers are started, and how long do they run?
--- definition: The servers that were started in the period, on days that are known, in all or by day, week, month, user,
---   server, image or option. A server belongs to the day of the hub's calendar on which it started, with its whole
---   length, however long it runs on; weeks begin on Monday. `hours` are those of all of these servers, of running ones
---   up to now. `mean`, `median` and `p90` are the lengths of those that ended: half of them were at most `median` long,
---   nine of ten at most `p90`, interpolated between neighbours. What was not told is `(unknown)`, an option that was not
---   chosen `(none)`, and the server without a name `(default)`.
+-- definition: The servers that were started in the period, on days that are known, in all or by day, week, month,
+--   user, server, image or option. A server belongs to the day of the hub's calendar on which it started, with its
+--   whole length, however long it runs on, of members of a group as far as the membership goes; weeks begin on
+--   Monday. `hours` are those of all of these servers, of running ones up to now. `mean`, `median` and `p90` are the
+--   lengths of those that ended: half of them were at most `median` long, nine of ten at most `p90`, interpolated
+--   between neighbours. What was not told is `(unknown)`, an option that was not chosen `(none)`, and the server
+--   without a name `(default)`.
 -- scope: group, user
 -- needs: sessions
 -- readers: owner, user

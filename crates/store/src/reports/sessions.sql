@@ -5,6 +5,8 @@
 --   period and behind it. A server that outlived a restart of the hub is one session. A server that ended at midnight
 --   sharp did not run on the day that begins then. `hours` of a server that still runs go up to now. `active_hours` are
 --   the hours with recorded activity: each sign of activity counts the time since the one before, at most ten minutes.
+--   Of the members of a group it is what ran on days of their membership: where these begin or end in the middle,
+--   `started` and `ended` are their limits, and what is known of the whole only is empty.
 -- scope: group, user
 -- needs: sessions
 -- readers: owner, user
@@ -18,7 +20,7 @@
 -- column: hours hours From start to end, or to now.
 -- column: active_hours hours Hours with activity; empty where only start and end are known.
 -- column: end_reason text `stopped`, `crashed or evicted`, `hub restart`, or `unobserved` if nobody saw how; empty if it
---   still runs.
+--   still runs, or ran on behind the membership.
 -- column: image text Container image, if the hub told it.
 -- column: options text What the user chose at the start, as JSON.
 -- caveat: Where nobody looked when a server ended, `ended` is the last moment at which it surely ran.

@@ -16,6 +16,7 @@
 -- needs: usage, members
 -- readers: owner, user, share
 -- people: users split by group
+-- hidden-from-shares: gpu_hours
 -- column: hub text The hub.
 -- column: group name The group; `none` is people in no group that is shown.
 -- column: users count Members of whom anything was measured.

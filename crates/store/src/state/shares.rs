@@ -129,6 +129,21 @@ pub(crate) fn forget(connection: &Connection, hub: &str, id: &str) -> Result<(),
     Ok(())
 }
 
+/// Takes out the links of a hub that ended before this.
+pub(crate) fn forget_ended(
+    connection: &Connection,
+    hub: &str,
+    before: Timestamp,
+) -> Result<(), StateError> {
+    connection
+        .prepare_cached(
+            "delete from shares
+             where hub = ?1 and min(expires_at, coalesce(revoked_at, expires_at)) < ?2",
+        )?
+        .execute(params![hub, before.as_microsecond()])?;
+    Ok(())
+}
+
 /// Puts another name in the place of who made or ended links; gives how many named the person.
 pub(crate) fn rename(
     connection: &Connection,

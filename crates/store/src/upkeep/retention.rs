@@ -28,6 +28,8 @@ pub struct Retention {
     pub addresses: Option<SignedDuration>,
     /// What could not be read.
     pub dead_letters: Option<SignedDuration>,
+    /// Who looked at whom and did what. That somebody was erased is kept for ever, and names nobody.
+    pub audit: Option<SignedDuration>,
     /// Observations by the minute; after that they are kept by the hour.
     pub observations_by_minute: Option<SignedDuration>,
 }
@@ -39,6 +41,7 @@ impl Default for Retention {
             events: days(400),
             addresses: days(30),
             dead_letters: days(30),
+            audit: days(400),
             observations_by_minute: days(60),
         }
     }
@@ -95,6 +98,8 @@ impl Retention {
         n_rows += round
             .work("dead letters", letters, self.dead_letters, expire)
             .await?;
+        let audit = &tables::audit::TABLE;
+        n_rows += round.work("audit", audit, self.audit, forget_deeds).await?;
         // Who promises to forget an address in a month must not need a day more.
         let addresses = self
             .addresses
@@ -124,6 +129,30 @@ struct Changed {
     removed: Vec<DataFile>,
     batches: Vec<RecordBatch>,
     n_rows: usize,
+}
+
+impl Changed {
+    /// Takes the other rows out of the file, if it has any.
+    fn keep_rows(
+        &mut self,
+        def: &TableDef,
+        file: DataFile,
+        stays: impl Fn(&RecordBatch) -> Result<BooleanArray, ArrowError>,
+    ) -> Result<(), HistoryError> {
+        let failed = |error| HistoryError::rows(def, error);
+        let (mut n_gone, mut stay) = (0, Vec::new());
+        for batch in file.read(def)? {
+            let stays = stays(&batch).map_err(failed)?;
+            n_gone += stays.len() - stays.true_count();
+            stay.push(filter_record_batch(&batch, &stays).map_err(failed)?);
+        }
+        if n_gone > 0 {
+            self.n_rows += n_gone;
+            self.batches.extend(stay);
+            self.removed.push(file);
+        }
+        Ok(())
+    }
 }
 
 impl Round<'_> {
@@ -193,7 +222,6 @@ impl Round<'_> {
 
 /// Rows that are past their time go; files without others go unread.
 fn expire(def: &TableDef, due: Due, files: Vec<DataFile>) -> Result<Changed, HistoryError> {
-    let failed = |error| HistoryError::rows(def, error);
     let mut changed = Changed::default();
     for file in files {
         let is_over = file.times(def).is_some_and(|times| times.last < due.cut);
@@ -202,19 +230,31 @@ fn expire(def: &TableDef, due: Due, files: Vec<DataFile>) -> Result<Changed, His
             changed.removed.push(file);
             continue;
         }
-        let (mut n_gone, mut stay) = (0, Vec::new());
-        for batch in file.read(def)? {
-            let stays = compare(&batch, def.time, |time| time >= due.cut).map_err(failed)?;
-            n_gone += stays.len() - stays.true_count();
-            stay.push(filter_record_batch(&batch, &stays).map_err(failed)?);
-        }
-        if n_gone > 0 {
-            changed.n_rows += n_gone;
-            changed.batches.extend(stay);
-            changed.removed.push(file);
-        }
+        changed.keep_rows(def, file, |batch| {
+            compare(batch, def.time, |time| time >= due.cut)
+        })?;
     }
     Ok(changed)
+}
+
+/// The same, but that somebody was erased stays known.
+fn forget_deeds(def: &TableDef, due: Due, files: Vec<DataFile>) -> Result<Changed, HistoryError> {
+    let mut changed = Changed::default();
+    for file in files {
+        changed.keep_rows(def, file, |batch| {
+            let deeds = batch.column(batch.schema().index_of("what")?);
+            let deeds = deeds.as_string::<i32>().iter();
+            let erasures = deeds.map(|what| Some(what.is_some_and(tells_of_an_erasure)));
+            let is_new = compare(batch, def.time, |time| time >= due.cut)?;
+            arrow::compute::or(&is_new, &erasures.collect())
+        })?;
+    }
+    Ok(changed)
+}
+
+fn tells_of_an_erasure(what: &str) -> bool {
+    let what: Option<Value> = serde_json::from_str(what).ok();
+    what.is_some_and(|what| what.get("erased").is_some())
 }
 
 /// Rows that are past their time lose the addresses in them.

@@ -3,6 +3,7 @@
 use super::story::past;
 use super::{Desk, period, real};
 use crate::Cell;
+use crate::report::Need;
 
 /// What is said of a report from one day to another on such a history.
 async fn told(lines: &[&str], report: &str, from: &str, to: &str) -> Vec<String> {
@@ -85,6 +86,10 @@ async fn after_the_hooks_are_gone_nobody_knows_of_logins() {
         "{:?}",
         rows.caveats
     );
+    assert_eq!(rows.never_known, []);
+    let asked = period("2026-03-05".parse().unwrap(), "2026-03-06".parse().unwrap());
+    let rows = Desk::new().tell(&past(&lines), "logins", &asked).await;
+    assert_eq!(rows.never_known, [Need::Hooks]);
 }
 
 #[tokio::test]

@@ -131,6 +131,7 @@ struct Rows {
     names: Vec<String>,
     rows: Vec<Vec<Cell>>,
     caveats: Vec<String>,
+    never_known: Vec<Need>,
 }
 
 impl Rows {
@@ -139,6 +140,7 @@ impl Rows {
             names: answer.table.names().map(str::to_owned).collect(),
             rows: answer.table.rows().collect(),
             caveats: answer.caveats.clone(),
+            never_known: answer.never_known.clone(),
         }
     }
 

@@ -6,8 +6,8 @@ use crate::report::{Answer, Asked, Audience, Definition, ParameterKind, Reader, 
 use crate::{Cell, Limits};
 use std::collections::BTreeSet;
 
-/// `ada` is in both groups, from March 4 on in physics; `ben` and many others in math only. Names say
-/// who must not see them.
+/// `ada` is in both groups, from March 4 on in physics, `cy` up to March 5; `ben` and many others in math
+/// only. Names say who must not see them.
 const LINES: &str = r#"
 hub lab Europe/Berlin
 now 2026-03-10T12:00
@@ -26,6 +26,8 @@ member gus math 2026-02-01T00:00
 session ada nonmember 2026-03-02T09:00 2026-03-02T11:00 active=3600 image=secretimage
 session ada - 2026-03-05T09:00 2026-03-05T19:00 active=3600 image=secretimage options={"profile":"secretoption"}
 session cy ownerseesme 2026-03-05T09:00 2026-03-05T11:00 active=3600 image=secretimage
+session ada begunbefore 2026-03-03T20:00 2026-03-04T08:00 active=3600 image=secretimage
+session cy endedafter 2026-03-05T20:00 2026-03-07T10:00 active=3600 image=secretimage
 session cy nonmember 2026-03-08T09:00 2026-03-08T11:00 active=3600 image=secretimage
 session ben - 2026-03-05T09:00 2026-03-05T12:00 active=600 image=secretimage options={"profile":"secretoption"}
 session dan - 2026-03-05T09:00 2026-03-05T12:00 active=600
@@ -140,6 +142,83 @@ async fn an_owner_finds_no_trace_of_other_groups_and_of_days_without_membership(
     });
     let words = words.await;
     assert_eq!(planted(&words), ["ada", "cy", "ownerseesme", "physics"]);
+    assert!(words.contains("begunbefore") && words.contains("endedafter"));
+}
+
+/// What an owner of physics sees of people in their rows, as `user server moment`.
+async fn moments_of_members() -> Vec<String> {
+    let (desk, history) = (Desk::new(), history());
+    let mut moments = Vec::new();
+    for report in reports() {
+        if !report.is_for(Audience::Owner) {
+            continue;
+        }
+        for mut asked in choices(&report) {
+            asked.group = Some("physics".to_owned());
+            let sources = history.sources(RollUp::Used);
+            let answer = run(&desk.engine, &sources, &report, &asked, Limits::default()).await;
+            let shown = answer.unwrap().shown_to(Reader::Owner);
+            for row in shown.table.rows() {
+                let texts: Vec<&str> = row.iter().filter_map(text).collect();
+                let times = row.iter().filter_map(|cell| match cell {
+                    Cell::Time(time) => Some(time),
+                    _ => None,
+                });
+                moments.extend(times.map(|time| format!("{} {time}", texts.join(" "))));
+            }
+        }
+    }
+    moments
+}
+
+fn text(cell: &Cell) -> Option<&str> {
+    match cell {
+        Cell::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn an_owner_sees_of_a_session_what_lies_in_the_membership() {
+    let moments = moments_of_members().await;
+    let of = |user: &str| {
+        let begin = format!("lab {user} ");
+        let theirs = moments.iter().filter(|it| it.starts_with(&begin));
+        let times = theirs.map(|it| it.rsplit(' ').next().unwrap_or_default());
+        times.collect::<BTreeSet<_>>()
+    };
+    // Midnights of Berlin: of the first day of the one, and behind the last of the other.
+    assert_eq!(of("ada").first(), Some(&"2026-03-03T23:00:00Z"));
+    assert_eq!(of("cy").last(), Some(&"2026-03-05T23:00:00Z"));
+}
+
+#[tokio::test]
+async fn a_session_that_began_before_the_membership_is_none_that_a_member_started() {
+    let (desk, history) = (Desk::new(), history());
+    let mut asked = period("2026-03-01".parse().unwrap(), "2026-03-10".parse().unwrap());
+    asked.group = Some("physics".to_owned());
+    let sessions = desk.tell(&history, "sessions", &asked).await;
+    let hours = |server: &str| {
+        let rows = sessions.cells("server").zip(sessions.cells("hours"));
+        let mut found = rows.filter(|(name, _)| **name == Cell::Text(server.to_owned()));
+        found.next().map(|(_, hours)| hours.clone())
+    };
+    assert_eq!(hours("begunbefore"), Some(Cell::Real(8.0)));
+    assert_eq!(hours("endedafter"), Some(Cell::Real(4.0)));
+    assert_eq!(hours("nonmember"), None);
+    // By ada the one of March 5 and the one that runs, by cy two of March 5.
+    let lengths = desk.tell(&history, "session-lengths", &asked).await;
+    assert_eq!(
+        lengths.cells("sessions").next(),
+        Some(&Cell::Integer(4)),
+        "sessions"
+    );
+    let ends = desk.tell(&history, "session-ends", &asked).await;
+    assert!(
+        (ends.sum("stopped") - 3.0).abs() < 1e-9,
+        "{}",
+        ends.sum("stopped")
+    );
 }
 
 #[tokio::test]
