@@ -17,6 +17,7 @@ pub mod machine;
 pub mod me;
 pub mod metrics;
 pub mod moment;
+pub mod people;
 pub mod poll;
 pub mod report;
 pub mod service;

@@ -4,7 +4,7 @@
 //! whoever may read metrics may read them.
 
 use crate::events::{Liveness, Sink, Source};
-use crate::metrics::own::{Data, Own};
+use crate::metrics::own::{Data, LastLogin, Own};
 use crate::usage::{Condition, Usage};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -42,6 +42,7 @@ pub struct Check {
 /// All checks, in a fixed order.
 pub fn all(own: &Own, sink: &Sink, usage: &Usage, now: Timestamp) -> Vec<Check> {
     let mut checks: Vec<Check> = Data::ALL.iter().map(|data| read(own, *data)).collect();
+    checks.extend(own.last_login().map(login));
     checks.push(history(sink));
     checks.extend(usage.condition().iter().flat_map(of_usage));
     checks.extend(sources(&sink.sources().all(now)));
@@ -66,6 +67,20 @@ fn read(own: &Own, data: Data) -> Check {
         duration_seconds: own
             .last_duration(data)
             .map(|duration| duration.as_secs_f64()),
+    }
+}
+
+fn login(last: LastLogin) -> Check {
+    let (status, reason) = match last.error {
+        Some(error) => (Status::Fail, format!("nobody can log in: {}", error.remedy)),
+        None => (Status::Ok, "the last login succeeded".to_owned()),
+    };
+    Check {
+        name: "login".to_owned(),
+        status,
+        reason,
+        timestamp: Some(last.at),
+        duration_seconds: None,
     }
 }
 

@@ -159,6 +159,7 @@ pub(super) fn settings(
                 of.dead_letters,
                 kept.dead_letters,
             ),
+            audit: days("retention.audit_days", of.audit, kept.audit),
             observations_by_minute: days(
                 "retention.observations_minutes_days",
                 of.observations_by_minute,

@@ -356,6 +356,7 @@ impl Collector {
                 groups,
                 users,
                 servers,
+                ..
             },
             began,
         ) = (turn.snapshot.clone(), &turn.began);
@@ -452,6 +453,7 @@ pub fn snapshot_of(present: &Present) -> Snapshot {
         groups: present.groups.clone(),
         users: present.users.clone(),
         servers,
+        ..Snapshot::default()
     }
 }
 

@@ -631,6 +631,11 @@ mod tests {
                  days, or 0 for ever",
             ),
             (
+                "[retention]\naudit_days = 36501",
+                "`retention.audit_days` (file `insights.toml`): 36501 is not between 1 and 36500 \
+                 days, or 0 for ever",
+            ),
+            (
                 "[retention]\naddresses_days = 0",
                 "`retention.addresses_days` (file `insights.toml`): 0 is not between 1 and 36500 \
                  days",

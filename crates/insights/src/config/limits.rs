@@ -108,6 +108,11 @@ fn retention(config: &Config) -> Option<Problem> {
         let text = format!("{events_days} is not between 2 and {LONGEST_DAYS} days, or 0 for ever");
         return Some(Problem::new("retention.events_days", text));
     }
+    let audit_days = retention.audit_days;
+    if audit_days > LONGEST_DAYS {
+        let text = format!("{audit_days} is not between 1 and {LONGEST_DAYS} days, or 0 for ever");
+        return Some(Problem::new("retention.audit_days", text));
+    }
     let days = [
         ("retention.addresses_days", retention.addresses_days),
         ("retention.dead_letters_days", retention.dead_letters_days),

@@ -394,6 +394,9 @@ pub struct RetentionConfig {
     pub addresses_days: u64,
     /// Days for which input that could not be read is kept, 1 to 36500.
     pub dead_letters_days: u64,
+    /// Days for which it is kept which administrator looked at whom, asked which SQL and made which
+    /// link, 1 to 36500; 0: for ever. That somebody was erased stays known, without the name.
+    pub audit_days: u64,
     /// Days for which numbers about the hub as a whole are kept by the minute, 1 to 36500; after
     /// that by the hour.
     pub observations_minutes_days: u64,
@@ -405,6 +408,7 @@ impl Default for RetentionConfig {
             events_days: 400,
             addresses_days: 30,
             dead_letters_days: 30,
+            audit_days: 400,
             observations_minutes_days: 60,
         }
     }

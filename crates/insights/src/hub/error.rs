@@ -18,6 +18,8 @@ pub enum HubError {
     Timeout { path: String, timeout: Duration },
     #[error("hub refused the token for `{path}`: {message}")]
     BadToken { path: String, message: String },
+    #[error("hub does not take the token as the secret of the OAuth client `{client}`")]
+    BadClient { client: String },
     #[error("hub refused `{path}`: the token's role needs the scope `{scope}`")]
     MissingScope { path: String, scope: String },
     #[error("hub answered `{path}` without `{field}`: the token's role needs the scope `{scope}`")]
@@ -140,7 +142,7 @@ impl HubError {
         match self {
             Self::Unreachable { .. } => ErrorKind::Unreachable,
             Self::Timeout { .. } => ErrorKind::Timeout,
-            Self::BadToken { .. } => ErrorKind::BadToken,
+            Self::BadToken { .. } | Self::BadClient { .. } => ErrorKind::BadToken,
             Self::MissingScope { .. } | Self::HiddenField { .. } => ErrorKind::MissingScope,
             Self::Throttled { .. } => ErrorKind::Throttled,
             Self::Status { .. } => ErrorKind::Status,
@@ -165,6 +167,11 @@ impl HubError {
             Self::BadToken { .. } => {
                 "check `hub.token`; a service that the hub starts gets a new one at each start of \
                  the hub"
+            }
+            Self::BadClient { .. } => {
+                "people log in with the service's own token: `hub.token` has to be the `api_token` of \
+                 the service in `c.JupyterHub.services` whose name, after `service-`, is \
+                 `login.client_id`"
             }
             Self::MissingScope { .. } | Self::HiddenField { .. } => {
                 "add the scope to the service's role in `c.JupyterHub.load_roles` and restart the \

@@ -125,10 +125,13 @@ impl HubClient {
             }
             // `invalid_grant`: the code, not us.
             StatusCode::BAD_REQUEST => Ok(CodeExchange::Refused),
+            StatusCode::UNAUTHORIZED => Err(HubError::BadClient {
+                client: client.client_id.clone(),
+            }),
             status => Err(HubError::Status {
                 path: path.to_owned(),
                 status: status.as_u16(),
-                message: "the hub does not take this service's client id and token".to_owned(),
+                message: "no token for somebody who logs in".to_owned(),
             }),
         }
     }

@@ -6,9 +6,10 @@
 use super::error::HubError;
 use super::options::UserOptions;
 use jiff::Timestamp;
+use model::last_seen::Seen;
 use model::names::{NamePool, UserName};
 use model::snapshot::{Group, OWNERS_PROPERTY, Pending, Server};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -54,6 +55,9 @@ pub(super) struct GroupReply<'a> {
 pub(super) struct UserReply<'a> {
     #[serde(borrow)]
     pub(super) name: Cow<'a, str>,
+    /// Null for somebody who was never seen, absent without the scope `read:users:activity`.
+    #[serde(default, deserialize_with = "seen")]
+    last_activity: Option<Seen>,
     /// Absent without the scope `read:servers`.
     #[serde(borrow)]
     servers: Option<BTreeMap<Cow<'a, str>, ServerReply<'a>>>,
@@ -169,9 +173,29 @@ fn owners(properties: &str) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn user(reply: &UserReply<'_>) -> Result<UserName, HubError> {
+fn seen<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Seen>, D::Error> {
+    let at: Option<Timestamp> = Option::deserialize(field)?;
+    Ok(Some(at.map_or(Seen::Never, Seen::At)))
+}
+
+fn user(reply: &UserReply<'_>) -> Result<UserName, HubError> {
     check_name("/users", &reply.name)?;
     Ok(UserName::from(&*reply.name))
+}
+
+/// A user in the list of all.
+#[derive(Debug)]
+pub(super) struct ListedUser {
+    pub(super) name: UserName,
+    /// When the hub last saw them; `None` if it does not tell.
+    pub(super) seen: Option<Seen>,
+}
+
+pub(super) fn listed_user(reply: &UserReply<'_>) -> Result<ListedUser, HubError> {
+    Ok(ListedUser {
+        name: user(reply)?,
+        seen: reply.last_activity,
+    })
 }
 
 /// A user with the servers that run, start or stop.

@@ -9,6 +9,7 @@ use super::client::HubClient;
 use super::error::HubError;
 use super::pages::PageSize;
 use super::replies;
+use model::last_seen::LastSeen;
 use model::names::UserName;
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,6 +25,8 @@ pub struct UserWalk {
     size: PageSize,
     /// In the hub's order, up to where the walk is.
     names: Vec<UserName>,
+    /// When the hub last saw them, as their pages said.
+    seen: LastSeen,
     /// Whether `names` was once the whole list.
     is_complete: bool,
     /// Walks in a row that a deletion ended.
@@ -45,7 +48,13 @@ impl UserWalk {
     /// Starts over at the next step; what was complete is the caller's to keep.
     pub fn restart(&mut self) {
         self.names.clear();
+        self.seen = LastSeen::default();
         self.is_complete = false;
+    }
+
+    /// When the hub last saw those that are known so far.
+    pub fn last_seen(&self) -> &LastSeen {
+        &self.seen
     }
 
     /// Asks for one page, starting with the last user known.
@@ -61,7 +70,7 @@ impl UserWalk {
         };
         let path = format!("users?offset={anchor_offset}&limit={limit}");
         let started = Instant::now();
-        let page = hub.page(&path, "users", replies::user).await?;
+        let page = hub.page(&path, "users", replies::listed_user).await?;
         if !self.is_complete {
             self.size.learn(started.elapsed());
         }
@@ -73,12 +82,17 @@ impl UserWalk {
         }
         let mut items = page.items.into_iter();
         if let Some(anchor) = self.names.last()
-            && items.next().as_ref() != Some(anchor)
+            && items.next().map(|user| user.name).as_ref() != Some(anchor)
         {
             return self.start_over();
         }
         let n_before = self.names.len();
-        self.names.extend(items);
+        for user in items {
+            if let Some(seen) = user.seen {
+                self.seen.tell(&user.name, seen);
+            }
+            self.names.push(user.name);
+        }
         self.judge(n_before, page.total, page.next_offset)
     }
 

@@ -17,8 +17,9 @@ use session::Run;
 use store::tables::usage::ENDED_METERS;
 use store::{AskError, Format, ServerSession, Value};
 
-/// Sessions are looked for in the history that began in so many days, then in more: most people came
-/// lately, and all of the history is read for the others only.
+/// Sessions are looked for in the history that ended in so many days, then in more: most people came
+/// lately, and all of the history is read for the others only. Not by when they began: one that runs for
+/// weeks may end after others that began later.
 const WINDOWS_DAYS: [i64; 2] = [7, 90];
 /// So old the present may be.
 const FRESH: SignedDuration = SignedDuration::from_secs(5);
@@ -90,7 +91,7 @@ impl Sources<'_> {
     async fn last_of_history(&self, user: &UserName) -> Result<Option<Run>, AskError> {
         const QUERY: &str = "select server, started, ended, end_reason, active_seconds, image \
                              from sessions where hub = $hub and \"user\" = $user \
-                             and started >= $from order by ended desc limit 1";
+                             and ended >= $from order by ended desc limit 1";
         let windows = WINDOWS_DAYS.map(|days| self.before(SignedDuration::from_hours(24 * days)));
         for from in windows.into_iter().chain([Timestamp::UNIX_EPOCH]) {
             let params = [

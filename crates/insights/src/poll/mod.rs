@@ -18,8 +18,9 @@ use clock::now;
 use jiff::Timestamp;
 use journal::Journal;
 use model::attribution::RenamedPseudoGroup;
+use model::last_seen::Seen;
 use model::names::UserName;
-use model::snapshot::{Dated, Snapshot};
+use model::snapshot::{Dated, Server, Snapshot};
 use pace::{Pace, Round};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -291,6 +292,9 @@ impl Poller {
                 Ok(step) => {
                     if let WalkStep::Complete(users) = step {
                         let n_users = users.len();
+                        let seen = self.users.last_seen().clone();
+                        let seen = seen.not_before(&self.snapshot.last_seen);
+                        self.snapshot.last_seen = Arc::new(seen);
                         info!(n_users, "Know all {n_users} users of the hub.");
                         self.walked = Some(Dated {
                             value: users,
@@ -319,6 +323,7 @@ impl Poller {
         match outcome {
             Ok(servers) => {
                 let n_servers = servers.len();
+                self.saw_owners(&servers);
                 self.snapshot.servers = Some(Dated {
                     value: servers.into(),
                     at: now(),
@@ -328,6 +333,16 @@ impl Poller {
                 debug!(n_servers, "Read {n_servers} active servers.");
             }
             Err(error) => self.fail(Data::Servers, started, &error, round),
+        }
+    }
+
+    /// Whoever uses a server is seen; the list of all users is read too rarely to tell.
+    fn saw_owners(&mut self, servers: &[Server]) {
+        let last_seen = Arc::make_mut(&mut self.snapshot.last_seen);
+        for server in servers {
+            if let Some(at) = server.last_activity {
+                last_seen.tell(&server.user, Seen::At(at));
+            }
         }
     }
 

@@ -112,6 +112,40 @@ async fn what_users_chose_is_in_the_snapshot() {
 }
 
 #[tokio::test]
+async fn everybody_was_last_seen_some_time_or_never() {
+    let mut polled = Polled::new(&ROLE_SCOPES).await;
+    polled.sim.world_mut().add_user("cleo");
+    let [ada, cleo] = ["ada", "cleo"].map(UserName::from);
+    let (turn, _) = polled.turn().await;
+    assert_eq!(turn.snapshot.last_seen.of(&cleo), Some(Seen::Never));
+    assert!(matches!(
+        turn.snapshot.last_seen.of(&ada),
+        Some(Seen::At(_))
+    ));
+    let later = "2026-11-20T12:30:00Z".parse().unwrap();
+    let server = |server: &mut crate::sim::Server| server.last_activity = Some(later);
+    server(polled.sim.world_mut().server_mut("ada", "").unwrap());
+    polled.turn().await;
+    polled.sim.world_mut().stop_server("ada", "");
+    // Also when the server is gone, and before all users are read again.
+    let (turn, _) = polled.turn().await;
+    assert_eq!(turn.snapshot.last_seen.of(&ada), Some(Seen::At(later)));
+}
+
+#[tokio::test]
+async fn a_token_that_may_not_see_activity_knows_of_nobody_that_they_never_came() {
+    let scopes = ROLE_SCOPES.iter().copied();
+    let scopes: Vec<&str> = scopes
+        .filter(|scope| *scope != "read:users:activity")
+        .collect();
+    let mut polled = Polled::new(&scopes).await;
+    polled.sim.world_mut().add_user("cleo");
+    let (turn, _) = polled.turn().await;
+    assert!(turn.snapshot.users.is_some());
+    assert_eq!(turn.snapshot.last_seen.of(&"cleo".into()), None);
+}
+
+#[tokio::test]
 async fn without_the_scope_everything_but_the_numbers_is_read() {
     let scopes = ROLE_SCOPES.iter().copied();
     let scopes: Vec<&str> = scopes.filter(|scope| *scope != "read:metrics").collect();

@@ -9,6 +9,7 @@ use super::html::{caveat_words, drawn, escaped, words};
 use super::overview::{self, Number};
 use super::picture;
 use super::value::{self, Reader, Side};
+use crate::chart::Chart;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use store::Cell;
@@ -16,6 +17,10 @@ use store::report::{Answer, Definition, Kind};
 
 /// Most rows of a table in a page that has others beside it: it is to be there at once.
 const MOST_ROWS: usize = 200;
+/// Pixels between two pictures beside each other.
+const GAP: u32 = 20;
+/// A picture that is narrower is hard to read.
+const NARROWEST: u32 = 340;
 
 /// An answer in pieces.
 pub struct Fragment {
@@ -35,16 +40,18 @@ pub struct Fragment {
     pub at: Option<Timestamp>,
     /// Numbers of an overview.
     pub numbers: Vec<FragmentNumber>,
-    /// Pictures: a title, which may be empty, and an SVG.
+    /// Pictures: a title, which may be empty, and an SVG. One in which nothing could be seen is left out.
     pub figures: Vec<FragmentFigure>,
+    /// How many of them stand beside each other, and are drawn for that.
+    pub abreast: u32,
+    /// How many are left out.
+    pub n_empty_figures: usize,
     /// Heads of the columns.
     pub heads: Vec<FragmentHead>,
     /// A cell for each head.
     pub rows: Vec<Vec<FragmentCell>>,
     /// Says that there are more rows.
     pub more_rows: Option<String>,
-    /// Says why there is no row, if there is none.
-    pub nothing: Option<String>,
 }
 
 /// One of the numbers of an overview.
@@ -61,6 +68,10 @@ pub struct FragmentNumber {
     pub sign: &'static str,
     /// What became of it; empty if nobody can say.
     pub change: String,
+    /// What that is against, as `1,204 in the 30 days before`; empty if that is not known.
+    pub before: String,
+    /// The hub, where the answer is of several.
+    pub hub: Option<String>,
     /// Name of the report that tells more.
     pub report: String,
 }
@@ -115,26 +126,31 @@ impl Fragment {
     pub fn new(answer: &Answer, width: u32) -> Self {
         let reader = Reader::new(answer);
         let report = &answer.report;
-        let n_rows = answer.table.n_rows();
-        let nothing = (n_rows == 0).then(|| about::nothing(answer));
+        let pictures = Pictures::of(answer);
+        let abreast = abreast(pictures.seen.len(), width);
+        let each = (width - GAP * (abreast - 1)) / abreast;
         Self {
             title: about::visible(&report.title),
             question_html: words(&reader, Quotes::Columns, &report.question),
             definition_html: words(&reader, Quotes::Columns, &report.definition),
             definition: about::visible(&report.definition),
-            caveats_html: answer
-                .caveats
-                .iter()
-                .map(|caveat| caveat_words(&reader, caveat))
-                .collect(),
+            caveats_html: caveats(&reader, answer, &pictures),
             source: about::line(answer),
             at: answer.hubs.iter().filter_map(|hub| hub.read).min(),
             numbers: numbers(answer),
-            figures: figures(answer, width),
+            figures: pictures
+                .seen
+                .into_iter()
+                .map(|drawing| FragmentFigure {
+                    svg: drawn(&drawing.chart, each),
+                    title: drawing.title,
+                })
+                .collect(),
+            abreast,
+            n_empty_figures: pictures.empty.len(),
             heads: heads(&reader),
             rows: rows(&reader, answer),
             more_rows: about::more_rows(answer, MOST_ROWS),
-            nothing,
         }
     }
 }
@@ -143,6 +159,7 @@ fn numbers(answer: &Answer) -> Vec<FragmentNumber> {
     if answer.report.name != overview::NAME {
         return Vec::new();
     }
+    let (is_one, period) = (answer.hubs.len() == 1, overview::before(answer));
     let numbers = Number::all(answer).into_iter().map(|number| {
         let amount = number.value.map(|value| number.amount(value));
         let (text, unit) = match amount {
@@ -153,6 +170,10 @@ fn numbers(answer: &Answer) -> Vec<FragmentNumber> {
             definition: clause(&answer.report.definition, &number.key),
             sign: number.change().sign(),
             change: number.change_in_words(),
+            before: number.before.map_or(String::new(), |before| {
+                format!("{} {period}", number.amount(before).short())
+            }),
+            hub: (!is_one).then(|| about::visible(&number.hub)),
             unit: if number.title_says_unit() {
                 String::new()
             } else {
@@ -192,19 +213,52 @@ fn clause(definition: &str, key: &str) -> String {
     about::visible(&capital(&text.replace('`', "")))
 }
 
-fn figures(answer: &Answer, width: u32) -> Vec<FragmentFigure> {
-    let page = format!("{}: ", about::visible(&answer.report.title));
-    let figures = picture::charts(answer)
-        .into_iter()
-        .map(|chart| FragmentFigure {
-            svg: drawn(&chart, width),
+fn caveats(reader: &Reader<'_>, answer: &Answer, pictures: &Pictures) -> Vec<String> {
+    let told = answer.caveats.iter();
+    let told = told.map(|caveat| caveat_words(reader, caveat));
+    let empty = pictures.empty.iter().filter(|title| !title.is_empty());
+    let left_out = empty.map(|title| {
+        let title = escaped(title);
+        format!("{title}: nothing of it is known in this period, so there is no picture of it.")
+    });
+    told.chain(left_out).collect()
+}
+
+/// How many of so many pictures fit beside each other.
+fn abreast(n_figures: usize, width: u32) -> u32 {
+    let n_figures = u32::try_from(n_figures).unwrap_or(u32::MAX);
+    ((width + GAP) / (NARROWEST + GAP)).clamp(1, n_figures.clamp(1, 3))
+}
+
+/// The pictures of an answer, and the titles of those in which nothing could be seen.
+struct Pictures {
+    seen: Vec<Drawing>,
+    empty: Vec<String>,
+}
+
+/// A picture and its title, which is empty where that of the answer says it.
+struct Drawing {
+    title: String,
+    chart: Chart,
+}
+
+impl Pictures {
+    fn of(answer: &Answer) -> Self {
+        let page = format!("{}: ", about::visible(&answer.report.title));
+        let all = picture::charts(answer).into_iter().map(|chart| Drawing {
             title: chart
                 .title
                 .strip_prefix(&page)
                 .map(capital)
                 .unwrap_or_default(),
+            chart,
         });
-    figures.collect()
+        let (seen, empty): (Vec<_>, Vec<_>) = all.partition(|drawing| drawing.chart.has_data());
+        Self {
+            seen,
+            empty: empty.into_iter().map(|drawing| drawing.title).collect(),
+        }
+    }
 }
 
 fn heads(reader: &Reader<'_>) -> Vec<FragmentHead> {
@@ -251,6 +305,25 @@ fn rows(reader: &Reader<'_>, answer: &Answer) -> Vec<Vec<FragmentCell>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pictures_stand_beside_each_other_where_each_can_be_read() {
+        let cases = [
+            (0, 1280, 1),
+            (1, 1280, 1),
+            (3, 1280, 3),
+            (3, 900, 2),
+            (3, 600, 1),
+            (8, 1600, 3),
+        ];
+        for (n_figures, width, expected) in cases {
+            assert_eq!(
+                abreast(n_figures, width),
+                expected,
+                "{n_figures} in {width}"
+            );
+        }
+    }
 
     #[test]
     fn a_number_is_defined_by_its_own_words() {

@@ -211,6 +211,11 @@ fn definition(answer: &Answer) -> String {
     pieces.map(|piece| html::piece(&piece)).collect()
 }
 
+/// The time that numbers of an answer are compared with, as `in the 30 days before`.
+pub(super) fn before(answer: &Answer) -> String {
+    Period::of(answer).before
+}
+
 /// The time that the numbers are of, and the one before it, in words.
 struct Period {
     now: String,

@@ -43,10 +43,12 @@ fn retention(config: &RetentionConfig) -> Retention {
             .ok()
             .map(|days| SignedDuration::from_hours(24 * days))
     };
+    let or_for_ever = |kept: Option<SignedDuration>| kept.filter(|kept| !kept.is_zero());
     Retention {
-        events: days(config.events_days).filter(|kept| !kept.is_zero()),
+        events: or_for_ever(days(config.events_days)),
         addresses: days(config.addresses_days),
         dead_letters: days(config.dead_letters_days),
+        audit: or_for_ever(days(config.audit_days)),
         observations_by_minute: days(config.observations_minutes_days),
     }
 }

@@ -267,6 +267,9 @@ impl Service {
                 continue;
             };
             let access = match listener.access {
+                Access::Proxied if self.site.config.metrics.open => {
+                    "behind the hub's proxy, metrics are open"
+                }
                 Access::Proxied => "behind the hub's proxy, metrics need a token",
                 Access::OwnPort => "a port of its own, metrics are open",
             };

@@ -421,6 +421,15 @@ impl World {
         self.insert_token(token, Owner::Service(name.into()), Scopes::expand(scopes));
     }
 
+    /// Lets a user use the API with a token of these scopes, as one that they made at the hub.
+    pub fn add_user_token(&mut self, token: &str, user: &str, scopes: &[&str]) {
+        let owner = Owner::Visitor {
+            user: user.into(),
+            session_id: String::new(),
+        };
+        self.insert_token(token, owner, Scopes::expand(scopes));
+    }
+
     /// Lets a service act as the user who logged in to it, for nothing but to learn who it is.
     pub(super) fn add_visit(
         &mut self,

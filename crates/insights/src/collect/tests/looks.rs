@@ -167,6 +167,7 @@ fn turn(time: &str, groups: &str, servers: &str) -> Turn {
             value: servers,
             at: time,
         }),
+        ..Snapshot::default()
     };
     let start = Start {
         at: time,

@@ -198,7 +198,7 @@ impl Amount {
     }
 
     /// The number with its unit if that is short.
-    pub(super) fn short(&self) -> String {
+    pub(in crate::report) fn short(&self) -> String {
         if self.is_short() && !self.unit.is_empty() {
             return format!("{}\u{a0}{}", self.number, self.unit);
         }
