@@ -106,7 +106,7 @@ impl Chart {
     }
 
     /// Whether any point is.
-    fn has_data(&self) -> bool {
+    pub(crate) fn has_data(&self) -> bool {
         let n = self.x.len();
         (0..self.series.len()).any(|series| (0..n).any(|x| self.known(series, x).is_some()))
     }

@@ -64,6 +64,7 @@ struct Values {
     panics: BTreeMap<&'static str, u64>,
     n_series: usize,
     is_ready: bool,
+    last_login: Option<LastLogin>,
     items: Items,
     sources: Arc<Sources>,
     usage: Arc<Usage>,
@@ -90,13 +91,31 @@ struct Polls {
     last_complete: Option<Timestamp>,
 }
 
-/// Why the last read failed; names nobody.
+/// Why the last read or login failed; names nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadError {
     /// What it is counted under.
     pub kind: ErrorKind,
     /// What the administrator can do.
     pub remedy: &'static str,
+}
+
+impl ReadError {
+    fn of(error: &HubError) -> Self {
+        Self {
+            kind: error.kind(),
+            remedy: error.remedy(),
+        }
+    }
+}
+
+/// Whether people can log in, by the last one who came back from the hub; names nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastLogin {
+    /// When.
+    pub at: Timestamp,
+    /// Why nobody can, if that is so.
+    pub error: Option<ReadError>,
 }
 
 /// One metric about ourselves.
@@ -336,11 +355,24 @@ impl Own {
         let polls = values.polls.entry(data).or_default();
         polls.n_failed += 1;
         polls.last_failed = true;
-        polls.last_error = Some(ReadError {
-            kind: error.kind(),
-            remedy: error.remedy(),
-        });
+        polls.last_error = Some(ReadError::of(error));
         polls.last_duration = Some(duration);
+    }
+
+    /// Somebody logged in.
+    pub fn record_login(&self, at: Timestamp) {
+        self.values().last_login = Some(LastLogin { at, error: None });
+    }
+
+    /// Nobody can log in until somebody mends it.
+    pub fn record_failed_login(&self, error: &HubError, at: Timestamp) {
+        let error = Some(ReadError::of(error));
+        self.values().last_login = Some(LastLogin { at, error });
+    }
+
+    /// What became of the last login, if there was one.
+    pub fn last_login(&self) -> Option<LastLogin> {
+        self.values().last_login
     }
 
     /// A task or request panicked.

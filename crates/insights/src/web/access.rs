@@ -5,6 +5,7 @@
 //! token is asked for: a configured one, or a hub token that could do the same at the hub. Access to
 //! the service is never enough to write: every user has that, and could write in anybody's name.
 
+use super::questions::{Questions, TooMany};
 use super::{Refusal, Site};
 use crate::config::Secret;
 use crate::hub::{ErrorKind, Identity};
@@ -27,7 +28,8 @@ pub enum Access {
 /// the hub answers.
 const BELIEVED: Duration = Duration::from_mins(1);
 /// How long a token that was good stays good while the hub cannot be asked: just when the hub is
-/// down, its metrics must not be.
+/// down, its metrics must not be. So long it is also known to be somebody's, and not held up by a
+/// flood of made-up ones.
 const TRUSTED_WITHOUT_THE_HUB: Duration = Duration::from_hours(1);
 /// Tokens that are remembered.
 const REMEMBERED: usize = 1000;
@@ -35,10 +37,9 @@ const REMEMBERED: usize = 1000;
 /// so do others for a while: a hub that hangs must not hold up events and scrapes.
 const PATIENCE: Duration = Duration::from_secs(2);
 const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(10);
-/// Unknown tokens that the hub is asked about: this many at once, then as many a second. Without
-/// a limit, a flood of made-up tokens would reach the hub, which has one thread.
-const QUESTIONS_AT_ONCE: f64 = 20.0;
-const QUESTIONS_PER_SECOND: f64 = 2.0;
+/// Unknown tokens that the hub is asked about: this many at once, then as many a second.
+const QUESTIONS_AT_ONCE: u32 = 20;
+const QUESTIONS_PER_SECOND: u32 = 2;
 
 /// Lets a request read metrics that name people, or says why not.
 pub(super) async fn may_read_names(site: &Site, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -180,16 +181,13 @@ impl Told {
 /// What the hub said about the tokens that clients sent.
 #[derive(Debug)]
 pub struct ClientTokens {
-    state: Mutex<State>,
+    known: Mutex<AllKnown>,
+    /// About tokens of which nothing is known.
+    questions: Questions,
 }
 
-#[derive(Debug)]
-struct State {
-    /// By the token's SHA-256, so that no token lies about in memory.
-    known: HashMap<[u8; 32], Known>,
-    questions_left: f64,
-    questions_counted: Instant,
-}
+/// By the token's SHA-256, so that no token lies about in memory.
+type AllKnown = HashMap<[u8; 32], Known>;
 
 #[derive(Clone, Debug)]
 struct Known {
@@ -202,13 +200,9 @@ struct Known {
 
 impl Default for ClientTokens {
     fn default() -> Self {
-        let state = State {
-            known: HashMap::new(),
-            questions_left: QUESTIONS_AT_ONCE,
-            questions_counted: Instant::now(),
-        };
         Self {
-            state: Mutex::new(state),
+            known: Mutex::default(),
+            questions: Questions::new(QUESTIONS_AT_ONCE, QUESTIONS_PER_SECOND),
         }
     }
 }
@@ -249,7 +243,10 @@ impl ClientTokens {
             known => {
                 // Visitors who make up tokens cannot use up the questions of those who have one.
                 if known.is_none_or(|known| known.told.identity.is_none()) {
-                    self.take_question()?;
+                    let question = self.questions.take();
+                    question.map_err(|TooMany| Refusal::TryLater {
+                        reason: "too many unknown tokens",
+                    })?;
                 }
                 Ok(self.remember(digest, ask(site, token).await?))
             }
@@ -270,7 +267,7 @@ impl ClientTokens {
         {
             return known.told;
         }
-        if let Some(known) = self.state().known.get_mut(&digest) {
+        if let Some(known) = self.all_known().get_mut(&digest) {
             known.asking = Some(Instant::now());
         }
         match tokio::time::timeout(PATIENCE, ask(site, token)).await {
@@ -281,57 +278,46 @@ impl ClientTokens {
 
     /// What is known of a token and not too old to matter.
     fn known(&self, digest: &[u8; 32]) -> Option<Known> {
-        self.state()
-            .known
+        self.all_known()
             .get(digest)
             .cloned()
-            .filter(Known::is_of_use)
+            .filter(|known| known.is_of_use(Instant::now()))
     }
 
     fn remember(&self, digest: [u8; 32], told: Told) -> Told {
-        let mut state = self.state();
-        if state.known.len() >= REMEMBERED {
-            state.known.retain(|_, known| known.is_of_use());
+        let now = Instant::now();
+        let mut all = self.all_known();
+        if all.len() >= REMEMBERED {
+            all.retain(|_, known| known.is_of_use(now));
         }
-        if state.known.len() < REMEMBERED {
-            let known = Known {
-                told: told.clone(),
-                asked: Instant::now(),
-                asking: None,
-            };
-            state.known.insert(digest, known);
+        if all.len() >= REMEMBERED {
+            // Tokens in use are asked about each minute, so it is one that is not.
+            let oldest = all.iter().min_by_key(|(_, known)| known.asked);
+            let oldest = oldest.map(|(digest, _)| *digest);
+            oldest.and_then(|digest| all.remove(&digest));
         }
+        let known = Known {
+            told: told.clone(),
+            asked: now,
+            asking: None,
+        };
+        all.insert(digest, known);
         told
     }
 
-    fn take_question(&self) -> Result<(), Refusal> {
-        let mut state = self.state();
-        let elapsed = state.questions_counted.elapsed();
-        state.questions_counted = Instant::now();
-        let regained = elapsed.as_secs_f64() * QUESTIONS_PER_SECOND;
-        state.questions_left = (state.questions_left + regained).min(QUESTIONS_AT_ONCE);
-        if state.questions_left < 1.0 {
-            return Err(Refusal::TryLater {
-                reason: "too many unknown tokens",
-            });
-        }
-        state.questions_left -= 1.0;
-        Ok(())
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn all_known(&self) -> MutexGuard<'_, AllKnown> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Known {
-    fn is_of_use(&self) -> bool {
-        let limit = if self.told.grants.are_any() {
+    fn is_of_use(&self, now: Instant) -> bool {
+        let limit = if self.told.identity.is_some() {
             TRUSTED_WITHOUT_THE_HUB
         } else {
             BELIEVED
         };
-        self.asked.elapsed() < limit
+        now.duration_since(self.asked) < limit
     }
 }
 
@@ -362,20 +348,18 @@ async fn ask(site: &Site, token: &Secret) -> Result<Told, Refusal> {
 mod tests {
     use super::*;
 
+    fn grants(scopes: &[&str]) -> Grants {
+        Grants::of(&Identity {
+            name: "ada".to_owned(),
+            kind: "user".to_owned(),
+            admin: false,
+            scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
+        })
+    }
+
     #[test]
     fn only_unfiltered_scopes_count() {
-        let check = |scopes: &[&str]| {
-            let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
-            let (name, kind) = ("ada".to_owned(), "user".to_owned());
-            let admin = false;
-            Grants::of(&Identity {
-                name,
-                kind,
-                admin,
-                scopes,
-            })
-            .names
-        };
+        let check = |scopes: &[&str]| grants(scopes).names;
         assert!(check(&["read:metrics"]));
         assert!(check(&["list:users", "list:groups", "read:groups"]));
         assert!(!check(&["list:users"]));
@@ -393,17 +377,6 @@ mod tests {
 
     #[test]
     fn who_may_open_the_service_may_not_write_and_who_may_write_may_not_read() {
-        let grants = |scopes: &[&str]| {
-            let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
-            let (name, kind) = ("ada".to_owned(), "user".to_owned());
-            let admin = false;
-            Grants::of(&Identity {
-                name,
-                kind,
-                admin,
-                scopes,
-            })
-        };
         let visitor = grants(&["access:services!service=insights", "read:users!user=ada"]);
         assert_eq!(visitor, Grants::default());
         assert!(!grants(&["custom:insights:write!user=ada"]).writing);
@@ -411,11 +384,52 @@ mod tests {
         assert!(sender.writing && !sender.names);
     }
 
+    fn told(name: &str) -> Told {
+        Told::of(Identity {
+            name: name.to_owned(),
+            kind: "user".to_owned(),
+            admin: false,
+            scopes: vec!["access:services".to_owned()],
+        })
+    }
+
     #[test]
-    fn questions_about_unknown_tokens_are_limited() {
+    fn whose_token_it_was_is_remembered_for_longer_than_that_it_is_nobodys() {
+        let cases = [
+            (Told::default(), BELIEVED / 2, true),
+            (Told::default(), BELIEVED * 2, false),
+            (told("ada"), BELIEVED * 2, true),
+            (told("ada"), TRUSTED_WITHOUT_THE_HUB * 2, false),
+        ];
+        for (told, after, is_of_use) in cases {
+            let asked = Instant::now();
+            let known = Known {
+                told,
+                asked,
+                asking: None,
+            };
+            assert_eq!(
+                known.is_of_use(asked + after),
+                is_of_use,
+                "{known:?} after {after:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_in_use_is_remembered_however_many_others_come() {
         let tokens = ClientTokens::default();
-        let outcomes: Vec<bool> = (0..30).map(|_| tokens.take_question().is_ok()).collect();
-        assert!(outcomes[..20].iter().all(|&is_allowed| is_allowed));
-        assert!(!outcomes[29]);
+        let digest = |text: &str| -> [u8; 32] { Sha256::digest(text).into() };
+        let ada = digest("ada");
+        for n in 0..2 * REMEMBERED {
+            if n % 100 == 0 {
+                tokens.remember(ada, told("ada"));
+            }
+            tokens.remember(digest(&n.to_string()), told("mallory"));
+        }
+        assert!(tokens.known(&ada).is_some());
+        assert!(tokens.known(&digest("1999")).is_some());
+        assert!(tokens.known(&digest("0")).is_none());
+        assert!(tokens.all_known().len() <= REMEMBERED);
     }
 }

@@ -1,7 +1,8 @@
 //! Stands before every handler: lets in whom [`super::routes::ROUTES`] names, and turns others away
 //! with a page for a browser, and with JSON or a line of text for a program.
 
-use super::visitor::{self, NotIn, Proof, Visitor};
+use super::routes::is_part;
+use super::visitor::{self, NotIn, Proof, Scheme, Visitor};
 use super::{Refusal, Site, access, login, pages};
 use crate::web::negotiation::{Wanted, page_or_metrics};
 use axum::body::Body;
@@ -161,6 +162,7 @@ struct Asking {
     is_our_script: bool,
     /// Path and query, to come back to.
     target: String,
+    scheme: Scheme,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -181,10 +183,7 @@ impl Asking {
             .uri()
             .path()
             .strip_prefix(site.config.web.prefix.as_str());
-        let is_for_programs = below.is_some_and(|path| {
-            let is_part = path.starts_with("parts/") || matches!(path, "now/rows" | "me/share");
-            path.starts_with("api/") || is_part
-        });
+        let is_for_programs = below.is_some_and(|path| path.starts_with("api/") || is_part(path));
         let is_page = page_or_metrics(request.headers()) == Wanted::Page;
         let reader = if is_page && !is_for_programs {
             Reader::Person
@@ -195,13 +194,14 @@ impl Asking {
             reader,
             is_our_script: request.headers().contains_key(visitor::PAGE_TOKEN),
             target,
+            scheme: Scheme::of(site, request.headers()),
         }
     }
 
     fn away(&self, site: &Site, reason: &NotIn) -> Response {
         match (self.reader, reason) {
             (Reader::Person, NotIn::LoggedOut) if site.login.is_some() => {
-                login::redirect_to_login(site, &self.target)
+                login::redirect_to_login(site, self.scheme, &self.target)
             }
             (Reader::Person, NotIn::TryLater(_)) => pages::message::show(
                 site,

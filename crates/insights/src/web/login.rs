@@ -3,11 +3,12 @@
 //! What a browser has to bring back lies in a cookie of its own for each attempt, so that tabs that log
 //! in at once do not disturb each other, and nobody who is not logged in takes up our memory.
 
-use super::session::random_text;
-use super::visitor::{self, Visitor, cookie_name, cookies, is_https};
+use super::session::{Session, random_text};
+use super::visitor::{self, Opener, Scheme, Visitor, cookie_name, cookies};
 use super::{Site, no_store, pages};
 use crate::config::Secret;
 use crate::hub::{CodeExchange, HubError, Login};
+use crate::poll::clock::now;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -25,14 +26,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const TARGET_BYTES: usize = 1500;
 
 /// `GET login?next=…`: to the hub, also if somebody is logged in already, for what needs a fresh login.
-pub(super) async fn begin(State(site): State<Site>, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn begin(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
     let query = query.unwrap_or_default();
     let next = pages::value_of(&query, "next").unwrap_or_default();
-    redirect_to_login(&site, &next)
+    redirect_to_login(&site, Scheme::of(&site, &headers), &next)
 }
 
 /// Sends a browser to the hub, and then back to this path.
-pub(super) fn redirect_to_login(site: &Site, target: &str) -> Response {
+pub(super) fn redirect_to_login(site: &Site, scheme: Scheme, target: &str) -> Response {
     let Some(client) = &site.login else {
         return pages::message::show(
             site,
@@ -54,7 +59,7 @@ pub(super) fn redirect_to_login(site: &Site, target: &str) -> Response {
         URL_SAFE_NO_PAD.encode(target)
     );
     let name = attempt_name(site, login.state.expose());
-    let secure = if client.is_https() { "; Secure" } else { "" };
+    let secure = scheme.cookie_attribute();
     let cookie = format!(
         "{name}={value}; Path={}; Max-Age={ATTEMPT_SECONDS}; HttpOnly; SameSite=Lax{secure}",
         site.config.web.prefix
@@ -72,7 +77,9 @@ fn ours(site: &Site, target: &str) -> Option<String> {
     let url = here.join(target).ok()?;
     let is_ours = target.len() <= TARGET_BYTES
         && url.origin() == here.origin()
-        && url.path().starts_with(site.config.web.prefix.as_str());
+        && url.path().starts_with(site.config.web.prefix.as_str())
+        // What is left of `/.//host/`, and to a browser that host.
+        && !url.path().starts_with("//");
     is_ours.then(|| url[Position::BeforePath..Position::AfterQuery].to_owned())
 }
 
@@ -92,6 +99,9 @@ pub(super) async fn callback(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
+    if Opener::of(&headers) == Opener::Script {
+        return not_logged_in(&site, "This login was not asked for by a person.");
+    }
     let query = query.unwrap_or_default();
     let (code, state) = (
         pages::value_of(&query, "code"),
@@ -109,28 +119,25 @@ pub(super) async fn callback(
             "This login was not begun in this browser, or too long ago.",
         );
     };
-    let asked = tokio::time::timeout(PATIENCE, log_in(&site, &attempt.login, &code)).await;
+    if site.sessions.take_login().is_err() {
+        // The attempt stays good, so loading the page again goes on with it.
+        return too_many(&site);
+    }
+    let before = visitor::cookie(&site, &headers).and_then(|id| site.sessions.get(id));
+    let logging_in = log_in(&site, &attempt.login, &code, before.as_deref());
+    let asked = tokio::time::timeout(PATIENCE, logging_in).await;
     let mut response = match asked.unwrap_or_else(|_| Err(Box::new(not_now(&site)))) {
         Ok(id) => {
             let target = ours(&site, &attempt.target);
             let target = target.unwrap_or_else(|| site.config.web.prefix.clone());
             let mut response = Redirect::to(&target).into_response();
-            let secure = if is_https(&site, &headers) {
-                "; Secure"
-            } else {
-                ""
-            };
+            let secure = Scheme::of(&site, &headers).cookie_attribute();
             let cookie = format!(
                 "{}={}; Path={}; HttpOnly; SameSite=Lax{secure}",
                 cookie_name(&site),
                 id.expose(),
                 site.config.web.prefix
             );
-            // A browser that logs in again does not keep the login before.
-            let before = visitor::cookie(&site, &headers).and_then(|id| site.sessions.get(id));
-            if let Some(before) = before {
-                site.sessions.end(&before);
-            }
             set_cookie(&mut response, &cookie);
             response
         }
@@ -162,13 +169,14 @@ impl Attempt {
     }
 }
 
-/// The id of a new session.
-async fn log_in(site: &Site, login: &Login, code: &str) -> Result<Secret, Box<Response>> {
-    let failed = |error: HubError| {
-        let cause = anyhow::Error::from(error);
-        tracing::warn!("Somebody could not log in: {cause:#}");
-        Box::new(not_now(site))
-    };
+/// The id of a new session, after another one of this browser.
+async fn log_in(
+    site: &Site,
+    login: &Login,
+    code: &str,
+    before: Option<&Session>,
+) -> Result<Secret, Box<Response>> {
+    let failed = |error| Box::new(failed(site, &error));
     let refused = |why: &str| Box::new(not_logged_in(site, why));
     let Some(client) = &site.login else {
         return Err(refused("This service has no OAuth client at the hub."));
@@ -185,7 +193,26 @@ async fn log_in(site: &Site, login: &Login, code: &str) -> Result<Secret, Box<Re
         }
     };
     let identity = site.hub.whoami_with(&token).await.map_err(failed)?;
-    Ok(site.sessions.begin(token, identity))
+    site.own.record_login(now());
+    Ok(site.sessions.begin(token, identity, before))
+}
+
+/// The page for whoever cannot log in; the rest is told to whoever can mend it.
+fn failed(site: &Site, error: &HubError) -> Response {
+    let (cause, remedy) = (error.with_causes(), error.remedy());
+    if matches!(error, HubError::BadClient { .. }) {
+        site.own.record_failed_login(error, now());
+        tracing::error!("Nobody can log in: {cause}; {remedy}.");
+        return pages::message::show(
+            site,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Nobody can log in here yet",
+            "The hub knows you, but does not know this service by its token. An administrator can \
+             mend that: the service's log says how.",
+        );
+    }
+    tracing::warn!("Somebody could not log in: {cause}; {remedy}.");
+    not_now(site)
 }
 
 fn not_now(site: &Site) -> Response {
@@ -195,6 +222,17 @@ fn not_now(site: &Site) -> Response {
         "The hub does not answer",
         "It knows you, but did not say so when it was asked. Try again in a minute.",
     )
+}
+
+fn too_many(site: &Site) -> Response {
+    let mut response = pages::message::show(
+        site,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Many people log in at this moment",
+        "Load this page again in a few seconds: your login goes on from here.",
+    );
+    no_store(&mut response);
+    response
 }
 
 fn not_logged_in(site: &Site, why: &str) -> Response {
@@ -208,7 +246,7 @@ pub(super) async fn end(
     Extension(visitor): Extension<Visitor>,
 ) -> Response {
     if let Some(session) = &visitor.session {
-        site.sessions.end(session);
+        site.sessions.end_all_of_browser(session);
     }
     let hub = site.login.as_ref().map_or("/hub/", |client| client.hub());
     let mut response = pages::message::logged_out(&site, &format!("{hub}logout"));

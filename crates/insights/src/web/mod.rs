@@ -14,11 +14,13 @@ mod metrics;
 mod negotiation;
 mod pages;
 mod parts;
+mod questions;
 mod root;
 mod routes;
 mod session;
 mod shares;
 mod sight;
+mod squeezed;
 mod visitor;
 
 pub use access::{Access, ClientTokens};
@@ -34,16 +36,21 @@ use crate::ask::Asker;
 use crate::config::Config;
 use crate::events::Sink;
 use crate::hub::{HubClient, OAuthClient};
+use crate::me::{self, LastSession};
 use crate::metrics::own::Own;
 use crate::metrics::{Counting, Published};
+use crate::poll::clock::now;
 use crate::usage::Usage;
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::from_fn;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
+use model::names::UserName;
+use model::snapshot::Group;
 use negotiation::{Wanted, page_or_metrics};
 use std::any::Any;
 use std::sync::Arc;
+use store::AskError;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// Everything a handler may need.
@@ -88,10 +95,11 @@ pub fn router(site: Site) -> Router {
 /// The same without what keeps a handler's panic from its client.
 pub fn routes(site: Site) -> Router {
     let nothing_here = site.clone();
+    let asked_of = site.clone();
     routes::router(&site)
         .fallback(async move |headers: HeaderMap| nowhere(&nothing_here, &headers))
         .with_state(site)
-        .layer(from_fn(headers::add))
+        .layer(from_fn_with_state(asked_of, headers::add))
 }
 
 /// An address that is none of ours.
@@ -108,6 +116,36 @@ impl Site {
     /// Whether requests come from browsers that the hub knows.
     fn is_behind_the_hub(&self) -> bool {
         self.access == Access::Proxied
+    }
+
+    /// Groups of the hub that may be shown.
+    fn groups(&self) -> Vec<Group> {
+        let filter = self.config.attribution().filter;
+        let snapshot = self.published.snapshot();
+        let groups = snapshot.groups.iter().flat_map(|groups| &*groups.value);
+        let shown = groups.filter(|group| filter.allows(&group.name));
+        shown.cloned().collect()
+    }
+
+    /// Those that a person is in.
+    fn groups_of(&self, user: &UserName) -> Vec<Group> {
+        let mut groups = self.groups();
+        groups.retain(|group| group.members.binary_search(user).is_ok());
+        groups
+    }
+
+    /// The last session of a person, if they had one; `None` where no history is kept.
+    async fn last_session(&self, user: &UserName) -> Option<Result<Option<LastSession>, AskError>> {
+        let zone = self.config.hub.time_zone();
+        let sources = me::Sources {
+            hub: &self.config.hub.name,
+            zone: &zone,
+            asker: self.asker.as_deref()?,
+            usage: &self.usage,
+            published: &self.published,
+            now: now(),
+        };
+        Some(me::last_session(&sources, user).await)
     }
 }
 

@@ -4,9 +4,9 @@ use super::api::ApiError;
 use super::pages::view::{Address, Link, Part};
 use super::pages::{Look, Ways, answers, part_of, request_of, value_of};
 use super::visitor::Visitor;
-use super::{Site, no_store, sight};
+use super::{Site, audit, no_store, sight};
 use crate::answers::{AnswerError, Request};
-use crate::report::{Fragment, ReportFormat};
+use crate::report::ReportFormat;
 use askama::Template as _;
 use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
@@ -66,13 +66,29 @@ pub(super) async fn part(
         let path = format!("api/v1/reports/{}", report.name);
         Link::new(*label, address(&path).with("format", format.name()))
     });
+    let usage = site.usage.condition();
     let ways = Ways {
         prefix: &site.config.web.prefix,
         viewer: Some(&visitor.viewer),
         report: (look != Look::Both).then(|| address(&format!("reports/{}", report.name))),
+        longer: Some(address_of(
+            &site.config.web.prefix,
+            &format!("reports/{}", report.name),
+            &about_a_year(&request),
+        )),
+        usage_source: usage.map(|usage| usage.source),
         downloads: files.collect(),
     };
-    Ok(part_of(Fragment::new(&answer, width), look, &ways))
+    Ok(part_of(&answer, width, look, &ways))
+}
+
+/// The same question about the last year.
+fn about_a_year(request: &Request) -> Request {
+    Request {
+        from: Some("364 days ago".to_owned()),
+        to: None,
+        ..request.clone()
+    }
 }
 
 /// The question as it was meant, and its answer as far as somebody may see it.
@@ -81,12 +97,12 @@ async fn answer(
     visitor: &Visitor,
     request: Request,
 ) -> Result<(Request, Arc<Answer>), ApiError> {
-    let answers =
-        answers(site).ok_or_else(|| ApiError::Busy("no history is kept here".to_owned()))?;
-    let report = answers.report(&request.name).map_err(AnswerError::Report)?;
-    let request = sight::meant(&visitor.viewer, &site.config, report, request);
+    let answers = answers(site).ok_or_else(ApiError::no_history)?;
+    let report = sight::report(&visitor.viewer, answers, &request.name)?;
+    let request = sight::asked(site, answers, visitor, report, request).await?;
     let shown = sight::shown(&visitor.viewer, &site.config, report, &request);
     let shown = shown.map_err(|denied| ApiError::Denied(denied.to_string()))?;
+    audit::part(site, visitor, &report.name, request.user.as_deref()).await?;
     let answer = answers.answer(&request).await?;
     Ok((request, sight::cut(answer, shown)))
 }

@@ -5,9 +5,9 @@
 //! written: see [`super::sight`].
 
 use super::guard::{self, Who};
-use super::{Site, api, assets, health, login, metrics, pages, parts, root, shares};
+use super::{Site, api, assets, health, login, metrics, pages, parts, root, shares, squeezed};
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
 use std::fmt::Write as _;
 
@@ -200,6 +200,20 @@ pub static ROUTES: &[Route] = &[
         "part of a page: the answer of a report, about what one may see",
         || get(parts::show),
     ),
+    route(
+        "GET",
+        "parts/newest/accounts",
+        Who::Admins,
+        "part of a page: accounts that came last",
+        || get(pages::newest::accounts),
+    ),
+    route(
+        "GET",
+        "parts/newest/groups",
+        Who::Admins,
+        "part of a page: groups that came last",
+        || get(pages::newest::groups),
+    ),
     route("GET", "shares", Who::Admins, "page: share links", || {
         get(shares::list)
     }),
@@ -313,6 +327,11 @@ pub static ROUTES: &[Route] = &[
     ),
 ];
 
+/// Whether an address below the prefix is a part of a page, which the page's own script asks for.
+pub(super) fn is_part(path: &str) -> bool {
+    path.starts_with("parts/") || matches!(path, "now/rows" | "me/share")
+}
+
 /// The router of all addresses.
 pub(super) fn router(site: &Site) -> Router<Site> {
     let prefix = &site.config.web.prefix;
@@ -323,7 +342,11 @@ pub(super) fn router(site: &Site) -> Router<Site> {
                 site: site.clone(),
                 who: route.who,
             };
-            (route.handler)().layer(from_fn_with_state(guard, guard::check))
+            let mut handler = (route.handler)();
+            if squeezed::is_squeezed(route.path) {
+                handler = handler.layer(from_fn(squeezed::squeeze));
+            }
+            handler.layer(from_fn_with_state(guard, guard::check))
         };
         router = router.route(&format!("{prefix}{}", route.path), guarded());
         if route.path.is_empty() && prefix != "/" {
@@ -368,6 +391,18 @@ mod tests {
             .map(|route| (route.method, route.path))
             .collect();
         assert_eq!(all.len(), ROUTES.len());
+    }
+
+    #[test]
+    fn parts_of_pages_are_read_only_and_for_people() {
+        let parts: Vec<_> = ROUTES.iter().filter(|route| is_part(route.path)).collect();
+        let paths: Vec<_> = parts.iter().map(|route| route.path).collect();
+        for path in ["now/rows", "me/share", "parts/{report}"] {
+            assert!(paths.contains(&path), "{path}");
+        }
+        for part in parts {
+            assert!(matches!(part.who, Who::People | Who::Admins) && part.method == "GET");
+        }
     }
 
     #[test]

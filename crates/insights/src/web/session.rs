@@ -5,6 +5,8 @@
 //! is over. What a request must look like for its cookie to count is the business of
 //! [`super::visitor`].
 
+use super::audit::LastLook;
+use super::questions::{Questions, TooMany};
 use crate::config::Secret;
 use crate::hub::{ErrorKind, HubClient, Identity};
 use base64::Engine as _;
@@ -30,14 +32,19 @@ const IDLE: Duration = Duration::from_hours(8);
 const MOST: usize = 20_000;
 /// The same of one person.
 const MOST_OF_ONE: usize = 20;
+/// Logins that the hub is asked about: this many at once, then as many a second. A class that opens the
+/// pages at once gets in; whoever makes up logins without end does not hold up the hub.
+const LOGINS_AT_ONCE: u32 = 100;
+const LOGINS_PER_SECOND: u32 = 10;
 /// After a login somebody may do what cannot be undone.
 pub(super) const FRESH: Duration = Duration::from_mins(10);
 
 /// The sessions of this process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Sessions {
     /// By the id's SHA-256, so that a copy of our memory opens no page.
     by_digest: Mutex<All>,
+    logins: Questions,
 }
 
 type All = HashMap<[u8; 32], Arc<Session>>;
@@ -45,14 +52,22 @@ type All = HashMap<[u8; 32], Arc<Session>>;
 /// One browser in which somebody logged in.
 #[derive(Debug)]
 pub(super) struct Session {
+    user: String,
     token: Secret,
     page_token: Secret,
     page_digest: [u8; 32],
     begun: Instant,
+    /// The same for all logins of this browser that followed each other.
+    browser: Arc<Browser>,
     last_used: Mutex<Instant>,
+    last_look: LastLook,
     /// Held while the hub is asked, so that it is asked once.
     checked: AsyncMutex<Checked>,
 }
+
+/// Tells logins of one browser from those of others.
+#[derive(Debug)]
+struct Browser;
 
 #[derive(Debug)]
 struct Checked {
@@ -83,19 +98,50 @@ fn digest(id: &str) -> [u8; 32] {
     Sha256::digest(id.as_bytes()).into()
 }
 
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            by_digest: Mutex::default(),
+            logins: Questions::new(LOGINS_AT_ONCE, LOGINS_PER_SECOND),
+        }
+    }
+}
+
 impl Sessions {
+    /// Whether the hub may be asked about one more login: nothing shows before that a browser did not
+    /// make it up.
+    pub(super) fn take_login(&self) -> Result<(), TooMany> {
+        self.logins.take()
+    }
+
     /// Begins a session for whom the token belongs to; gives the id for the cookie.
-    pub(super) fn begin(&self, token: Secret, identity: Identity) -> Secret {
+    ///
+    /// Pages of theirs that the browser shows already go on as they are: any script can lead a browser
+    /// through a login, and must not take somebody's work from them. Pages of whoever was `before`
+    /// at the browser end.
+    pub(super) fn begin(
+        &self,
+        token: Secret,
+        identity: Identity,
+        before: Option<&Session>,
+    ) -> Secret {
         let id = random_text();
         let now = Instant::now();
         let name = identity.name.clone();
         let page_token = random_text();
+        let theirs = before.filter(|before| before.user == name);
+        if let Some(other) = before.filter(|before| before.user != name) {
+            self.end_all_of_browser(other);
+        }
         let session = Session {
+            user: name.clone(),
+            browser: theirs.map_or_else(|| Arc::new(Browser), |it| Arc::clone(&it.browser)),
             token,
             page_digest: digest(page_token.expose()),
             page_token,
             begun: now,
             last_used: Mutex::new(now),
+            last_look: LastLook::default(),
             checked: AsyncMutex::new(Checked {
                 identity: Arc::new(identity),
                 at: now,
@@ -104,7 +150,7 @@ impl Sessions {
         };
         let mut all = self.all();
         all.retain(|_, session| session.idle() < IDLE);
-        let is_theirs = |session: &Arc<Session>| session.is_of(&name);
+        let is_theirs = |session: &Arc<Session>| session.user == name;
         while all.values().filter(|session| is_theirs(session)).count() >= MOST_OF_ONE {
             remove_idlest(&mut all, is_theirs);
         }
@@ -134,6 +180,12 @@ impl Sessions {
         self.all().retain(|_, known| !Arc::ptr_eq(known, session));
     }
 
+    /// Ends it, and with it the logins of its browser before.
+    pub(super) fn end_all_of_browser(&self, session: &Session) {
+        let is_other = |known: &Session| !Arc::ptr_eq(&known.browser, &session.browser);
+        self.all().retain(|_, known| is_other(known));
+    }
+
     fn all(&self) -> MutexGuard<'_, All> {
         self.by_digest
             .lock()
@@ -153,6 +205,11 @@ impl Session {
     /// What pages of ours send along, and others cannot know.
     pub(super) fn page_token(&self) -> &Secret {
         &self.page_token
+    }
+
+    /// Whom they looked at last.
+    pub(super) fn last_look(&self) -> &LastLook {
+        &self.last_look
     }
 
     /// When somebody logged in.
@@ -190,12 +247,6 @@ impl Session {
         }
     }
 
-    fn is_of(&self, name: &str) -> bool {
-        // Being asked about, it is in use, and not the one that would be removed.
-        let checked = self.checked.try_lock();
-        checked.is_ok_and(|checked| checked.identity.name == name)
-    }
-
     fn idle(&self) -> Duration {
         self.used().elapsed()
     }
@@ -223,8 +274,8 @@ mod tests {
     #[test]
     fn a_session_is_found_by_its_id_alone() {
         let sessions = Sessions::default();
-        let ada = sessions.begin(Secret::new("t1"), identity("ada"));
-        let ben = sessions.begin(Secret::new("t2"), identity("ben"));
+        let ada = sessions.begin(Secret::new("t1"), identity("ada"), None);
+        let ben = sessions.begin(Secret::new("t2"), identity("ben"), None);
         assert!(ada.expose() != ben.expose() && ada.expose().len() >= 43);
         let page_token = |id: &Secret| sessions.get(id.expose()).unwrap().page_token().clone();
         assert!(page_token(&ada) != page_token(&ben));
@@ -238,11 +289,34 @@ mod tests {
     }
 
     #[test]
+    fn logins_of_a_browser_end_together_or_when_somebody_else_logs_in() {
+        let sessions = Sessions::default();
+        let begin = |name: &str, before: Option<&Secret>| {
+            let before = before.and_then(|id| sessions.get(id.expose()));
+            sessions.begin(Secret::new("t"), identity(name), before.as_deref())
+        };
+        let is_there = |id: &Secret| sessions.get(id.expose()).is_some();
+        let elsewhere = begin("ada", None);
+        let first = begin("ada", None);
+        let second = begin("ada", Some(&first));
+        let third = begin("ada", Some(&second));
+        assert!(is_there(&first) && is_there(&second));
+        sessions.end(&sessions.get(second.expose()).unwrap());
+        assert!(is_there(&first) && !is_there(&second) && is_there(&third));
+        let last = begin("ben", Some(&third));
+        assert!(!is_there(&first) && !is_there(&third));
+        let again = begin("ben", Some(&last));
+        sessions.end_all_of_browser(&sessions.get(again.expose()).unwrap());
+        assert!(!is_there(&last) && !is_there(&again));
+        assert!(is_there(&elsewhere));
+    }
+
+    #[test]
     fn nobody_has_sessions_without_end() {
         let sessions = Sessions::default();
-        let ben = sessions.begin(Secret::new("t"), identity("ben"));
+        let ben = sessions.begin(Secret::new("t"), identity("ben"), None);
         let ids: Vec<Secret> = (0..MOST_OF_ONE + 5)
-            .map(|_| sessions.begin(Secret::new("t"), identity("ada")))
+            .map(|_| sessions.begin(Secret::new("t"), identity("ada"), None))
             .collect();
         let is_there = |id: &&Secret| sessions.get(id.expose()).is_some();
         assert_eq!(ids.iter().filter(is_there).count(), MOST_OF_ONE);

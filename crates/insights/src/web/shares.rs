@@ -18,7 +18,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, body::Bytes};
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -139,10 +139,16 @@ async fn made(site: &Site, visitor: &Visitor, form: &str) -> Result<String, NotM
         ..Request::default()
     };
     let period = answers.days(&asked).await?;
+    // A period that runs on would tell, looked at again, what happened since, however few came.
+    let to = period.to.min(period.today.saturating_sub(1.day()));
+    if period.from > to {
+        let told = "a link shows days that are over, up to yesterday".to_owned();
+        return Err(NotMade::Wrong(told));
+    }
     let question = SharedQuestion {
         report: name,
         from: period.from.to_string(),
-        to: period.to.to_string(),
+        to: to.to_string(),
         hub: asked.hub,
         group: asked.group,
         choices: BTreeMap::new(),

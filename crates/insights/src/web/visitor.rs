@@ -136,7 +136,9 @@ fn of_session(site: &Site, session: Arc<Session>, identity: &Identity) -> Result
     if !may_open(site, identity) {
         return Err(NotIn::NotAllowed);
     }
-    let is_admin = identity.admin || holds_admin_scope(site, identity);
+    let is_admin = identity.admin
+        || holds_admin_scope(site, identity)
+        || is_in_admin_group(site, &identity.name);
     Ok(Visitor {
         viewer: viewer(site, &identity.name, authority(is_admin)),
         session: Some(session),
@@ -150,7 +152,8 @@ pub(super) fn cookie<'a>(site: &Site, headers: &'a HeaderMap) -> Option<&'a str>
     found.map(|(_, id)| id)
 }
 
-/// A token may be good for less than its owner is, so only its scopes count.
+/// A token may be good for less than its owner is, so only its scopes make an administrator: neither what
+/// its owner is at the hub nor their groups.
 fn with_token(site: &Site, identity: &Identity) -> Result<Visitor, NotIn> {
     let is_admin = identity.has_scope("admin:users") || holds_admin_scope(site, identity);
     let is_user = identity.kind == "user" && may_open(site, identity);
@@ -188,6 +191,18 @@ fn holds_admin_scope(site: &Site, identity: &Identity) -> bool {
     scopes.any(|scope| identity.has_scope(scope))
 }
 
+/// Whether they are in a group whose members are administrators here.
+fn is_in_admin_group(site: &Site, name: &str) -> bool {
+    let user = UserName::from(name);
+    let snapshot = site.published.snapshot();
+    let mut groups = snapshot.groups.iter().flat_map(|groups| &*groups.value);
+    groups.any(|group| {
+        let mut of_admins = site.config.access.admin_groups.iter();
+        of_admins.any(|name| *name == *group.name.as_str())
+            && group.members.binary_search(&user).is_ok()
+    })
+}
+
 /// What somebody may see follows from groups as they are now.
 fn viewer(site: &Site, name: &str, authority: Authority) -> Viewer {
     let user = UserName::from(name);
@@ -198,21 +213,12 @@ fn viewer(site: &Site, name: &str, authority: Authority) -> Viewer {
     let configured = config.owners().unwrap_or_default();
     let filter = site.config.attribution().filter;
     let mut owns: BTreeSet<GroupName> = BTreeSet::new();
-    let mut authority = authority;
     for group in groups {
-        let is_in = |users: &[UserName]| users.binary_search(&user).is_ok();
-        if config
-            .admin_groups
-            .iter()
-            .any(|name| *name == *group.name.as_str())
-            && is_in(&group.members)
-        {
-            authority = Authority::Administrator;
-        }
+        let is_owner = group.owners.binary_search(&user).is_ok();
         let mut by_configuration = configured.iter();
         let is_configured =
             by_configuration.any(|owner| owner.group == group.name.as_str() && owner.user == name);
-        if (is_configured || is_in(&group.owners)) && filter.allows(&group.name) {
+        if (is_configured || is_owner) && filter.allows(&group.name) {
             owns.insert(group.name.clone());
         }
     }
@@ -224,17 +230,38 @@ fn is_opened_by_a_person(site: &Site, headers: &HeaderMap) -> Result<(), NotIn> 
     if site.access == Access::OwnPort {
         return Err(NotIn::LoggedOut);
     }
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    // A service worker of a user's server may get hold of what the browser asks for on its behalf.
-    if headers.contains_key("service-worker-navigation-preload") {
-        return Err(NotIn::FromElsewhere);
+    match Opener::of(headers) {
+        Opener::Browser => Ok(()),
+        Opener::Script => Err(NotIn::FromElsewhere),
+        Opener::NotTold if site.config.access.trust_all_scripts => Ok(()),
+        Opener::NotTold => Err(NotIn::FromAnywhere),
     }
-    match (text("sec-fetch-dest"), text("sec-fetch-mode")) {
-        (Some("document"), Some("navigate")) => Ok(()),
-        (Some(_), _) | (_, Some(_)) => Err(NotIn::FromElsewhere),
-        // Old browsers, and all where the hub is not https: anything could have asked.
-        (None, None) if site.config.access.trust_all_scripts => Ok(()),
-        (None, None) => Err(NotIn::FromAnywhere),
+}
+
+/// Who gets to read the answer first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opener {
+    /// The browser, which shows it as a page.
+    Browser,
+    /// A script, or a page around it.
+    Script,
+    /// Old browsers do not say, and none does where the hub is not https: it could be anything.
+    NotTold,
+}
+
+impl Opener {
+    /// As the browser says it.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        // A service worker of a user's server may get hold of what the browser asks for on its behalf.
+        if headers.contains_key("service-worker-navigation-preload") {
+            return Self::Script;
+        }
+        match (text("sec-fetch-dest"), text("sec-fetch-mode")) {
+            (Some("document"), Some("navigate")) => Self::Browser,
+            (None, None) => Self::NotTold,
+            _ => Self::Script,
+        }
     }
 }
 
@@ -264,14 +291,36 @@ pub(super) fn cookie_name(site: &Site) -> String {
     format!("insights-{}", digits.collect::<String>())
 }
 
-/// Whether the browser speaks https, also where somebody in front of us does it for us.
-pub(super) fn is_https(site: &Site, headers: &HeaderMap) -> bool {
-    let forwarded = headers.get("x-forwarded-proto");
-    let forwarded = forwarded.and_then(|value| value.to_str().ok());
-    // The first is the browser's.
-    let is_forwarded = forwarded
-        .and_then(|value| value.split(',').next())
-        .is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"));
-    let client = site.login.as_ref();
-    is_forwarded || client.is_some_and(OAuthClient::is_https)
+/// How the browser speaks to whoever is in front of us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    /// Also where somebody in front of us ends it.
+    Https,
+}
+
+impl Scheme {
+    /// Of this request, as its head or the addresses in the configuration say it.
+    pub(super) fn of(site: &Site, headers: &HeaderMap) -> Self {
+        let forwarded = headers.get("x-forwarded-proto");
+        let forwarded = forwarded.and_then(|value| value.to_str().ok());
+        // The first is the browser's.
+        let is_forwarded = forwarded
+            .and_then(|value| value.split(',').next())
+            .is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"));
+        let client = site.login.as_ref();
+        if is_forwarded || client.is_some_and(OAuthClient::is_https) {
+            Self::Https
+        } else {
+            Self::Http
+        }
+    }
+
+    /// What a cookie has to say, so that it never goes over http.
+    pub(super) fn cookie_attribute(self) -> &'static str {
+        match self {
+            Self::Http => "",
+            Self::Https => "; Secure",
+        }
+    }
 }

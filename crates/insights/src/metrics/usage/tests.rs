@@ -42,6 +42,7 @@ fn snapshot() -> Snapshot {
             value: Vec::new().into(),
             at,
         }),
+        ..Snapshot::default()
     }
 }
 

@@ -12,6 +12,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Request};
 use model::filter::Wildcard;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use store::{Intake, LABEL_MAX_BYTES, Tally};
@@ -27,8 +28,8 @@ const KEY_MAX_BYTES: usize = 200;
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// What became of the items.
-#[derive(Debug, Serialize)]
-pub(in crate::web) struct TakenReply {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::web) struct CountedReply {
     /// Items that count, or did when the same request came first.
     accepted: usize,
     /// The first thousand of the others.
@@ -39,7 +40,7 @@ pub(in crate::web) struct TakenReply {
 pub(in crate::web) async fn counter(
     State(site): State<Site>,
     request: Request<Body>,
-) -> Result<Json<TakenReply>, ApiError> {
+) -> Result<Json<CountedReply>, ApiError> {
     take::<Counter>(site, request).await
 }
 
@@ -47,7 +48,7 @@ pub(in crate::web) async fn counter(
 pub(in crate::web) async fn gauge(
     State(site): State<Site>,
     request: Request<Body>,
-) -> Result<Json<TakenReply>, ApiError> {
+) -> Result<Json<CountedReply>, ApiError> {
     take::<Gauge>(site, request).await
 }
 
@@ -55,34 +56,43 @@ pub(in crate::web) async fn gauge(
 pub(in crate::web) async fn timing(
     State(site): State<Site>,
     request: Request<Body>,
-) -> Result<Json<TakenReply>, ApiError> {
+) -> Result<Json<CountedReply>, ApiError> {
     take::<Timing>(site, request).await
 }
 
 /// `{"event_type": "export", "user": "ada", "amount": 1}`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Counter {
+pub(super) struct Counter {
+    /// What happened.
     event_type: String,
+    /// Whom it concerns; `anonymous` if not said.
     user: Option<String>,
+    /// How often; 1 if not said.
     amount: Option<f64>,
 }
 
 /// `{"resource_type": "licences", "user": "ada", "value": 3}`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Gauge {
+pub(super) struct Gauge {
+    /// What there is.
     resource_type: String,
+    /// Whose; `system` if not said.
     user: Option<String>,
+    /// How much of it.
     value: f64,
 }
 
 /// `{"operation": "backup", "status": "success", "seconds": 12.5}`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Timing {
+pub(super) struct Timing {
+    /// What was done.
     operation: String,
+    /// How it went; `success` if not said.
     status: Option<String>,
+    /// How long it took.
     seconds: f64,
 }
 
@@ -171,7 +181,7 @@ fn bounded<'a>(key: &str, text: &'a str) -> Result<&'a str, String> {
     Ok(text)
 }
 
-async fn take<I: Item>(site: Site, request: Request<Body>) -> Result<Json<TakenReply>, ApiError> {
+async fn take<I: Item>(site: Site, request: Request<Body>) -> Result<Json<CountedReply>, ApiError> {
     access::may_write_events(&site, request.headers()).await?;
     site.sink.check_room(1)?;
     let key = request_key::<I>(request.headers())?;
@@ -195,7 +205,7 @@ async fn take<I: Item>(site: Site, request: Request<Body>) -> Result<Json<TakenR
     if n_accepted > 0 {
         site.sink.count(intake).await?;
     }
-    Ok(Json(TakenReply {
+    Ok(Json(CountedReply {
         accepted: n_accepted,
         rejected,
     }))

@@ -64,9 +64,15 @@ impl From<SinkError> for ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let (status, message) = match self {
+impl ApiError {
+    /// Of a service that keeps no history.
+    pub(in crate::web) fn no_history() -> Self {
+        Self::Busy("no history is kept here".to_owned())
+    }
+
+    /// The status, and what it says to whoever asked.
+    pub(in crate::web) fn told(self) -> (StatusCode, String) {
+        match self {
             Self::Refused(Refusal::Forbidden(needs)) => {
                 (StatusCode::FORBIDDEN, needs.told().to_owned())
             }
@@ -85,7 +91,13 @@ impl IntoResponse for ApiError {
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal error".to_owned(),
             ),
-        };
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, message) = self.told();
         let reply = ErrorReply {
             status: status.as_u16(),
             message,

@@ -11,6 +11,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Request;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ const ROAD: &str = "http";
 const LARGE_BATCH: usize = 1000;
 
 /// What became of the items.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::web) struct TakenReply {
     /// Events that are new, as far as can be known at once: of those that are older than a day
     /// only the next write into the history tells, and counts them once.
@@ -38,7 +39,7 @@ pub(in crate::web) struct TakenReply {
 }
 
 /// An item that could not be read.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct RejectedReply {
     /// Its place in the request, from 0.
     pub(super) index: usize,

@@ -2,7 +2,9 @@
 
 use super::error::ApiError;
 use crate::web::negotiation::quality;
-use crate::web::{Site, no_store};
+use crate::web::visitor::Visitor;
+use crate::web::{Site, audit, no_store};
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -16,6 +18,7 @@ use store::{AskError, Format, QueryError, StoreError, Value, Written};
 /// Who may: an administrator.
 pub(in crate::web) async fn list(
     State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
@@ -23,8 +26,9 @@ pub(in crate::web) async fn list(
     let asked = Asked::of(query.as_deref().unwrap_or_default(), &zone).map_err(ApiError::Bad)?;
     let format = asked.format.unwrap_or_else(|| wanted(&headers));
     let Some(history) = &site.asker else {
-        return Err(ApiError::Busy("no history is kept here".to_owned()));
+        return Err(ApiError::no_history());
     };
+    audit::question(&site, &visitor, "events", asked.user.as_deref()).await?;
     let (sql, params) = asked.query(&site.config.hub.name);
     let params: Vec<(&str, Value)> = params
         .iter()

@@ -1,13 +1,17 @@
-//! `GET api/v1/openapi.json`: what programs may ask, its schemas made from the types of the answers.
+//! `GET api/v1/openapi.json`: what programs may ask, made from the list of addresses, and its schemas
+//! from the types of the answers.
+
+mod operations;
 
 use super::error::ErrorReply;
-use super::reports::{List, PARAMETERS};
-use crate::report::{Reply, ReportFormat};
-use crate::web::Site;
+use crate::web::{ROUTES, Route, Site, Who};
 use axum::Json;
 use axum::extract::State;
+use operations::{Key, OPERATIONS, Operation};
+use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// The description, with this service's prefix. It names nobody, so anybody may read it.
 pub(in crate::web) async fn show(State(site): State<Site>) -> Json<Value> {
@@ -19,69 +23,88 @@ fn description(prefix: &str) -> Value {
     let mut schemas = SchemaSettings::draft2020_12()
         .with(|settings| settings.definitions_path = "/components/schemas".into())
         .into_generator();
-    let list = schemas.subschema_for::<List>();
-    let answer = schemas.subschema_for::<Reply<'static>>();
-    let error = schemas.subschema_for::<ErrorReply>();
-    let failed =
-        |why: &str| json!({"description": why, "content": {"application/json": {"schema": error}}});
-    let parameters = PARAMETERS.iter().map(|parameter| {
-        json!({
-            "name": parameter.name,
-            "in": if parameter.name == "name" { "path" } else { "query" },
-            "required": parameter.name == "name",
-            "description": parameter.doc,
-            "schema": {"type": parameter.kind},
-        })
-    });
-    let formats = ReportFormat::ALL.iter().map(|format| {
-        let schema = match format {
-            ReportFormat::Json => json!({"schema": answer}),
-            _ => json!({}),
-        };
-        let kind = format.content_type().split(';').next().unwrap_or_default();
-        (kind.to_owned(), schema)
-    });
-    let formats: serde_json::Map<String, Value> = formats.collect();
+    let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+    for route in ROUTES {
+        let is_of = |it: &&Operation| it.method == route.method && it.path == route.path;
+        if let Some(operation) = OPERATIONS.iter().find(is_of) {
+            let methods = paths.entry(format!("/{}", route.path)).or_default();
+            let told = told(route, operation, &mut schemas);
+            methods.insert(route.method.to_ascii_lowercase(), told);
+        }
+    }
     json!({
         "openapi": "3.1.0",
         "info": {
             "title": "jupyterhub-insights",
             "description": "Who uses this JupyterHub, and how much. Requests carry a hub token, \
-                            `Authorization: token …`: of an administrator, or of somebody who \
+                            `Authorization: Bearer …`: of an administrator, or of somebody who \
                             asks about what is theirs.",
             "version": env!("CARGO_PKG_VERSION"),
         },
         "servers": [{"url": prefix.trim_end_matches('/')}],
-        "paths": {
-            "/api/v1/reports": {"get": {
-                "summary": "All reports, in the order of the table of contents.",
-                "responses": {
-                    "200": {
-                        "description": "All reports.",
-                        "content": {"application/json": {"schema": list}},
-                    },
-                    "403": failed("The token does not allow it."),
-                    "503": failed("No history is kept, or the hub cannot be asked about the token."),
-                },
-            }},
-            "/api/v1/reports/{name}": {"get": {
-                "summary": "The answer of a report. Its own parameters stand beside the others, as `by=week`.",
-                "parameters": parameters.collect::<Vec<_>>(),
-                "responses": {
-                    "200": {
-                        "description": "The answer, with its definition, source and age. Of JSON with more rows than `limit` the header `Link` names the next ones.",
-                        "content": formats,
-                    },
-                    "304": {"description": "The answer is the one that `If-None-Match` names."},
-                    "400": failed("A question that cannot be asked."),
-                    "403": failed("The token does not allow it."),
-                    "404": failed("There is no such report, hub or group."),
-                    "409": failed("The answer that the page goes on from is gone: begin again with the first page."),
-                    "503": failed("Too many questions at once; `Retry-After` says when to ask again."),
-                },
+        "paths": paths,
+        "components": {
+            "schemas": schemas.take_definitions(true),
+            "securitySchemes": {"hub_token": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "A token of the hub.",
             }},
         },
-        "components": {"schemas": schemas.take_definitions(true)},
+    })
+}
+
+fn told(route: &Route, operation: &Operation, schemas: &mut SchemaGenerator) -> Value {
+    let needs_token = !matches!(route.who, Who::Anybody | Who::ShareLink);
+    let mut responses = Map::new();
+    let gets = (operation.gets)(schemas);
+    responses.insert(
+        "200".to_owned(),
+        json!({"description": "Done.", "content": gets}),
+    );
+    let mut refuses = |status: u16, why: &str| {
+        let mut told = json!({"description": why});
+        // A share link is for people, who get a page.
+        if status >= 400 && route.who != Who::ShareLink {
+            let error = schemas.subschema_for::<ErrorReply>();
+            told["content"] = json!({"application/json": {"schema": error}});
+        }
+        responses.insert(status.to_string(), told);
+    };
+    for refused in operation.refusals {
+        refuses(refused.status, refused.why);
+    }
+    if needs_token {
+        // The rest leads to another page of the docs.
+        let who = route.who.told().split(", see").next().unwrap_or_default();
+        refuses(
+            403,
+            &format!("The token does not allow it. It is for {who}."),
+        );
+        let busy = "Not now: too much at once, no history is kept here, or the hub cannot be asked \
+                    about the token. `Retry-After` says when to ask again.";
+        refuses(503, busy);
+    }
+    let mut told = json!({
+        "summary": route.doc,
+        "description": operation.note,
+        "security": if needs_token { json!([{"hub_token": []}]) } else { json!([]) },
+        "parameters": operation.keys.iter().map(parameter).collect::<Vec<_>>(),
+        "responses": responses,
+    });
+    if let Some(sends) = operation.sends {
+        told["requestBody"] = json!({"required": true, "content": sends(schemas)});
+    }
+    told
+}
+
+fn parameter(key: &Key) -> Value {
+    json!({
+        "name": key.name,
+        "in": key.place,
+        "required": key.place == "path",
+        "description": key.doc,
+        "schema": {"type": key.kind},
     })
 }
 
@@ -111,5 +134,33 @@ mod tests {
             assert!(description.pointer(pointer).is_some(), "{reference}");
         }
         assert_eq!(description["servers"][0]["url"], "/services/insights");
+    }
+
+    #[test]
+    fn every_address_for_programs_is_described() {
+        let description = description("/");
+        let is_for_programs = |route: &&Route| route.path.starts_with("api/");
+        for route in ROUTES.iter().filter(is_for_programs) {
+            let path = &description["paths"][format!("/{}", route.path)];
+            let told = &path[route.method.to_ascii_lowercase()];
+            assert!(told.is_object(), "{} {}", route.method, route.path);
+            let content = told["responses"]["200"]["content"].as_object().unwrap();
+            assert!(!content.is_empty(), "{} {}", route.method, route.path);
+            let is_posted = told["requestBody"].is_object();
+            assert_eq!(is_posted, route.method == "POST", "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn nothing_is_described_that_is_not_there() {
+        for operation in OPERATIONS {
+            let Operation { method, path, .. } = operation;
+            let is_it = |route: &Route| route.method == *method && route.path == *path;
+            assert!(ROUTES.iter().any(is_it), "{method} {path}");
+            let parts = path.split('/').filter(|part| part.starts_with('{'));
+            let keys = operation.keys.iter().filter(|key| key.place == "path");
+            let keys: Vec<String> = keys.map(|key| format!("{{{}}}", key.name)).collect();
+            assert_eq!(keys, parts.collect::<Vec<_>>(), "{path}");
+        }
     }
 }

@@ -15,58 +15,11 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use store::QueryError;
 use store::report::{Answer, Definition, ReportError};
-
-/// A key that an address may have.
-pub(super) struct AddressKey {
-    pub(super) name: &'static str,
-    /// As JSON Schema names it.
-    pub(super) kind: &'static str,
-    pub(super) doc: &'static str,
-}
-
-const fn key(name: &'static str, kind: &'static str, doc: &'static str) -> AddressKey {
-    AddressKey { name, kind, doc }
-}
-
-/// What addresses of answers may say beside the report's own parameters.
-pub(super) const PARAMETERS: [AddressKey; 10] = [
-    key("name", "string", "The report, as the list names it."),
-    key(
-        "from",
-        "string",
-        "First day: a date, `3 months ago`; without it the last 30 days, if the report says no other period.",
-    ),
-    key("to", "string", "Last day; today if not said."),
-    key("hub", "string", "Only this hub."),
-    key(
-        "group",
-        "string",
-        "Only members of this group, on the days they were.",
-    ),
-    key("user", "string", "Only this person."),
-    key(
-        "format",
-        "string",
-        "`json`, `csv`, `parquet`, `md`, `html`, `svg` or `table`.",
-    ),
-    key("offset", "integer", "Of JSON: rows before the first."),
-    key(
-        "limit",
-        "integer",
-        "Of JSON: at most so many rows, 1 to 100000; 10000 if not said.",
-    ),
-    key(
-        "answer",
-        "string",
-        "Of JSON: the answer whose rows go on, as the header `Link` names it.",
-    ),
-];
 
 /// Rows of a JSON answer, if nobody says how many; the header `Link` names the next ones.
 const USUAL_ROWS: usize = 10_000;
@@ -156,22 +109,15 @@ pub(in crate::web) async fn answer(
 ) -> Result<Response, ApiError> {
     let mut asked = Asked::of(name, query.as_deref().unwrap_or_default()).map_err(ApiError::Bad)?;
     let answers = answers(&site)?;
-    let report = answers
-        .report(&asked.request.name)
-        .map_err(AnswerError::Report)?;
-    asked.request = sight::meant(&visitor.viewer, &site.config, report, asked.request);
+    let report = sight::report(&visitor.viewer, answers, &asked.request.name)?;
+    asked.request = sight::asked(&site, answers, &visitor, report, asked.request).await?;
     let sight = Sight {
         visitor: &visitor,
         config: &site.config,
     };
     let shown = sight.of(report, &asked.request)?;
-    if let Some(user) = &asked.request.user
-        && sight::is_look_at_another(&visitor.viewer, user)
-    {
-        let what = json!({"looked": report.name, "user": user});
-        let kept = audit::keep(&site, &visitor, &what).await;
-        kept.map_err(|()| ApiError::Busy("looks are kept, and this one could not be".to_owned()))?;
-    }
+    let user = asked.request.user.as_deref();
+    audit::question(&site, &visitor, &report.name, user).await?;
     let pending = answers.ask(&asked.request).await?;
     let tag = tag(&pending.tag, &asked, shown);
     let is_kept = visitor.session.is_none();
@@ -342,7 +288,7 @@ fn not_written(error: anyhow::Error) -> ApiError {
 
 fn answers(site: &Site) -> Result<&Answers, ApiError> {
     let answers = site.answers.as_deref();
-    answers.ok_or_else(|| ApiError::Busy("no history is kept here".to_owned()))
+    answers.ok_or_else(ApiError::no_history)
 }
 
 impl From<AnswerError> for ApiError {
@@ -353,7 +299,8 @@ impl From<AnswerError> for ApiError {
             AnswerError::Report(error) => Self::NotFound(error.to_string()),
             AnswerError::Store(error) if error.is_busy() => Self::Busy(error.to_string()),
             AnswerError::Store(error) => {
-                tracing::error!("A report could not be answered: {error:#}");
+                let cause = anyhow::Error::from(error);
+                tracing::error!("A report could not be answered: {cause:#}");
                 Self::Internal
             }
         }

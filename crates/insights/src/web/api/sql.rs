@@ -52,7 +52,7 @@ pub(in crate::web) async fn ask(
         return Err(ApiError::Unauthorized(told.to_owned()));
     }
     let asker = site.asker.as_deref();
-    let asker = asker.ok_or_else(|| ApiError::Busy("no history is kept here".to_owned()))?;
+    let asker = asker.ok_or_else(ApiError::no_history)?;
     let kept = audit::keep(&site, &visitor, &json!({"sql": question.sql})).await;
     kept.map_err(|()| ApiError::Busy("queries are kept, and this one could not be".to_owned()))?;
     let (format, kind) = match question.format {

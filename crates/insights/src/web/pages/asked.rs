@@ -2,7 +2,9 @@
 
 use super::view::{Address, Choice, Field, PeriodPicker, Select};
 use crate::answers::{Answers, Days, Request};
-use crate::web::Site;
+use crate::web::visitor::Visitor;
+use crate::web::{Site, sight};
+use model::viewer::Standing;
 use store::report::ReportError;
 
 /// Longest value that is read from an address. Names at the hub are shorter.
@@ -14,7 +16,20 @@ pub(in crate::web) struct AskedPeriod {
     pub(in crate::web) request: Request,
     /// Of the page.
     pub(in crate::web) days: Option<Days>,
+    /// Those to choose from.
     hubs: Vec<String>,
+    about: Hubs,
+}
+
+/// Which hubs of a history a page of an administrator may be about; those of others are about ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::web) enum Hubs {
+    /// All together, if none is chosen.
+    All,
+    /// One, which is ours if none is chosen: at another one the same name is somebody else's.
+    One,
+    /// Ours.
+    Ours,
 }
 
 /// A question as an address says it, without a report.
@@ -56,19 +71,41 @@ impl AskedPeriod {
     /// What the address says; of a service without a history no days are known.
     pub(in crate::web) async fn of(
         site: &Site,
+        visitor: &Visitor,
         query: &str,
+        about: Hubs,
     ) -> Result<Self, crate::answers::AnswerError> {
-        let request = request_of(query)?;
+        let mut request = request_of(query)?;
+        let about = match visitor.viewer.standing {
+            Standing::Admin => about,
+            Standing::Owner | Standing::User => Hubs::Ours,
+        };
+        if about != Hubs::All {
+            let ours = &site.config.hub.name;
+            request.hub.get_or_insert_with(|| ours.clone());
+        }
         let (mut days, mut hubs) = (None, Vec::new());
         if let Some(answers) = site.answers.as_deref() {
             days = Some(answers.days(&request).await?);
-            hubs = answers.hubs().await?;
+            if about != Hubs::Ours {
+                hubs = answers.hubs().await?;
+            }
         }
         Ok(Self {
             request,
             days,
             hubs,
+            about,
         })
+    }
+
+    /// For whom gets figures of a group only: the month that they are told of.
+    pub(in crate::web) fn settle(&mut self) {
+        let Some(days) = self.days else { return };
+        let month = sight::whole_month(&days);
+        self.request.from = Some(month.from.to_string());
+        self.request.to = Some(month.to.to_string());
+        self.days = Some(month);
     }
 
     /// The form that changes it.
@@ -81,12 +118,12 @@ impl AskedPeriod {
         let days = self.days?;
         if self.hubs.len() > 1 {
             let chosen = self.request.hub.as_deref().unwrap_or_default();
-            let all = Choice::new("", chosen).called("all hubs");
+            let all = (self.about == Hubs::All).then(|| Choice::new("", chosen).called("all hubs"));
             let each = self.hubs.iter().map(|hub| Choice::new(hub, chosen));
             selects.push(Select {
                 name: "hub".to_owned(),
                 label: "Hub".to_owned(),
-                choices: std::iter::once(all).chain(each).collect(),
+                choices: all.into_iter().chain(each).collect(),
             });
         }
         Some(PeriodPicker {
@@ -94,7 +131,6 @@ impl AskedPeriod {
             today: days.today,
             from: days.from,
             to: days.to,
-            first: None,
             selects,
             kept,
         })

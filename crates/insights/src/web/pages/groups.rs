@@ -1,6 +1,6 @@
 //! *Groups*: those that somebody may see, and one of them.
 
-use super::asked::{AskedPeriod, value_of};
+use super::asked::{AskedPeriod, Hubs, value_of};
 use super::frame::{Frame, html};
 use super::message;
 use super::part::Look;
@@ -15,6 +15,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use model::names::{GroupName, UserName};
 use model::snapshot::Group;
+use model::suppression::is_few;
 use model::viewer::{Sight, Standing};
 use std::collections::BTreeSet;
 
@@ -22,21 +23,26 @@ use std::collections::BTreeSet;
 static NAMED: &[PartSpec] = &[
     part("participation", "Participation", Look::Table, Width::Whole),
     part("active-users", "Active members", Look::Chart, Width::Whole),
-    part("usage-by-day", "Resources by day", Look::Chart, Width::Half),
+    part(
+        "usage-by-day",
+        "Resources by day",
+        Look::Chart,
+        Width::Whole,
+    ),
     part(
         "hour-of-week",
         "Hours of the week",
         Look::Chart,
-        Width::Half,
+        Width::Whole,
     ),
+    part("home-sizes", "Homes", Look::Table, Width::Whole),
     part(
         "usage-by-user",
         "Resources by member",
         Look::Table,
         Width::Whole,
     ),
-    part("last-activity", "Last activity", Look::Table, Width::Half),
-    part("home-sizes", "Homes", Look::Table, Width::Half),
+    part("last-activity", "Last activity", Look::Table, Width::Whole),
 ];
 
 /// For owners who see aggregates only.
@@ -70,9 +76,10 @@ pub(in crate::web) async fn list(
         filter.allows(&group.name) && visitor.viewer.may_see(Sight::Group(&group.name))
     });
     let is_admin = visitor.viewer.standing == Standing::Admin;
+    let least = least_told(&site, &visitor);
     let rows = seen.map(|group| GroupRow {
         group: link(&site, &group.name),
-        members: Some(group.members.len() as u64),
+        members: Some(group.members.len() as u64).filter(|members| !is_few(*members, least)),
         // Who is there now is not for owners.
         running: is_admin.then(|| {
             let present = group
@@ -91,6 +98,19 @@ pub(in crate::web) async fn list(
             .to_owned(),
     };
     html(StatusCode::OK, &page)
+}
+
+/// Of fewer people nothing is told: to whoever sees names this does not matter.
+fn least_told(site: &Site, visitor: &Visitor) -> u64 {
+    if sees_names(site, visitor) {
+        0
+    } else {
+        site.config.access.least_people
+    }
+}
+
+fn sees_names(site: &Site, visitor: &Visitor) -> bool {
+    visitor.viewer.standing == Standing::Admin || site.config.access.owner_sees == OwnerSees::Names
 }
 
 fn owners(site: &Site, group: &Group) -> Vec<String> {
@@ -129,7 +149,7 @@ pub(in crate::web) async fn one(
     let Some(group) = seen.find(|group| *group.name.as_str() == *name) else {
         return message::nothing_here(&site, Some(&visitor));
     };
-    let mut asked = match AskedPeriod::of(&site, &query).await {
+    let mut asked = match AskedPeriod::of(&site, &visitor, &query, Hubs::One).await {
         Ok(asked) => asked,
         Err(error) => return message::unanswered(&site, &visitor, &error),
     };
@@ -140,12 +160,20 @@ pub(in crate::web) async fn one(
         visitor: Some(&visitor),
         path: "groups",
     };
-    let is_named = visitor.viewer.standing == Standing::Admin
-        || site.config.access.owner_sees == OwnerSees::Names;
+    let is_named = sees_names(&site, &visitor);
+    if !is_named {
+        asked.settle();
+    }
+    let least = least_told(&site, &visitor);
+    let n_members = group.members.len();
     let members = Fact {
         name: "members".to_owned(),
         number: Number {
-            text: super::numbers::grouped(group.members.len()),
+            text: if is_few(n_members as u64, least) {
+                format!("fewer than {least}")
+            } else {
+                super::numbers::grouped(n_members)
+            },
             unit: String::new(),
             definition: "Members of the group at the hub, whether they ever came or not."
                 .to_owned(),
@@ -157,8 +185,15 @@ pub(in crate::web) async fn one(
     Page {
         frame,
         title: name.clone(),
-        intro: "The group's members, on the days on which they were members.".to_owned(),
+        intro: if is_named {
+            "The group's members, on the days on which they were members.".to_owned()
+        } else {
+            "The group's members, on the days on which they were members: figures of whole months that \
+             are over."
+                .to_owned()
+        },
         parts: if is_named { NAMED } else { AGGREGATES },
+        newest: &[],
         selects: Vec::new(),
         kept: vec![Field {
             name: "name".to_owned(),

@@ -28,7 +28,6 @@ pub(in crate::web) async fn show(
         layout: frame.layout("Health", "What is read and written, and how it goes."),
         overall: overall(&checks),
         checks: checks.into_iter().map(row).collect(),
-        tables: Vec::new(),
         links: vec![
             Link::new("Alive", format!("{prefix}health/live")),
             Link::new("Ready", format!("{prefix}health/ready")),
@@ -49,6 +48,15 @@ fn overall(checks: &[Check]) -> Notice {
     }
 }
 
+/// How long a read took; nobody compares fractions of a millisecond.
+fn in_words(seconds: f64) -> String {
+    if seconds < 0.001 {
+        "less than a millisecond".to_owned()
+    } else {
+        Unit::Seconds.format((seconds * 1000.0).round() / 1000.0)
+    }
+}
+
 fn row(check: Check) -> CheckRow {
     let state = match check.status {
         Status::Ok => Badge::new(Tone::Good, "ok"),
@@ -59,11 +67,7 @@ fn row(check: Check) -> CheckRow {
         name: check.name,
         state,
         reason: check.reason,
-        remedy: String::new(),
-        duration: check
-            .duration_seconds
-            .map(|seconds| Unit::Seconds.format(seconds))
-            .unwrap_or_default(),
+        duration: check.duration_seconds.map(in_words).unwrap_or_default(),
         at: check.timestamp,
     }
 }

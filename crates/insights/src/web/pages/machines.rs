@@ -1,7 +1,7 @@
 //! *Machines*: what servers run on, how much of it is promised and how much is used. Made to be learned
 //! from: each measure says in a sentence what it means.
 
-use super::asked::AskedPeriod;
+use super::asked::{AskedPeriod, Hubs};
 use super::frame::{Frame, html};
 use super::message;
 use super::part::Look;
@@ -10,6 +10,7 @@ use super::view::{
     Address, Badge, Bar, Cell, Head, MachineBox, MachinesPage, Measure, Table, Tone, Width,
 };
 use crate::chart::Unit;
+use crate::chart::number::SPACE;
 use crate::sources::machines::{MachineNow, MachineState, Pressure, Room, Scarce, Strain};
 use crate::web::Site;
 use crate::web::visitor::Visitor;
@@ -28,8 +29,13 @@ static PARTS: &[PartSpec] = &[
         Width::Whole,
     ),
     part("right-sizing", "Right sizes", Look::Table, Width::Whole),
-    part("idle-gpus", "Idle GPUs", Look::Table, Width::Half),
-    part("placeholders", "Places kept free", Look::Chart, Width::Half),
+    part("idle-gpus", "Idle GPUs", Look::Table, Width::Whole),
+    part(
+        "placeholders",
+        "Places kept free",
+        Look::Chart,
+        Width::Whole,
+    ),
 ];
 
 /// `GET machines`
@@ -43,7 +49,8 @@ pub(in crate::web) async fn show(
         visitor: Some(&visitor),
         path: "machines",
     };
-    let asked = match AskedPeriod::of(&site, &query.unwrap_or_default()).await {
+    let query = query.unwrap_or_default();
+    let asked = match AskedPeriod::of(&site, &visitor, &query, Hubs::All).await {
         Ok(asked) => asked,
         Err(error) => return message::unanswered(&site, &visitor, &error),
     };
@@ -101,7 +108,7 @@ fn of_machine(machine: &MachineNow, at: Timestamp, prefix: &str) -> MachineBox {
         .map(|load| format!("load {}", Unit::None.format(load)));
     let others = machine
         .n_other_pods
-        .map(|n| format!("{n} pods of the hub itself"));
+        .map(|n| format!("{n} other pods: the hub's own, places kept free, or of nobody known"));
     let kind: Vec<String> = [pool, load, others].into_iter().flatten().collect();
     MachineBox {
         name: machine.name.clone(),
@@ -169,7 +176,7 @@ fn measure(name: &str, room: &Room, unit: &Unit) -> Measure {
 
 /// What parts of a machine mean for whoever looks after it.
 fn meaning(used: Option<f64>, promised: Option<f64>) -> String {
-    let percent = |share: f64| Unit::Percent.format((share * 100.0).round());
+    let percent = |share: f64| format!("{:.0}{SPACE}%", share * 100.0);
     match (used, promised) {
         (None, None) => "Nothing is known of it.".to_owned(),
         (Some(used), None) => format!("{} of it is used.", percent(used)),

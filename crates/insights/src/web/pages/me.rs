@@ -1,12 +1,14 @@
 //! *Me*: what somebody used, and what is kept about them.
 
-use super::asked::AskedPeriod;
+use super::asked::{AskedPeriod, Hubs};
 use super::frame::{Frame, html};
 use super::message;
+use super::numbers::{Given, used};
 use super::part::Look;
-use super::shells::{PartSpec, no_history, part, part_box};
+use super::shells::{PartSpec, newest_sessions, no_history, part, part_box};
 use super::view::{
-    Badge, Bar, Erasure, Fact, Kept, LastSession, MePage, Number, PartBox, Shape, Tone, Width,
+    Badge, Erasure, Fact, Kept, Link, MePage, Nothing, Number, PartBox, SessionBox, Shape, Tone,
+    Used, Width,
 };
 use crate::chart::Unit;
 use crate::me::{self, SessionUse};
@@ -18,25 +20,27 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use jiff::Timestamp;
+use model::snapshot::Server;
+use model::usage::Amounts;
 use std::time::Instant;
 use store::StoreError;
 
 static PARTS: &[PartSpec] = &[
-    part("sessions", "My sessions", Look::Table, Width::Whole),
-    part(
-        "concurrency",
-        "My servers at once",
-        Look::Chart,
-        Width::Half,
-    ),
-    part("session-lengths", "My hours", Look::Both, Width::Half),
+    newest_sessions("My sessions"),
     part(
         "usage-by-day",
         "My resources by day",
         Look::Chart,
-        Width::Half,
+        Width::Whole,
     ),
     part("home-storage", "My home", Look::Chart, Width::Half),
+    part("session-lengths", "My hours", Look::Both, Width::Half),
+    part(
+        "concurrency",
+        "My servers at once",
+        Look::Chart,
+        Width::Whole,
+    ),
 ];
 
 /// `GET me`
@@ -45,10 +49,12 @@ pub(in crate::web) async fn show(
     Extension(visitor): Extension<Visitor>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let mut asked = match AskedPeriod::of(&site, &query.unwrap_or_default()).await {
+    let query = query.unwrap_or_default();
+    let mut asked = match AskedPeriod::of(&site, &visitor, &query, Hubs::Ours).await {
         Ok(asked) => asked,
         Err(error) => return message::unanswered(&site, &visitor, &error),
     };
+    asked.request.hub = Some(site.config.hub.name.clone());
     asked.request.user = Some(visitor.viewer.user.to_string());
     asked.request.group = None;
     let frame = Frame {
@@ -58,9 +64,9 @@ pub(in crate::web) async fn show(
     };
     let prefix = &site.config.web.prefix;
     let mut notices = Vec::new();
-    let mut last = None;
-    match last_session(&site, &visitor).await {
-        Some(Ok(found)) => last = found,
+    let mut known = None;
+    match sessions(&site, &visitor).await {
+        Some(Ok(found)) => known = found,
         Some(Err(())) => notices.push(super::view::Notice::new(
             Tone::Warning,
             "Your last session could not be read now; try again in a minute.",
@@ -74,10 +80,9 @@ pub(in crate::web) async fn show(
     let page = MePage {
         layout: frame.layout("Me", "What you used, and what is kept about you."),
         notices,
-        last,
-        nothing: "You had no server yet: start one at the hub, and it is told of here when it has \
-                  ended."
-            .to_owned(),
+        running: running(&site, &visitor, known.as_ref()),
+        last: known.as_ref().and_then(last),
+        nothing: no_server(&site),
         picker: asked.picker(
             super::view::Address::below(prefix, "me"),
             Vec::new(),
@@ -108,36 +113,175 @@ fn my_share(asked: &AskedPeriod, prefix: &str) -> PartBox {
     }
 }
 
-/// The last session; `None` where no history is kept, an error where it could not be read.
-async fn last_session(site: &Site, visitor: &Visitor) -> Option<Result<Option<LastSession>, ()>> {
-    let asker = site.asker.as_deref()?;
-    let zone = site.config.hub.time_zone();
-    let sources = me::Sources {
-        hub: &site.config.hub.name,
-        zone: &zone,
-        asker,
-        usage: &site.usage,
-        published: &site.published,
-        now: now(),
-    };
-    match me::last_session(&sources, &visitor.viewer.user).await {
-        Ok(None) => Some(Ok(None)),
-        Ok(Some(found)) => {
-            let at = found.as_of;
-            let session = found.last_session.as_ref().or(found.running.first());
-            let told = session.map(|session| of_session(session, found.home.as_ref(), at));
-            Some(Ok(told))
+/// Their sessions; `None` where no history is kept, an error where they could not be read.
+async fn sessions(site: &Site, visitor: &Visitor) -> Option<Result<Option<me::LastSession>, ()>> {
+    let found = site.last_session(&visitor.viewer.user).await?;
+    Some(found.map_err(|error| {
+        let cause = anyhow::Error::from(error);
+        tracing::error!("A last session could not be read: {cause:#}");
+    }))
+}
+
+/// The session that ended last.
+fn last(known: &me::LastSession) -> Option<SessionBox> {
+    let session = known.last_session.as_ref()?;
+    Some(of_session(session, known.home.as_ref(), known.as_of))
+}
+
+/// Servers of theirs that the hub lists now, with what they use at this moment.
+fn running(site: &Site, visitor: &Visitor, known: Option<&me::LastSession>) -> Vec<SessionBox> {
+    let snapshot = site.published.snapshot();
+    let usage = site.published.usage_now();
+    let user = &visitor.viewer.user;
+    let servers = snapshot.servers.iter().flat_map(|servers| &*servers.value);
+    let theirs = servers.filter(|server| server.user == *user);
+    let boxes = theirs.map(|server| {
+        let amounts = usage
+            .as_ref()
+            .and_then(|usage| usage.server(user, &server.name).copied());
+        let present = Present {
+            server,
+            amounts: amounts.unwrap_or_default(),
+            read: snapshot.servers.as_ref().map(|servers| servers.at),
+            measured: site.usage.condition().and_then(|usage| usage.last_complete),
+        };
+        let mut sessions = known.iter().flat_map(|known| &known.running);
+        let session = sessions.find(|session| *session.server == *server.name);
+        present.told(session)
+    });
+    boxes.collect()
+}
+
+/// What somebody reads who had no server yet.
+fn no_server(site: &Site) -> Nothing {
+    let home = site.login.as_ref();
+    Nothing {
+        text: "You had no server yet: start one at the hub. It stands here as soon as it runs, and is \
+               summed up when it has ended."
+            .to_owned(),
+        next: home.map(|hub| Link::new("Start a server", format!("{}home", hub.hub()))),
+    }
+}
+
+/// A server that runs now.
+struct Present<'a> {
+    server: &'a Server,
+    amounts: Amounts,
+    /// When the hub said so.
+    read: Option<Timestamp>,
+    /// When it was last measured.
+    measured: Option<Timestamp>,
+}
+
+impl Present<'_> {
+    /// As it is shown, with what is known of the session so far.
+    fn told(&self, session: Option<&SessionUse>) -> SessionBox {
+        let seconds = self
+            .server
+            .started
+            .map(|started| now().duration_since(started).as_secs_f64());
+        let length = fact(
+            "runs for",
+            used(seconds, Given::Unknown, &Unit::Seconds),
+            "From its start to now.",
+            self.of_hub(),
+        );
+        SessionBox {
+            server: self.server.name.to_string(),
+            state: super::now::state(self.server),
+            started: self.server.started,
+            ended: None,
+            facts: std::iter::once(length)
+                .chain(self.used_now())
+                .chain(self.so_far(session))
+                .collect(),
         }
-        Err(error) => {
-            let cause = anyhow::Error::from(error);
-            tracing::error!("A last session could not be read: {cause:#}");
-            Some(Err(()))
+    }
+
+    /// What it uses at this moment, beside what it may use.
+    fn used_now(&self) -> [Fact; 2] {
+        let amounts = &self.amounts;
+        let memory = Given::of(amounts.memory_limit_bytes, amounts.memory_requested_bytes);
+        let cpu = Given::of(None, amounts.cpu_requested_cores);
+        [
+            fact(
+                "memory now",
+                used(amounts.memory_bytes, memory, &Unit::Bytes),
+                "Memory in use, of what the server may have if it has a limit: one that wants more is killed.",
+                self.of_look(),
+            ),
+            fact(
+                "CPU now",
+                used(amounts.cpu_cores, cpu, &Unit::Cores),
+                "Processor cores in use over the last minute or so, beside those that were asked for.",
+                self.of_look(),
+            ),
+        ]
+    }
+
+    fn so_far(&self, session: Option<&SessionUse>) -> [Fact; 2] {
+        let peak = session.and_then(|session| session.memory_peak_bytes);
+        let active = session.and_then(|session| session.active_seconds);
+        #[expect(clippy::cast_precision_loss, reason = "seconds of one session")]
+        let active = active.map(|seconds| seconds as f64);
+        [
+            fact(
+                "memory at most",
+                used(peak, Given::Unknown, &Unit::Bytes),
+                "The most memory that the server had at a moment so far.",
+                self.of_look(),
+            ),
+            fact(
+                "active",
+                used(active, Given::Unknown, &Unit::Seconds),
+                "Time with activity so far: each sign of it counts the time since the one before, at \
+                 most ten minutes.",
+                self.of_hub(),
+            ),
+        ]
+    }
+
+    fn of_hub(&self) -> Origin {
+        Origin {
+            source: "the hub, as it was last read".to_owned(),
+            at: self.read,
+        }
+    }
+
+    fn of_look(&self) -> Origin {
+        Origin {
+            source: "the last look at what servers use".to_owned(),
+            at: self.measured,
         }
     }
 }
 
-fn of_session(session: &SessionUse, home: Option<&me::Home>, at: Timestamp) -> LastSession {
-    LastSession {
+/// Where a number comes from, and of when it is.
+struct Origin {
+    source: String,
+    at: Option<Timestamp>,
+}
+
+fn fact(name: &str, used: Option<Used>, definition: &str, from: Origin) -> Fact {
+    let (text, unit, bar) = match used {
+        Some(used) => (used.text, used.beside, used.bar),
+        None => ("–".to_owned(), String::new(), None),
+    };
+    Fact {
+        name: name.to_owned(),
+        number: Number {
+            text,
+            unit,
+            definition: definition.to_owned(),
+            source: from.source,
+            at: from.at,
+        },
+        bar,
+    }
+}
+
+fn of_session(session: &SessionUse, home: Option<&me::Home>, at: Timestamp) -> SessionBox {
+    SessionBox {
         server: session.server.clone(),
         state: match (&session.end_reason, session.is_running) {
             (_, true) => Badge::new(Tone::Good, "running"),
@@ -145,93 +289,81 @@ fn of_session(session: &SessionUse, home: Option<&me::Home>, at: Timestamp) -> L
             (Some(reason), false) => Badge::new(Tone::Warning, reason.clone()),
             (None, false) => Badge::new(Tone::Plain, "ended"),
         },
-        started: session.started,
+        started: Some(session.started),
         ended: session.ended,
         facts: facts(session, home, at),
     }
 }
 
 fn facts(session: &SessionUse, home: Option<&me::Home>, at: Timestamp) -> Vec<Fact> {
-    let measured = match &session.measured {
-        Some(measured) => match &measured.source {
-            Some(source) => format!("what {source} measured while it ran"),
-            None => "what was measured while it ran".to_owned(),
-        },
-        None => "nobody measured it".to_owned(),
-    };
-    let fact = |name: &str, value: Option<f64>, unit: Unit, definition: &str, source: &str| Fact {
-        name: name.to_owned(),
-        number: Number {
-            text: value.map_or("–".to_owned(), |value| unit.format(value)),
-            unit: String::new(),
-            definition: definition.to_owned(),
-            source: source.to_owned(),
-            at: Some(at),
-        },
-        bar: None,
-    };
-    let of_hub = "the hub, and its events";
     #[expect(clippy::cast_precision_loss, reason = "seconds of one session")]
     let active = session.active_seconds.map(|seconds| seconds as f64);
-    let limit = session
-        .memory_limit_bytes
-        .or(session.memory_requested_bytes);
-    let share = session
-        .memory_peak_bytes
-        .zip(limit.filter(|limit| *limit > 0.0));
-    let memory = fact(
-        "memory at most",
-        session.memory_peak_bytes,
-        Unit::Bytes,
-        "The most memory that the server had at a moment, beside what it could have.",
-        &measured,
-    );
+    let seconds = |value: Option<f64>| used(value, Given::Unknown, &Unit::Seconds);
+    let memory = Given::of(session.memory_limit_bytes, session.memory_requested_bytes);
+    // What ended does not change any more.
+    let of_hub = || Origin {
+        source: "the hub, and its events".to_owned(),
+        at: Some(session.ended.unwrap_or(at)),
+    };
     vec![
         fact(
             "length",
-            Some(session.hours * 3600.0),
-            Unit::Seconds,
+            seconds(Some(session.hours * 3600.0)),
             "From its start to its end, or to now.",
-            of_hub,
+            of_hub(),
         ),
         fact(
             "active",
-            active,
-            Unit::Seconds,
+            seconds(active),
             "Time with activity: each sign of it counts the time since the one before, at most ten minutes.",
-            of_hub,
+            of_hub(),
         ),
         fact(
             "CPU time",
-            session.cpu_core_seconds,
-            Unit::Seconds,
+            seconds(session.cpu_core_seconds),
             "Time that processor cores worked for it; two cores at work for a second are two seconds.",
-            &measured,
+            measured(session),
         ),
-        Fact {
-            bar: share.map(|(peak, limit)| Bar::of_limit(peak / limit)),
-            ..with_limit(memory, limit)
-        },
+        fact(
+            "memory at most",
+            used(session.memory_peak_bytes, memory, &Unit::Bytes),
+            "The most memory that the server had at a moment, beside what it could have or asked for.",
+            measured(session),
+        ),
         fact(
             "home",
-            home.map(|home| home.bytes),
-            Unit::Bytes,
+            used(home.map(|home| home.bytes), Given::Unknown, &Unit::Bytes),
             "The size of your home directory when it was last looked at.",
-            "the last look at homes",
+            looked_at(home),
         ),
     ]
 }
 
-fn with_limit(fact: Fact, limit: Option<f64>) -> Fact {
-    let Some(limit) = limit else {
-        return fact;
+/// Until when a session was measured, and by whom.
+fn measured(session: &SessionUse) -> Origin {
+    let Some(measured) = &session.measured else {
+        return Origin {
+            source: "nobody measured it".to_owned(),
+            at: None,
+        };
     };
-    let text = format!("{} of {}", fact.number.text, Unit::Bytes.format(limit));
-    let number = Number {
-        text,
-        ..fact.number
+    let source = match &measured.source {
+        Some(source) => format!("what {source} measured while it ran"),
+        None => "what was measured while it ran".to_owned(),
     };
-    Fact { number, ..fact }
+    Origin {
+        source,
+        at: Some(measured.until),
+    }
+}
+
+/// Of homes the day is known, and no moment.
+fn looked_at(home: Option<&me::Home>) -> Origin {
+    let source = match home {
+        Some(home) => format!("the look at homes on {}", home.day),
+        None => "nobody looked at it".to_owned(),
+    };
+    Origin { source, at: None }
 }
 
 /// What is kept about a person, as the configuration says it.
@@ -245,7 +377,6 @@ fn kept(site: &Site) -> Vec<Kept> {
             1 => "a day".to_owned(),
             days => format!("{days} days"),
         },
-        how_much: String::new(),
     };
     vec![
         kept(
@@ -277,7 +408,7 @@ fn kept(site: &Site) -> Vec<Kept> {
         kept(
             "Looks",
             "Which administrator looked at your page, and when.",
-            0,
+            retention.audit_days,
         ),
     ]
 }

@@ -4,12 +4,11 @@ use super::frame::{Frame, html};
 use super::view::{ErrorPage, Link, LoginAgainPage};
 use crate::answers::AnswerError;
 use crate::web::Site;
+use crate::web::api::ApiError;
 use crate::web::visitor::Visitor;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use model::viewer::Standing;
-use store::QueryError;
-use store::report::ReportError;
 
 /// To somebody of whom nothing is known.
 pub(in crate::web) fn show(site: &Site, status: StatusCode, title: &str, text: &str) -> Response {
@@ -121,32 +120,13 @@ pub(in crate::web) fn unanswered(site: &Site, visitor: &Visitor, error: &AnswerE
 
 /// The status of an error and what it says to people.
 pub(in crate::web) fn told(error: &AnswerError) -> (StatusCode, String) {
-    match error {
-        AnswerError::Report(ReportError::Query(
-            error @ (QueryError::TooLarge { .. } | QueryError::TimedOut { .. }),
-        )) => (
-            StatusCode::BAD_REQUEST,
-            format!("{error}: ask for a shorter period"),
+    match ApiError::from(error.clone()) {
+        ApiError::Internal => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Something went wrong here; the log of the service says what.".to_owned(),
         ),
-        AnswerError::Report(ReportError::Query(error @ QueryError::Busy)) => {
-            (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
-        }
-        AnswerError::Report(error @ ReportError::Wrong(_)) => {
-            (StatusCode::BAD_REQUEST, error.to_string())
-        }
-        AnswerError::Report(error @ ReportError::Query(_)) => internal(error),
-        AnswerError::Report(error) => (StatusCode::NOT_FOUND, error.to_string()),
-        AnswerError::Store(error) if error.is_busy() => {
-            (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
-        }
-        AnswerError::Store(error) => internal(error),
+        error => error.told(),
     }
-}
-
-fn internal(error: &dyn std::error::Error) -> (StatusCode, String) {
-    tracing::error!("A page could not be answered: {error}");
-    let text = "Something went wrong here; the log of the service says what.";
-    (StatusCode::INTERNAL_SERVER_ERROR, text.to_owned())
 }
 
 fn written(

@@ -4,6 +4,7 @@
 //! snapshot, never from here.
 
 mod asked;
+mod empty;
 mod frame;
 pub(super) mod groups;
 pub(super) mod health;
@@ -11,6 +12,7 @@ pub(super) mod machines;
 pub(super) mod me;
 pub(super) mod message;
 pub(super) mod my_share;
+pub(super) mod newest;
 pub(super) mod now;
 mod numbers;
 pub(super) mod overview;

@@ -1,25 +1,29 @@
-//! *My share of my group*: what somebody used of what each of their groups used. Two reports say it;
-//! here they are only divided. Of a group in which fewer than `access.least_people` used something
-//! nothing is said, since a share and one's own use give the use of the others.
+//! *My share of my group*: what somebody used of what each of their groups used, in a month that is over.
+//! A report says both; here they are only divided. Of a group in which fewer than `access.least_people`
+//! used something nothing is said, since a share and one's own use give the use of the others.
 
 use super::asked::{answers, request_of};
-use super::view::{Cell, Downloads, Head, Nothing, Part, Rows, Table};
-use crate::answers::{AnswerError, Answers, Request};
+use super::view::{Cell, Downloads, Figures, Head, Nothing, Part, Rows, Table};
+use crate::answers::{AnswerError, Answers, Days, Request};
 use crate::chart::Unit;
 use crate::poll::clock::now;
 use crate::web::api::ApiError;
+use crate::web::sight::{self, Shown};
 use crate::web::visitor::Visitor;
 use crate::web::{Site, no_store};
 use askama::Template as _;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::{Html, IntoResponse as _, Response};
-use store::report::Answer;
+use std::collections::BTreeMap;
+use store::report::{Answer, Reader, ReportError};
 
+/// The report that tells it.
+const REPORT: &str = "usage-by-group";
 /// Most groups of one person that are told of.
 const MOST_GROUPS: usize = 10;
 
-/// What is shared, by its column in both reports.
+/// What is shared, by its column.
 const MEASURES: [(&str, &str, &str); 3] = [
     ("cpu_core_hours", "CPU", "core hours"),
     ("memory_gib_hours", "Memory", "GiB hours"),
@@ -33,19 +37,31 @@ pub(in crate::web) async fn show(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let request = request_of(&query.unwrap_or_default()).map_err(AnswerError::Report)?;
-    let answers =
-        answers(&site).ok_or_else(|| ApiError::Busy("no history is kept here".to_owned()))?;
+    let answers = answers(&site).ok_or_else(ApiError::no_history)?;
+    let of_hub = Request {
+        name: REPORT.to_owned(),
+        hub: Some(site.config.hub.name.clone()),
+        user: None,
+        ..request
+    };
+    let month = sight::whole_month(&answers.days(&of_hub).await?);
     let mut rows = Vec::new();
     for group in groups(&site, &visitor) {
         let of_group = Request {
+            from: Some(month.from.to_string()),
+            to: Some(month.to.to_string()),
             group: Some(group.clone()),
-            user: None,
-            hub: Some(site.config.hub.name.clone()),
-            ..request.clone()
+            choices: BTreeMap::new(),
+            ..of_hub.clone()
         };
-        rows.push(row(&site, &visitor, answers, &of_group, &group).await?);
+        match row(&site, &visitor, answers, &of_group, &group).await {
+            Ok(row) => rows.push(row),
+            // A group that came after the month.
+            Err(AnswerError::Report(ReportError::NotFound { .. })) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
-    let part = part(rows, site.config.access.least_people);
+    let part = part(rows, &month, site.config.access.least_people);
     let text = part.render().map_err(|error| {
         tracing::error!(%error, "A part of a page could not be written.");
         ApiError::Internal
@@ -57,12 +73,7 @@ pub(in crate::web) async fn show(
 
 /// Groups that they are in and that may be shown.
 fn groups(site: &Site, visitor: &Visitor) -> Vec<String> {
-    let filter = site.config.attribution().filter;
-    let snapshot = site.published.snapshot();
-    let all = snapshot.groups.iter().flat_map(|groups| &*groups.value);
-    let theirs = all.filter(|group| {
-        filter.allows(&group.name) && group.members.binary_search(&visitor.viewer.user).is_ok()
-    });
+    let theirs = site.groups_of(&visitor.viewer.user).into_iter();
     theirs
         .take(MOST_GROUPS)
         .map(|group| group.name.to_string())
@@ -76,41 +87,39 @@ async fn row(
     of_group: &Request,
     group: &str,
 ) -> Result<Vec<Cell>, AnswerError> {
-    let asked = |name: &str, request: &Request| Request {
-        name: name.to_owned(),
-        ..request.clone()
+    let reader = Reader::Shared {
+        least_people: site.config.access.least_people,
     };
-    let all = answers.answer(&asked("usage-by-group", of_group)).await?;
+    let all = sight::cut(answers.answer(of_group).await?, Shown::To(reader));
     let mine = Request {
         user: Some(visitor.viewer.user.to_string()),
         ..of_group.clone()
     };
-    let mine = answers.answer(&asked("usage-by-user", &mine)).await?;
-    #[expect(clippy::cast_precision_loss, reason = "a number of people")]
-    let least = site.config.access.least_people as f64;
-    let are_enough = sum(&all, "users").is_some_and(|users| users >= least);
+    let mine = answers.answer(&mine).await?;
     let mut cells = vec![Cell::text(group)];
     for (column, _, unit) in MEASURES {
-        let used = sum(&mine, column);
-        let share = used
-            .zip(sum(&all, column))
-            .filter(|(_, all)| are_enough && *all > 0.0)
-            .map(|(used, all)| used / all);
         let unit = Unit::Other(unit.to_owned());
-        let text = match (used, share) {
-            (None, _) => "–".to_owned(),
-            (Some(used), None) => unit.format(used),
-            (Some(used), Some(share)) => {
-                format!(
-                    "{} of {}",
-                    Unit::Percent.format(share * 100.0),
-                    unit.format(used / share.max(f64::MIN_POSITIVE))
-                )
-            }
-        };
-        cells.push(Cell::number(text, share));
+        cells.push(share(sum(&mine, column), sum(&all, column), &unit));
     }
     Ok(cells)
+}
+
+/// How much of what all used, if that may be told.
+fn share(mine: Option<f64>, all: Option<f64>, unit: &Unit) -> Cell {
+    let Some(mine) = mine else {
+        return Cell::number("–", None);
+    };
+    let Some(all) = all.filter(|all| *all > 0.0) else {
+        return Cell::number(unit.format(mine), None);
+    };
+    let share = mine / all;
+    let text = format!(
+        "{} of {}",
+        Unit::Percent.format(share * 100.0),
+        unit.format(all)
+    );
+    // With more digits than are shown, one's own use would give the others' to the second.
+    Cell::number(text, Some((share * 1000.0).round() / 1000.0))
 }
 
 /// The sum of a column; `None` if there is nothing in it.
@@ -123,24 +132,26 @@ fn sum(answer: &Answer, column: &str) -> Option<f64> {
     cells.reduce(|sum, more| sum + more)
 }
 
-fn part(rows: Vec<Vec<Cell>>, least_people: u64) -> Part {
+fn part(rows: Vec<Vec<Cell>>, month: &Days, least_people: u64) -> Part {
+    let title = format!("My share of my groups, {}", month.from.strftime("%B %Y"));
     let nothing = rows.is_empty().then(|| Nothing {
-        text: "You are in no group.".to_owned(),
+        text: "You are in no group: whoever administrates the hub puts people into groups."
+            .to_owned(),
         next: None,
     });
     let mut heads = vec![Head::name("Group")];
     heads.extend(MEASURES.map(|(_, name, unit)| Head::number(format!("{name} ({unit})"))));
     Part {
-        title: "My share of my groups".to_owned(),
+        title: title.clone(),
         question_html:
             "How much of what each of my groups used was mine, on the days on which I was \
                         in it?"
                 .to_owned(),
         notices: Vec::new(),
         cards: Vec::new(),
-        figures: Vec::new(),
+        figures: Figures::default(),
         rows: Rows::Open(Table {
-            caption: "My share of my groups".to_owned(),
+            caption: title,
             heads,
             rows,
             more_rows: None,
@@ -148,13 +159,13 @@ fn part(rows: Vec<Vec<Cell>>, least_people: u64) -> Part {
         nothing,
         caveats_html: vec![format!(
             "Of a group in which fewer than {least_people} people used something only your own use is \
-             shown."
+             shown, and so it is of GPUs, which few use."
         )],
         definition_html:
-            "Your use by the report “Resources by user”, divided by that of the group by \
-                          “Resources by group”, both of the members on the days on which they were."
+            "Your use by the report “Usage by group”, divided by that of all members, on the days on which \
+             they were, of the last whole month."
                 .to_owned(),
-        source: "both reports, of the history".to_owned(),
+        source: "the report “Usage by group”, of the history".to_owned(),
         at: Some(now()),
         downloads: Downloads::default(),
         more: None,

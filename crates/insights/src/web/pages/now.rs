@@ -1,7 +1,7 @@
 //! *Now*: the servers that run, start or stop.
 
 use super::frame::{Frame, html};
-use super::numbers::{Meaning, card, measured, used};
+use super::numbers::{Given, Meaning, card, measured, used};
 use super::view::{Address, Badge, Link, NowPage, NowRows, ServerRow, Tone};
 use crate::chart::Unit;
 use crate::web::Site;
@@ -151,9 +151,8 @@ fn row(
         Link::new(name, address)
     };
     let groups = groups.get(&server.user).into_iter().flatten();
-    let memory_limit = amounts
-        .memory_limit_bytes
-        .or(amounts.memory_requested_bytes);
+    let memory = Given::of(amounts.memory_limit_bytes, amounts.memory_requested_bytes);
+    let cpu = Given::of(None, amounts.cpu_requested_cores);
     ServerRow {
         user: page("users/one", server.user.as_str()),
         server: server.name.to_string(),
@@ -163,13 +162,14 @@ fn row(
             .collect(),
         started: server.started,
         last_activity: server.last_activity,
-        memory: used(amounts.memory_bytes, memory_limit, &Unit::Bytes),
-        cpu: used(amounts.cpu_cores, amounts.cpu_requested_cores, &Unit::Cores),
+        memory: used(amounts.memory_bytes, memory, &Unit::Bytes),
+        cpu: used(amounts.cpu_cores, cpu, &Unit::Cores),
         place: server.image.as_deref().unwrap_or_default().to_owned(),
     }
 }
 
-fn state(server: &Server) -> Badge {
+/// What a server is doing.
+pub(super) fn state(server: &Server) -> Badge {
     match server.pending {
         Some(Pending::Spawn) => Badge::new(Tone::Busy, "starting"),
         Some(Pending::Stop) => Badge::new(Tone::Busy, "stopping"),

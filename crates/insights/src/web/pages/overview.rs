@@ -1,5 +1,6 @@
-//! *Overview*: ten numbers with their change, three pictures, and what is new.
+//! *Overview*: ten numbers with their change, pictures, and what is new.
 
+use super::newest::Newest;
 use super::part::Look;
 use super::shells::{Chosen, PartSpec, Shell, groups_of, part, shown};
 use super::view::{Fact, Number, Width};
@@ -18,20 +19,22 @@ static PARTS: &[PartSpec] = &[
         Width::Half,
     ),
     part("new-users", "New users", Look::Chart, Width::Half),
+    part("session-ends", "How they ended", Look::Chart, Width::Half),
     PartSpec {
         choices: &[Chosen {
             name: "most",
             value: "10",
         }],
-        ..part("sessions", "Newest sessions", Look::Table, Width::Half)
+        ..part("sessions", "Newest sessions", Look::Newest, Width::Whole)
     },
 ];
 
 static OVERVIEW: Shell = Shell {
     path: "",
     title: "Overview",
-    intro: "Is the hub worth it? Ten numbers, each beside the same number of the time before.",
+    intro: "Who uses the hub, how much, and how that changed.",
     parts: PARTS,
+    newest: &[Newest::Accounts, Newest::Groups],
 };
 
 /// The page, for an administrator.

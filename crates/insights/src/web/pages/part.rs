@@ -1,11 +1,13 @@
 //! The answer of a report as a part of a page.
 
+use super::empty;
 use super::view::{
-    Address, Card, Cell, Change, Downloads, Figure, Head, Link, Nothing, Notice, Number, Part,
-    Rows, Side, Table, Tone, When,
+    Address, Card, Cell, Change, Downloads, Figure, Figures, Head, Link, Number, Part, Rows, Side,
+    Table, Tone, When,
 };
 use crate::report::{Fragment, FragmentCell, FragmentHead, FragmentNumber, Named};
 use model::viewer::{Standing, Viewer};
+use store::report::Answer;
 
 /// What of an answer a part shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub(in crate::web) enum Look {
     Chart,
     /// The rows.
     Table,
+    /// The rows, the last one first.
+    Newest,
     /// Pictures and rows.
     Both,
 }
@@ -27,13 +31,14 @@ impl Look {
             Self::Cards => "cards",
             Self::Chart => "chart",
             Self::Table => "table",
+            Self::Newest => "newest",
             Self::Both => "both",
         }
     }
 
     /// The look of this name; both if there is none.
     pub(in crate::web) fn from_name(name: &str) -> Self {
-        let all = [Self::Cards, Self::Chart, Self::Table];
+        let all = [Self::Cards, Self::Chart, Self::Table, Self::Newest];
         let found = all.into_iter().find(|look| look.name() == name);
         found.unwrap_or(Self::Both)
     }
@@ -47,12 +52,18 @@ pub(in crate::web) struct Ways<'a> {
     pub(in crate::web) viewer: Option<&'a Viewer>,
     /// The page of the report with the same question, but on that page itself.
     pub(in crate::web) report: Option<Address>,
+    /// The page of the report about a year, where another period may be chosen.
+    pub(in crate::web) longer: Option<Address>,
+    /// Where it is read what servers use, if anywhere.
+    pub(in crate::web) usage_source: Option<&'static str>,
     /// The same as files, by their formats.
     pub(in crate::web) downloads: Vec<Link>,
 }
 
-/// A part that looks so.
-pub(in crate::web) fn part_of(fragment: Fragment, look: Look, ways: &Ways<'_>) -> Part {
+/// A part that looks so, with pictures for so many pixels.
+pub(in crate::web) fn part_of(answer: &Answer, width: u32, look: Look, ways: &Ways<'_>) -> Part {
+    let fragment = Fragment::new(answer, width);
+    let nothing = empty::instead_of(answer, &fragment, look, ways);
     let cards: Vec<Card> = match look {
         Look::Cards => {
             let numbers = fragment.numbers.iter();
@@ -60,7 +71,7 @@ pub(in crate::web) fn part_of(fragment: Fragment, look: Look, ways: &Ways<'_>) -
                 .map(|number| card(number, &fragment, ways))
                 .collect()
         }
-        Look::Chart | Look::Table | Look::Both => Vec::new(),
+        Look::Chart | Look::Table | Look::Newest | Look::Both => Vec::new(),
     };
     let has_pictures = !fragment.figures.is_empty();
     let table = table(&fragment, ways);
@@ -68,21 +79,34 @@ pub(in crate::web) fn part_of(fragment: Fragment, look: Look, ways: &Ways<'_>) -
         title: figure.title,
         svg: figure.svg,
     });
-    let (figures, rows) = match look {
-        Look::Cards => (Vec::new(), Rows::None),
-        Look::Table => (Vec::new(), Rows::Open(table)),
-        Look::Chart if has_pictures => (figures.collect(), Rows::Folded(table)),
-        Look::Chart | Look::Both => (figures.collect(), Rows::Open(table)),
+    let figures = Figures {
+        all: figures.collect(),
+        abreast: fragment.abreast,
     };
-    let notices = Vec::<Notice>::new();
+    let (figures, rows) = match look {
+        Look::Cards => (Figures::default(), Rows::None),
+        Look::Table => (Figures::default(), Rows::Open(table)),
+        Look::Newest => (Figures::default(), Rows::Open(table.backwards())),
+        Look::Chart if has_pictures => (figures, Rows::Folded(table)),
+        Look::Chart | Look::Both => (figures, Rows::Open(table)),
+    };
+    let notices = match look {
+        Look::Cards => empty::above_numbers(answer, ways),
+        Look::Chart | Look::Table | Look::Newest | Look::Both => Vec::new(),
+    };
     Part {
-        title: fragment.title,
+        title: match look {
+            // Pages that begin with them are called as the report is.
+            Look::Cards => "Ten numbers beside those of the time before".to_owned(),
+            Look::Newest => format!("{}, the newest first", fragment.title),
+            Look::Chart | Look::Table | Look::Both => fragment.title,
+        },
         question_html: fragment.question_html,
         notices,
         cards,
         figures,
         rows,
-        nothing: fragment.nothing.map(|text| Nothing { text, next: None }),
+        nothing,
         caveats_html: fragment.caveats_html,
         definition_html: fragment.definition_html,
         source: fragment.source,
@@ -101,8 +125,12 @@ fn card(number: &FragmentNumber, fragment: &Fragment, ways: &Ways<'_>) -> Card {
     } else {
         (String::new(), number.unit.clone())
     };
+    let title = match &number.hub {
+        Some(hub) => format!("{} · {hub}", number.title),
+        None => number.title.clone(),
+    };
     Card {
-        title: number.title.clone(),
+        title,
         number: Number {
             text: number.text.clone(),
             unit,
@@ -114,6 +142,7 @@ fn card(number: &FragmentNumber, fragment: &Fragment, ways: &Ways<'_>) -> Card {
         change: (!number.change.is_empty()).then(|| Change {
             sign: number.sign,
             text: number.change.clone(),
+            against: number.before.clone(),
             tone: Tone::Plain,
         }),
         more: ways.viewer.filter(|_| !number.report.is_empty()).map(|_| {

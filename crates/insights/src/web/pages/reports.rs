@@ -1,17 +1,17 @@
 //! *Reports*: all that somebody may read, and one of them.
 
-use super::asked::{AskedPeriod, answers, group_select};
+use super::asked::{AskedPeriod, Hubs, answers, group_select};
 use super::frame::{Frame, html};
 use super::message;
 use super::part::Look;
-use super::shells::groups_of;
+use super::shells::{groups_of, no_history};
 use super::view::{
-    Address, Choice, Downloads, Link, OneReportPage, PartBox, ReportLink, ReportSection,
-    ReportsPage, Select, Shape, Width,
+    Address, Choice, Downloads, Link, Notice, OneReportPage, PartBox, ReportLink, ReportSection,
+    ReportsPage, Select, Shape, Tone, Width,
 };
 use crate::report::{ReportFormat, question_html};
 use crate::web::visitor::Visitor;
-use crate::web::{Site, parts, sight};
+use crate::web::{Site, audit, parts, sight};
 use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
@@ -28,6 +28,9 @@ const FILES: [ReportFormat; 6] = [
     ReportFormat::Html,
     ReportFormat::Svg,
 ];
+
+/// Why the period is another one than was chosen.
+const WHOLE_MONTHS: &str = "Figures of a group are those of whole months that are over.";
 
 /// `GET reports`
 pub(in crate::web) async fn list(
@@ -60,13 +63,14 @@ pub(in crate::web) async fn list(
             }
         }
     }
-    let page = ReportsPage {
-        layout: frame.layout(
-            "Reports",
-            "Every question, with its definition and its figures.",
-        ),
-        sections,
-    };
+    let mut layout = frame.layout(
+        "Reports",
+        "Every question, with its definition and its figures.",
+    );
+    if sections.is_empty() {
+        layout.notices.push(no_history());
+    }
+    let page = ReportsPage { layout, sections };
     html(StatusCode::OK, &page)
 }
 
@@ -81,16 +85,14 @@ pub(in crate::web) async fn one(
     let Some(answers) = answers(&site) else {
         return message::nothing_here(&site, Some(&visitor));
     };
-    let report = match answers.report(&name) {
+    let report = match sight::report(&visitor.viewer, answers, &name) {
         Ok(report) => report,
-        Err(error) => {
-            return message::unanswered(&site, &visitor, &error.into());
-        }
+        Err(error) => return message::unanswered(&site, &visitor, &error),
     };
     if !sight::may_ask(&visitor.viewer, &site.config.access, report) {
         return message::not_theirs(&site, &visitor, "this report is for administrators only");
     }
-    let mut asked = match AskedPeriod::of(&site, &query).await {
+    let mut asked = match AskedPeriod::of(&site, &visitor, &query, Hubs::All).await {
         Ok(asked) => asked,
         Err(error) => return message::unanswered(&site, &visitor, &error),
     };
@@ -98,6 +100,16 @@ pub(in crate::web) async fn one(
     asked.request = sight::meant(&visitor.viewer, &site.config, report, asked.request);
     if let Err(denied) = sight::shown(&visitor.viewer, &site.config, report, &asked.request) {
         return message::not_theirs(&site, &visitor, &denied.to_string());
+    }
+    if let Some(user) = &asked.request.user
+        && let Err(response) = audit::look_at(&site, &visitor, &name, user).await
+    {
+        return *response;
+    }
+    let mut notices = Vec::new();
+    if sight::reads_aggregates(&visitor.viewer, &site.config.access, &asked.request) {
+        asked.settle();
+        notices.push(Notice::new(Tone::Plain, WHOLE_MONTHS));
     }
     let prefix = &site.config.web.prefix;
     let path = format!("reports/{name}");
@@ -129,7 +141,7 @@ pub(in crate::web) async fn one(
     let page = OneReportPage {
         layout: frame.layout(report.title.clone(), ""),
         picker: asked.picker(Address::below(prefix, &path), selects, kept.collect()),
-        notices: Vec::new(),
+        notices,
         downloads: Downloads(files.collect()),
         part: PartBox {
             title: report.title.clone(),

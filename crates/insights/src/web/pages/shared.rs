@@ -6,7 +6,6 @@ use super::part::{Look, Ways, part_of};
 use super::shells::groups_of;
 use super::view::{Choice, Link, Notice, Select, ShareForm, ShareRow, SharesPage, ShellPage, Tone};
 use crate::poll::clock::now;
-use crate::report::Fragment;
 use crate::web::Site;
 use crate::web::shares::{FILES, MOST_DAYS, SharedQuestion, USUAL_DAYS};
 use crate::web::visitor::Visitor;
@@ -17,6 +16,8 @@ use std::sync::Arc;
 use store::Share;
 use store::report::{Answer, Audience};
 
+/// The report that is shown as numbers.
+const NUMBERS: &str = "overview";
 /// Pixels across of a picture.
 const WIDTH: u32 = 960;
 
@@ -103,7 +104,6 @@ async fn rows(site: &Site) -> Vec<ShareRow> {
             maker: share.made_by.to_string(),
             made: share.made_at,
             expires: share.expires_at,
-            opened: None,
             id: share.id,
         })
     });
@@ -126,8 +126,9 @@ async fn form(site: &Site) -> ShareForm {
     ShareForm {
         action: format!("{prefix}shares"),
         revoke: format!("{prefix}shares/revoke"),
-        from: today.saturating_sub(29.days()),
-        to: today,
+        from: today.saturating_sub(30.days()),
+        // A link shows days that are over.
+        to: today.saturating_sub(1.day()),
         selects: vec![
             Select {
                 name: "report".to_owned(),
@@ -172,12 +173,13 @@ impl SharedPage<'_> {
             prefix,
             viewer: None,
             report: None,
+            longer: None,
+            usage_source: None,
             downloads,
         };
         let files: Vec<Link> = files.collect();
         let parts = self.answers.iter().enumerate().map(|(place, answer)| {
-            let fragment = Fragment::new(answer, WIDTH);
-            let look = if !fragment.numbers.is_empty() {
+            let look = if answer.report.name == NUMBERS {
                 Look::Cards
             } else if place == 0 {
                 Look::Both
@@ -189,7 +191,7 @@ impl SharedPage<'_> {
             } else {
                 Vec::new()
             };
-            part_of(fragment, look, &ways(files))
+            part_of(answer, WIDTH, look, &ways(files))
         });
         let until = self
             .share

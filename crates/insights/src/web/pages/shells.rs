@@ -1,8 +1,9 @@
 //! Pages that are made of parts, each the answer of a report: which parts, and in which order.
 
-use super::asked::{AskedPeriod, answers, group_select};
+use super::asked::{AskedPeriod, Hubs, answers, group_select};
 use super::frame::{Frame, html};
 use super::message;
+use super::newest::Newest;
 use super::part::Look;
 use super::view::{Address, Fact, Field, Notice, PartBox, Select, Shape, ShellPage, Tone, Width};
 use crate::web::visitor::Visitor;
@@ -49,12 +50,25 @@ pub(super) const fn part(
     }
 }
 
+/// The last sessions, as many as a part shows.
+pub(super) const fn newest_sessions(title: &'static str) -> PartSpec {
+    PartSpec {
+        choices: &[Chosen {
+            name: "most",
+            value: "200",
+        }],
+        ..part("sessions", title, Look::Newest, Width::Whole)
+    }
+}
+
 /// A page of parts.
 pub(super) struct Shell {
     pub(super) path: &'static str,
     pub(super) title: &'static str,
     pub(super) intro: &'static str,
     pub(super) parts: &'static [PartSpec],
+    /// Lists that no report has, behind the parts.
+    pub(super) newest: &'static [Newest],
 }
 
 /// Who comes.
@@ -68,9 +82,10 @@ static ACTIVITY: Shell = Shell {
         part("stickiness", "Stickiness", Look::Chart, Width::Half),
         part("retention", "Retention", Look::Chart, Width::Half),
         part("logins", "Logins", Look::Chart, Width::Half),
-        part("regular-users", "Regular users", Look::Table, Width::Half),
-        part("last-activity", "Last activity", Look::Table, Width::Half),
+        part("regular-users", "Regular users", Look::Table, Width::Whole),
+        part("last-activity", "Last activity", Look::Table, Width::Whole),
     ],
+    newest: &[],
 };
 
 /// Servers that ran.
@@ -90,14 +105,9 @@ static SESSIONS: Shell = Shell {
         ),
         part("session-ends", "How they ended", Look::Chart, Width::Half),
         part("idle-servers", "Idle servers", Look::Table, Width::Whole),
-        PartSpec {
-            choices: &[Chosen {
-                name: "most",
-                value: "200",
-            }],
-            ..part("sessions", "Sessions", Look::Table, Width::Whole)
-        },
+        newest_sessions("Sessions"),
     ],
+    newest: &[],
 };
 
 /// `GET activity`
@@ -145,7 +155,7 @@ pub(super) async fn shown(
         visitor: Some(visitor),
         path: shell.path,
     };
-    let asked = match AskedPeriod::of(site, query).await {
+    let asked = match AskedPeriod::of(site, visitor, query, Hubs::All).await {
         Ok(asked) => asked,
         Err(error) => return message::unanswered(site, visitor, &error),
     };
@@ -161,6 +171,7 @@ pub(super) async fn shown(
         title: shell.title.to_owned(),
         intro: shell.intro.to_owned(),
         parts: shell.parts,
+        newest: shell.newest,
         selects: vec![select],
         kept: Vec::new(),
         facts,
@@ -171,11 +182,8 @@ pub(super) async fn shown(
 
 /// Names of all groups that may be shown.
 pub(super) fn groups_of(site: &Site) -> Vec<String> {
-    let filter = site.config.attribution().filter;
-    let snapshot = site.published.snapshot();
-    let groups = snapshot.groups.iter().flat_map(|groups| &*groups.value);
-    let visible = groups.filter(|group| filter.allows(&group.name));
-    visible.map(|group| group.name.to_string()).collect()
+    let groups = site.groups().into_iter();
+    groups.map(|group| group.name.to_string()).collect()
 }
 
 /// A page of parts with all that is around them.
@@ -184,6 +192,7 @@ pub(super) struct Page<'a> {
     pub(super) title: String,
     pub(super) intro: String,
     pub(super) parts: &'a [PartSpec],
+    pub(super) newest: &'a [Newest],
     pub(super) selects: Vec<Select>,
     pub(super) kept: Vec<Field>,
     pub(super) facts: Vec<Fact>,
@@ -197,7 +206,11 @@ impl Page<'_> {
         let address = Address::below(prefix, self.path);
         let theirs = self.parts.iter().filter(|part| self.is_theirs(part, asked));
         let boxes = theirs.map(|part| part_box(part, asked, prefix));
-        let boxes: Vec<PartBox> = boxes.collect();
+        let newest = self
+            .newest
+            .iter()
+            .map(|newest| newest.part_box(asked, prefix));
+        let boxes: Vec<PartBox> = boxes.chain(newest).collect();
         let mut notices = Vec::new();
         if self.frame.site.answers.is_none() {
             notices.push(no_history());
@@ -258,7 +271,7 @@ pub(super) fn part_box(part: &PartSpec, asked: &AskedPeriod, prefix: &str) -> Pa
         shape: match part.look {
             Look::Cards => Shape::Cards,
             Look::Chart | Look::Both => Shape::Chart,
-            Look::Table => Shape::Table,
+            Look::Table | Look::Newest => Shape::Table,
         },
     }
 }

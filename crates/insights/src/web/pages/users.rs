@@ -1,11 +1,17 @@
 //! *Users*: everybody, by name, and one of them.
 
-use super::asked::{AskedPeriod, value_of};
+mod order;
+
+use super::asked::{AskedPeriod, Hubs, group_select, value_of};
 use super::frame::{Frame, html};
 use super::message;
 use super::part::Look;
-use super::shells::{Page, PartSpec, part};
-use super::view::{Address, Badge, Field, Link, Notice, Pager, PersonRow, Tone, UsersPage, Width};
+use super::shells::{Page, PartSpec, groups_of, newest_sessions, part};
+use super::view::{
+    Address, Choice, Field, Layout, Link, Notice, Pager, PersonRow, Select, Tone, UsersPage, Width,
+};
+use crate::people;
+use crate::poll::clock::now;
 use crate::web::Site;
 use crate::web::visitor::Visitor;
 use crate::web::{audit, sight};
@@ -13,88 +19,246 @@ use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use jiff::ToSpan as _;
+use model::filter::GroupFilter;
 use model::names::UserName;
-use model::snapshot::{Group, Server};
-
-/// Users of a page.
-const PAGE: usize = 100;
+use model::snapshot::{Group, Snapshot};
+use order::{Order, PAGE, Wanted};
+use std::collections::HashMap;
 
 /// A person.
 static PARTS: &[PartSpec] = &[
-    part("sessions", "Sessions", Look::Table, Width::Whole),
-    part("usage-by-day", "Resources by day", Look::Chart, Width::Half),
+    newest_sessions("Sessions"),
+    part(
+        "usage-by-day",
+        "Resources by day",
+        Look::Chart,
+        Width::Whole,
+    ),
     part("home-storage", "Home", Look::Chart, Width::Half),
     part("session-lengths", "Lengths", Look::Both, Width::Half),
-    part("login-totals", "Logins", Look::Table, Width::Half),
+    part("login-totals", "Logins", Look::Table, Width::Whole),
 ];
 
-/// `GET users?search=…&page=…`
+/// `GET users?search=…&group=…&order=…&page=…`
 pub(in crate::web) async fn list(
     State(site): State<Site>,
     Extension(visitor): Extension<Visitor>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let query = query.unwrap_or_default();
-    let wanted = value_of(&query, "search").unwrap_or_default();
-    let page = value_of(&query, "page").and_then(|text| text.parse().ok());
-    let page: usize = page.unwrap_or(1).max(1);
-    let snapshot = site.published.snapshot();
-    let users = snapshot.users.as_ref();
-    let users: &[UserName] = users.map(|users| &*users.value).unwrap_or_default();
-    let lower = wanted.to_lowercase();
-    let found: Vec<&UserName> = users
-        .iter()
-        .filter(|user| user.as_str().to_lowercase().contains(&lower))
-        .collect();
-    let servers = snapshot.servers.as_ref();
-    let servers: &[Server] = servers.map(|servers| &*servers.value).unwrap_or_default();
-    let groups = snapshot.groups.as_ref();
-    let groups: &[Group] = groups.map(|groups| &*groups.value).unwrap_or_default();
-    let first = (page - 1).saturating_mul(PAGE);
-    let shown = found.iter().skip(first).take(PAGE);
-    let people = shown.map(|user| person(&site, user, groups, servers));
-    let address = Address::below(&site.config.web.prefix, "users");
-    let at_page = |page: usize| {
-        let address = address.clone().with("search", &wanted);
-        address.with("page", &page.to_string()).to_string()
+    let asked = Asked::of(&query.unwrap_or_default());
+    let hours = match asked.order {
+        Order::Hours => hours(&site).await,
+        Order::LastSeen | Order::Name => None,
     };
-    let last = (first + PAGE).min(found.len());
     let frame = Frame {
         site: &site,
         visitor: Some(&visitor),
         path: "users",
     };
-    let grouped = super::numbers::grouped;
-    let text = match found.len() {
-        0 => String::new(),
-        n => format!(
-            "{}–{} of {} users",
-            grouped(first + 1),
-            grouped(last),
-            grouped(n)
-        ),
-    };
     let mut layout = frame.layout("Users", "Everybody the hub knows.");
     layout.notices.extend(asked_for_erasure(&site).await);
-    let page = UsersPage {
-        layout,
-        action: address.to_string(),
-        selects: Vec::new(),
-        kept: Vec::new(),
-        people: people.collect(),
-        pager: Pager {
-            text,
-            previous: (page > 1).then(|| at_page(page - 1)),
-            next: (last < found.len()).then(|| at_page(page + 1)),
-        },
-        nothing: if wanted.is_empty() {
-            "The hub has told of no user yet.".to_owned()
-        } else {
-            format!("Nobody's name holds “{wanted}”.")
-        },
-        query: wanted,
-    };
-    html(StatusCode::OK, &page)
+    if asked.order == Order::Hours && hours.is_none() {
+        layout.notices.push(Notice::new(
+            Tone::Warning,
+            "Hours are not known: no history could be read. Users stand by name.",
+        ));
+    }
+    html(StatusCode::OK, &asked.page(&site, layout, hours.as_ref()))
+}
+
+/// What the address of the list says.
+struct Asked {
+    search: String,
+    group: String,
+    order: Order,
+    /// From 1 on.
+    page: usize,
+}
+
+impl Asked {
+    fn of(query: &str) -> Self {
+        let value = |name: &str| value_of(query, name).unwrap_or_default();
+        let page = value("page").parse().unwrap_or(1);
+        Self {
+            search: value("search"),
+            group: value("group"),
+            order: Order::from_name(&value("order")),
+            page: usize::max(page, 1),
+        }
+    }
+
+    fn page(
+        &self,
+        site: &Site,
+        layout: Layout,
+        hours: Option<&HashMap<UserName, f64>>,
+    ) -> UsersPage {
+        let present = PresentPeople::of(site);
+        let group = present.group(&self.group);
+        let wanted = Wanted {
+            search: self.search.to_lowercase(),
+            members: match &*self.group {
+                "" => None,
+                _ => Some(group.map(|group| &*group.members).unwrap_or_default()),
+            },
+        };
+        let last_seen = &present.snapshot.last_seen;
+        let nothing = HashMap::new();
+        let all = present.users();
+        let found = order::ordered(
+            all,
+            &wanted,
+            self.order,
+            last_seen,
+            hours.unwrap_or(&nothing),
+        );
+        let first = (self.page - 1).saturating_mul(PAGE);
+        let people = found.iter().skip(first).take(PAGE);
+        let people = people.map(|user| PersonRow {
+            hours: hours.map(|hours| hours.get(*user).copied().unwrap_or(0.0)),
+            ..present.person(site, user)
+        });
+        UsersPage {
+            layout,
+            action: format!("{}users", site.config.web.prefix),
+            selects: self.selects(site),
+            people: people.collect(),
+            pager: self.pager(site, first, found.len()),
+            has_hours: hours.is_some(),
+            nothing: match (&*self.search, &*self.group) {
+                ("", "") => {
+                    "The hub has told of no user yet: the list is here within a minute after \
+                             the hub was reached. The page Health says how that goes."
+                        .to_owned()
+                }
+                ("", group) => format!("The hub knows no member of {group}: choose another group."),
+                (search, "") => format!("Nobody's name holds “{search}”: search for less of it."),
+                (search, group) => format!(
+                    "The name of no member of {group} holds “{search}”: search for less of it, or in \
+                     all groups."
+                ),
+            },
+            query: self.search.clone(),
+        }
+    }
+
+    fn selects(&self, site: &Site) -> Vec<Select> {
+        let groups = groups_of(site);
+        let groups = groups.iter().map(String::as_str);
+        let orders = Order::ALL
+            .map(|order| Choice::new(order.name(), self.order.name()).called(order.label()));
+        vec![
+            group_select(groups, &self.group, Some("everybody")),
+            Select {
+                name: "order".to_owned(),
+                label: "Order by".to_owned(),
+                choices: orders.into(),
+            },
+        ]
+    }
+
+    fn pager(&self, site: &Site, first: usize, n_found: usize) -> Pager {
+        let grouped = super::numbers::grouped;
+        let last = first.saturating_add(PAGE).min(n_found);
+        let at_page = |page: usize| {
+            let address = Address::below(&site.config.web.prefix, "users");
+            let address = address
+                .with("search", &self.search)
+                .with("group", &self.group);
+            let address = address.with("order", self.order.name());
+            address.with("page", &page.to_string()).to_string()
+        };
+        Pager {
+            text: match n_found {
+                0 => String::new(),
+                n if first >= n => format!("{} users, none of them on this page", grouped(n)),
+                n => format!(
+                    "{}–{} of {} users",
+                    grouped(first + 1),
+                    grouped(last),
+                    grouped(n)
+                ),
+            },
+            previous: (self.page > 1).then(|| at_page(self.page - 1)),
+            next: (last < n_found).then(|| at_page(self.page + 1)),
+        }
+    }
+}
+
+/// Server hours of everybody on the last 30 days that are over; `None` if they are not known.
+async fn hours(site: &Site) -> Option<HashMap<UserName, f64>> {
+    let asker = site.asker.as_deref()?;
+    let today = now().to_zoned(site.config.hub.time_zone()).date();
+    let (from, to) = (
+        today.saturating_sub(30.days()),
+        today.saturating_sub(1.day()),
+    );
+    let hours = people::hours(asker, &site.config.hub.name, from, to).await;
+    let told = hours.inspect_err(|error| {
+        tracing::error!("Hours of users could not be read: {error:#}");
+    });
+    told.ok()
+}
+
+/// The present, as far as a list of people is made of it.
+struct PresentPeople {
+    snapshot: Snapshot,
+    filter: GroupFilter,
+}
+
+impl PresentPeople {
+    fn of(site: &Site) -> Self {
+        Self {
+            snapshot: site.published.snapshot(),
+            filter: site.config.attribution().filter,
+        }
+    }
+
+    fn users(&self) -> &[UserName] {
+        let users = self.snapshot.users.as_ref();
+        users.map(|users| &*users.value).unwrap_or_default()
+    }
+
+    /// Groups that may be shown.
+    fn groups(&self) -> impl Iterator<Item = &Group> {
+        let groups = self
+            .snapshot
+            .groups
+            .iter()
+            .flat_map(|groups| &*groups.value);
+        groups.filter(|group| self.filter.allows(&group.name))
+    }
+
+    fn group(&self, name: &str) -> Option<&Group> {
+        self.groups().find(|group| *group.name.as_str() == *name)
+    }
+
+    fn person(&self, site: &Site, user: &UserName) -> PersonRow {
+        let prefix = &site.config.web.prefix;
+        let page = |path: &str, name: &str| {
+            let address = Address::below(prefix, path).with("name", name);
+            Link::new(name, address)
+        };
+        let servers = self
+            .snapshot
+            .servers
+            .iter()
+            .flat_map(|servers| &*servers.value);
+        let mut theirs = servers.filter(|server| server.user == *user);
+        let of_user = self
+            .groups()
+            .filter(|group| group.members.binary_search(user).is_ok());
+        PersonRow {
+            user: page("users/one", user.as_str()),
+            badges: theirs.next().map(super::now::state).into_iter().collect(),
+            groups: of_user
+                .map(|group| page("groups/one", group.name.as_str()))
+                .collect(),
+            last_seen: self.snapshot.last_seen.of(user),
+            hours: None,
+        }
+    }
 }
 
 /// Who asks to be erased, and how that is done.
@@ -119,35 +283,6 @@ async fn asked_for_erasure(site: &Site) -> Option<Notice> {
     })
 }
 
-fn person(site: &Site, user: &UserName, groups: &[Group], servers: &[Server]) -> PersonRow {
-    let filter = site.config.attribution().filter;
-    let prefix = &site.config.web.prefix;
-    let page = |path: &str, name: &str| {
-        let address = Address::below(prefix, path).with("name", name);
-        Link::new(name, address)
-    };
-    let theirs = servers.iter().filter(|server| server.user == *user);
-    let last_seen = theirs
-        .clone()
-        .filter_map(|server| server.last_activity)
-        .max();
-    let is_in =
-        |group: &&Group| filter.allows(&group.name) && group.members.binary_search(user).is_ok();
-    let of_user = groups.iter().filter(is_in);
-    PersonRow {
-        user: page("users/one", user.as_str()),
-        badges: theirs
-            .take(1)
-            .map(|_| Badge::new(Tone::Good, "running"))
-            .collect(),
-        groups: of_user
-            .map(|group| page("groups/one", group.name.as_str()))
-            .collect(),
-        last_seen,
-        added: None,
-    }
-}
-
 /// `GET users/one?name=…`
 pub(in crate::web) async fn one(
     State(site): State<Site>,
@@ -156,7 +291,7 @@ pub(in crate::web) async fn one(
 ) -> Response {
     let query = query.unwrap_or_default();
     let name = value_of(&query, "name").unwrap_or_default();
-    let mut asked = match AskedPeriod::of(&site, &query).await {
+    let mut asked = match AskedPeriod::of(&site, &visitor, &query, Hubs::One).await {
         Ok(asked) => asked,
         Err(error) => return message::unanswered(&site, &visitor, &error),
     };
@@ -191,6 +326,7 @@ pub(in crate::web) async fn one(
         title: name.clone(),
         intro: intro.to_owned(),
         parts: PARTS,
+        newest: &[],
         selects: Vec::new(),
         kept: vec![Field {
             name: "name".to_owned(),

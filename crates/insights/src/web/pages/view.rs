@@ -31,11 +31,11 @@ mod tests;
 
 pub(crate) use address::Address;
 pub(crate) use layout::{Badge, Layout, Link, NavItem, Notice, Tone, VisitorName};
-pub(crate) use me::{Erasure, Kept, LastSession, MePage};
+pub(crate) use me::{Erasure, Kept, MePage, SessionBox};
 pub(crate) use now::{NowPage, NowRows, ServerRow, Used};
 pub(crate) use number::{Bar, Card, Change, Fact, Number};
 pub(crate) use operation::{CheckRow, HealthPage, MachineBox, MachinesPage, Measure};
-pub(crate) use part::{Downloads, Figure, Nothing, Part, PartBox, Rows, Shape, Width};
+pub(crate) use part::{Downloads, Figure, Figures, Nothing, Part, PartBox, Rows, Shape, Width};
 pub(crate) use people::{GroupRow, GroupsPage, Pager, PersonRow, UsersPage};
 pub(crate) use picker::{Choice, Field, PeriodPicker, Select};
 pub(crate) use plain::{ErrorPage, LoginAgainPage};

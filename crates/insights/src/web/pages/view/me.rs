@@ -2,11 +2,12 @@
 
 use super::layout::{Badge, Layout, Notice};
 use super::number::Fact;
-use super::part::PartBox;
+use super::part::{Nothing, PartBox};
 use super::picker::PeriodPicker;
 use super::time::When;
 use super::words::words;
 use askama::Template;
+use askama::filters::HtmlSafe;
 use jiff::Timestamp;
 
 /// A user's own page.
@@ -17,10 +18,12 @@ pub(crate) struct MePage {
     pub(crate) layout: Layout,
     /// What has to be said before.
     pub(crate) notices: Vec<Notice>,
-    /// The last session; `None` if there was none.
-    pub(crate) last: Option<LastSession>,
-    /// Says what to do if there was none.
-    pub(crate) nothing: String,
+    /// Servers that run now; may be none.
+    pub(crate) running: Vec<SessionBox>,
+    /// The session that ended last; `None` if there was none.
+    pub(crate) last: Option<SessionBox>,
+    /// Says what to do if there was none and none runs.
+    pub(crate) nothing: Nothing,
     /// For the parts below.
     pub(crate) picker: Option<PeriodPicker>,
     /// Sessions, hours, resources, storage, the share of the group.
@@ -34,23 +37,26 @@ pub(crate) struct MePage {
 }
 
 /// A session in a few numbers.
-#[derive(Clone, Debug)]
-pub(crate) struct LastSession {
+#[derive(Clone, Debug, Template)]
+#[template(path = "session.html")]
+pub(crate) struct SessionBox {
     /// The server's name; empty for the default one.
     pub(crate) server: String,
     /// `running`, `stopped by you`, `stopped when idle`.
     pub(crate) state: Badge,
-    /// When it began.
-    pub(crate) started: Timestamp,
+    /// When it began; `None` where the hub does not tell yet.
+    pub(crate) started: Option<Timestamp>,
     /// When it ended; `None` while it runs.
     pub(crate) ended: Option<Timestamp>,
     /// Its length, active time, CPU, memory peak against the limit, storage.
     pub(crate) facts: Vec<Fact>,
 }
 
-impl LastSession {
-    fn begin(&self) -> When {
-        When::Moment(self.started)
+impl HtmlSafe for SessionBox {}
+
+impl SessionBox {
+    fn begin(&self) -> Option<When> {
+        self.started.map(When::Moment)
     }
 
     fn end(&self) -> Option<When> {
@@ -67,8 +73,6 @@ pub(crate) struct Kept {
     pub(crate) purpose: String,
     /// `2 years`, `until the account is deleted`.
     pub(crate) how_long: String,
-    /// How much of it there is: `1,204 rows`; may be empty.
-    pub(crate) how_much: String,
 }
 
 /// Whether a user may ask for being erased.

@@ -88,6 +88,8 @@ pub(crate) struct Used {
     pub(crate) text: String,
     /// In any unit, to sort by.
     pub(crate) value: f64,
+    /// What was asked for, where there is no limit; may be empty.
+    pub(crate) beside: String,
     /// Of the limit, if there is one.
     pub(crate) bar: Option<Bar>,
 }

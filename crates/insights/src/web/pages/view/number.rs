@@ -53,8 +53,10 @@ impl HtmlSafe for Card {}
 pub(crate) struct Change {
     /// `▲`, `▼`, or nothing.
     pub(crate) sign: &'static str,
-    /// `12 % more than before`.
+    /// `12 % more`.
     pub(crate) text: String,
+    /// What it is compared with, as `1,204 in the 30 days before`; may be empty.
+    pub(crate) against: String,
     /// Whether that is good; mostly nobody can say.
     pub(crate) tone: Tone,
 }

@@ -75,8 +75,6 @@ pub(crate) struct HealthPage {
     pub(crate) overall: Notice,
     /// All checks.
     pub(crate) checks: Vec<CheckRow>,
-    /// What was read from the hub and when, and the like.
-    pub(crate) tables: Vec<Table>,
     /// Probes, metrics.
     pub(crate) links: Vec<Link>,
 }
@@ -88,10 +86,8 @@ pub(crate) struct CheckRow {
     pub(crate) name: String,
     /// How it is.
     pub(crate) state: Badge,
-    /// Why; may be empty.
+    /// Why, and what to do about it; may be empty.
     pub(crate) reason: String,
-    /// What to do about it; may be empty.
-    pub(crate) remedy: String,
     /// How long it took; may be empty.
     pub(crate) duration: String,
     /// When it was checked.

@@ -77,7 +77,7 @@ pub(crate) struct Part {
     /// Numbers.
     pub(crate) cards: Vec<Card>,
     /// Pictures.
-    pub(crate) figures: Vec<Figure>,
+    pub(crate) figures: Figures,
     /// Rows.
     pub(crate) rows: Rows,
     /// Says why there is nothing, and what to do about it; then the rest is not shown.
@@ -101,6 +101,25 @@ impl HtmlSafe for Part {}
 impl Part {
     fn age(&self) -> Option<When> {
         self.at.map(When::Age)
+    }
+}
+
+/// Pictures, as many beside each other as they were drawn for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Figures {
+    /// In their order.
+    pub(crate) all: Vec<Figure>,
+    /// Of a row; none is as one.
+    pub(crate) abreast: u32,
+}
+
+impl Figures {
+    fn class(&self) -> &'static str {
+        match self.abreast {
+            0 | 1 => "figures",
+            2 => "figures two",
+            _ => "figures three",
+        }
     }
 }
 

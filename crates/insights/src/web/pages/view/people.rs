@@ -1,11 +1,12 @@
 //! *Users* and *Groups*: lists of names.
 
 use super::layout::{Badge, Layout, Link};
-use super::picker::{Field, Select};
+use super::picker::Select;
 use super::time::When;
 use super::words::words;
+use crate::chart::Unit;
 use askama::Template;
-use jiff::Timestamp;
+use model::last_seen::Seen;
 
 /// Everybody, a page of them at a time. The server searches and sorts: a hub has 10,000 users.
 #[derive(Clone, Debug, Template)]
@@ -19,12 +20,12 @@ pub(crate) struct UsersPage {
     pub(crate) query: String,
     /// Groups and the order, as far as they may be chosen.
     pub(crate) selects: Vec<Select>,
-    /// What the page has to be told again.
-    pub(crate) kept: Vec<Field>,
     /// Those of this page.
     pub(crate) people: Vec<PersonRow>,
     /// The pages around it.
     pub(crate) pager: Pager,
+    /// Whether it says how long servers ran.
+    pub(crate) has_hours: bool,
     /// Why there is nobody, if there is nobody.
     pub(crate) nothing: String,
 }
@@ -38,19 +39,27 @@ pub(crate) struct PersonRow {
     pub(crate) badges: Vec<Badge>,
     /// Their groups that the visitor may see, with their pages.
     pub(crate) groups: Vec<Link>,
-    /// When the hub last saw them.
-    pub(crate) last_seen: Option<Timestamp>,
-    /// When the account was made.
-    pub(crate) added: Option<Timestamp>,
+    /// When the hub last saw them; `None` if it did not tell.
+    pub(crate) last_seen: Option<Seen>,
+    /// How long their servers ran lately; `None` where that was not asked.
+    pub(crate) hours: Option<f64>,
 }
 
 impl PersonRow {
     fn seen(&self) -> Option<When> {
-        self.last_seen.map(When::Age)
+        match self.last_seen? {
+            Seen::At(at) => Some(When::Age(at)),
+            Seen::Never => None,
+        }
     }
 
-    fn since(&self) -> Option<When> {
-        self.added.map(When::Moment)
+    fn was_never_seen(&self) -> bool {
+        self.last_seen == Some(Seen::Never)
+    }
+
+    fn hours_text(&self) -> String {
+        let hours = self.hours.map(|hours| Unit::Hours.format(hours));
+        hours.unwrap_or_default()
     }
 }
 

@@ -17,8 +17,6 @@ pub(crate) struct PeriodPicker {
     pub(crate) from: Date,
     /// Last day that is shown.
     pub(crate) to: Date,
-    /// The day on which the history begins, if it has begun.
-    pub(crate) first: Option<Date>,
     /// Hubs, groups, parameters; none of a single hub.
     pub(crate) selects: Vec<Select>,
     /// What the page has to be told again, such as the name of a user.
@@ -137,7 +135,6 @@ mod tests {
             today: date(2026, 11, 22),
             from: date(2026, 10, 24),
             to: date(2026, 11, 22),
-            first: None,
             selects: vec![Select {
                 name: "group".to_owned(),
                 label: "Group".to_owned(),

@@ -83,8 +83,6 @@ pub(crate) struct ShareRow {
     pub(crate) made: Timestamp,
     /// Until when it works.
     pub(crate) expires: Timestamp,
-    /// How often it was opened; `None` where that is not counted.
-    pub(crate) opened: Option<u64>,
     /// What the form that revokes it says; never the secret itself.
     pub(crate) id: String,
 }

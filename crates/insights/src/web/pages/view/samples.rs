@@ -6,6 +6,7 @@ use crate::chart::{Axis, Chart, Kind, Series, Size, Style, Unit};
 use askama::Template as _;
 use jiff::civil::{Date, date};
 use jiff::{Span, Timestamp};
+use model::last_seen::Seen;
 
 /// What a user may be called.
 pub(super) const NASTY: &str = "<script>alert(1)</script>";
@@ -146,7 +147,6 @@ fn picker(path: &str) -> PeriodPicker {
         today: TODAY,
         from: date(2026, 10, 24),
         to: TODAY,
-        first: Some(date(2025, 11, 1)),
         selects: vec![Select {
             name: "group".to_owned(),
             label: "Group".to_owned(),
@@ -184,6 +184,7 @@ fn card(title: &str, text: &str, unit: &str, change: (&'static str, &str)) -> Ca
         change: Some(Change {
             sign: change.0,
             text: change.1.to_owned(),
+            against: "1,146 in the 30 days before".to_owned(),
             tone: Tone::Plain,
         }),
         more: Some(Link::new("Active users", href("reports/active-users"))),
@@ -224,7 +225,7 @@ fn part(title: &str) -> Part {
                 .to_owned(),
         notices: Vec::new(),
         cards: Vec::new(),
-        figures: Vec::new(),
+        figures: Figures::default(),
         rows: Rows::None,
         nothing: None,
         caveats_html: vec!["On 3 days nothing was collected; they are hatched.".to_owned()],
@@ -264,10 +265,13 @@ fn chart_part(title: &str, kind: Kind, n_series: u32) -> Part {
         height: 300,
     };
     Part {
-        figures: vec![Figure {
-            title: String::new(),
-            svg: chart.svg(size, Style::Themed),
-        }],
+        figures: Figures {
+            all: vec![Figure {
+                title: String::new(),
+                svg: chart.svg(size, Style::Themed),
+            }],
+            abreast: 1,
+        },
         rows: Rows::Folded(table(8)),
         ..part(title)
     }
@@ -471,12 +475,14 @@ fn now_rows() -> NowRows {
             memory: (i % 9 != 1).then(|| Used {
                 text: format!("{:.1} of 4 GiB", share * 4.0),
                 value: share,
+                beside: String::new(),
                 bar: Some(Bar::of_limit(share)),
             }),
             cpu: (i % 4 != 1).then(|| Used {
-                text: format!("{share:.2} of 2 cores"),
+                text: format!("{share:.2} cores"),
                 value: share,
-                bar: Some(Bar::of_limit(share / 2.0)),
+                beside: "2 cores requested".to_owned(),
+                bar: None,
             }),
             place: "jupyter/scipy-notebook".to_owned(),
         }
@@ -531,21 +537,25 @@ fn users() -> UsersPage {
             _ => Vec::new(),
         },
         groups: vec![group_link("physics"), group_link("';--")],
-        last_seen: (i != 2).then(|| minutes_ago(40 * 60)),
-        added: Some(minutes_ago(400 * 24 * 60)),
+        last_seen: match i {
+            1 => Some(Seen::Never),
+            2 => None,
+            _ => Some(Seen::At(minutes_ago(40 * 60))),
+        },
+        hours: Some(12.5),
     };
     UsersPage {
         layout: layout("Users", ""),
         action: href("users"),
         query: NASTY.to_owned(),
         selects: picker("users").selects,
-        kept: Vec::new(),
         people: (0..names.len()).map(person).collect(),
         pager: Pager {
             text: "1–100 of 10,000 users".to_owned(),
             previous: None,
             next: Some(href("users?page=2")),
         },
+        has_hours: true,
         nothing: String::new(),
     }
 }
@@ -658,11 +668,6 @@ fn health() -> HealthPage {
         name: name.to_owned(),
         state: Badge::new(tone, text),
         reason: reason.to_owned(),
-        remedy: if tone == Tone::Good {
-            String::new()
-        } else {
-            "Give the service's role the scope `read:metrics`.".to_owned()
-        },
         duration: "12 ms".to_owned(),
         at: Some(minutes_ago(1)),
     };
@@ -679,14 +684,10 @@ fn health() -> HealthPage {
                 "metrics of the hub",
                 Tone::Warning,
                 "warning",
-                "The hub refused our token.",
+                "The hub refused our token: give the service's role the scope `read:metrics`.",
             ),
             check(NASTY, Tone::Bad, "failed", NASTY),
         ],
-        tables: vec![Table {
-            caption: "Read from the hub".to_owned(),
-            ..table(4)
-        }],
         links: vec![Link::new("Metrics", href("metrics"))],
     }
 }
@@ -697,19 +698,28 @@ fn me() -> MePage {
         number: number(text, unit),
         bar,
     };
-    let kept = |what: &str, purpose: &str, how_long: &str, how_much: &str| Kept {
+    let kept = |what: &str, purpose: &str, how_long: &str| Kept {
         what: what.to_owned(),
         purpose: purpose.to_owned(),
         how_long: how_long.to_owned(),
-        how_much: how_much.to_owned(),
     };
     MePage {
         layout: layout("Me", "What you used, and what is kept about you."),
         notices: Vec::new(),
-        last: Some(LastSession {
+        running: vec![SessionBox {
+            server: String::new(),
+            state: Badge::new(Tone::Good, "running"),
+            started: Some(minutes_ago(25)),
+            ended: None,
+            facts: vec![
+                fact("Runs for", "25 min", "", None),
+                fact("Memory now", "1.2 of 4 GiB", "", Some(Bar::of_limit(0.3))),
+            ],
+        }],
+        last: Some(SessionBox {
             server: NASTY.to_owned(),
             state: Badge::new(Tone::Plain, "stopped when idle"),
-            started: minutes_ago(400),
+            started: Some(minutes_ago(400)),
             ended: Some(minutes_ago(30)),
             facts: vec![
                 fact("Length", "6 h 10 min", "", None),
@@ -719,7 +729,10 @@ fn me() -> MePage {
                 fact("Home", "12.1", "GiB", None),
             ],
         }),
-        nothing: String::new(),
+        nothing: Nothing {
+            text: String::new(),
+            next: None,
+        },
         picker: Some(picker("me")),
         parts: vec![
             later("My sessions", "part_table", Width::Whole, Shape::Table),
@@ -732,19 +745,9 @@ fn me() -> MePage {
             ),
         ],
         kept: vec![
-            kept(
-                "Sessions",
-                "When servers ran, for these reports",
-                "3 years",
-                "412 rows",
-            ),
-            kept(
-                "Usage",
-                "CPU and memory by the hour",
-                "3 years",
-                "8,204 rows",
-            ),
-            kept("Looks at your page", "Who looked at it", "1 year", ""),
+            kept("Sessions", "When servers ran, for these reports", "3 years"),
+            kept("Usage", "CPU and memory by the hour", "3 years"),
+            kept("Looks at your page", "Who looked at it", "1 year"),
         ],
         download_href: href("api/v1/me/data"),
         erasure: Erasure::MayAsk {
@@ -760,7 +763,6 @@ fn shares() -> SharesPage {
         maker: NASTY.to_owned(),
         made: minutes_ago(4000),
         expires: moment("2026-12-24T00:00:00Z"),
-        opened: Some(12),
         id: id.to_owned(),
     };
     SharesPage {
@@ -801,9 +803,13 @@ fn login_again() -> LoginAgainPage {
 /// Pages of a hub that has just begun.
 fn nothing() -> MePage {
     MePage {
+        running: Vec::new(),
         last: None,
-        nothing: "You had no session yet. Start a server, and it is told of here when it stops."
-            .to_owned(),
+        nothing: Nothing {
+            text: "You had no session yet. Start a server, and it is told of here when it stops."
+                .to_owned(),
+            next: Some(Link::new("Start a server", "/hub/home")),
+        },
         parts: Vec::new(),
         kept: Vec::new(),
         erasure: Erasure::Asked {

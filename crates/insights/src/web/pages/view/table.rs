@@ -9,6 +9,8 @@ use askama::filters::HtmlSafe;
 const LONGEST_HEAD: usize = 18;
 /// The same of a value.
 const LONGEST_LINE: usize = 36;
+/// The same of a value that gets a wide column, so that its row is not high.
+const LONGEST_PARAGRAPH: usize = 60;
 
 /// A table in a box of its own, which scrolls where it does not fit.
 #[derive(Clone, Debug, Default, Template)]
@@ -139,15 +141,21 @@ impl Cell {
 
     /// The class for words that are long enough to be broken into lines.
     fn class(&self) -> &'static str {
-        if self.text.chars().count() > LONGEST_LINE {
-            "long"
-        } else {
-            ""
+        match self.text.chars().count() {
+            n if n > LONGEST_PARAGRAPH => "long wide",
+            n if n > LONGEST_LINE => "long",
+            _ => "",
         }
     }
 }
 
 impl Table {
+    /// With its last row first.
+    pub(crate) fn backwards(mut self) -> Self {
+        self.rows.reverse();
+        self
+    }
+
     /// A head with the cell of a row below it.
     fn cells<'a>(&'a self, row: &'a [Cell]) -> impl Iterator<Item = (&'a Head, &'a Cell)> {
         self.heads.iter().zip(row)

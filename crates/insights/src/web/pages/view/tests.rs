@@ -159,7 +159,7 @@ fn looks_and_script_are_small_and_ask_nobody_else() {
     let css = include_str!("../insights.css");
     let js = include_str!("../insights.js");
     assert!(
-        css.len() + js.len() < 60_000,
+        css.len() + js.len() < 45_000,
         "{} and {}",
         css.len(),
         js.len()
@@ -175,6 +175,44 @@ fn looks_and_script_are_small_and_ask_nobody_else() {
         assert!(!js.contains(bad), "{bad}");
     }
     assert_eq!(js.matches("http").count(), 1, "only the name of SVG");
+}
+
+#[test]
+fn what_is_empty_says_what_to_do_next() {
+    let samples = everything();
+    let html = |name: &str| {
+        let sample = samples.iter().find(|sample| sample.name == name);
+        &sample.unwrap().html
+    };
+    let me = html("nothing");
+    assert!(me.contains("<div class=\"empty\">"));
+    assert!(me.contains(">Start a server</a>"));
+    let part = html("part_empty");
+    assert!(part.contains("<code>jupyterhub_config.py</code>"));
+    assert!(part.contains(">How to send events</a>"));
+    // The sentence stands there, and no frame without a picture.
+    assert!(!part.contains("<figure") && !part.contains("<table"));
+}
+
+#[test]
+fn a_server_that_runs_stands_before_the_session_that_ended() {
+    let samples = all();
+    let me = samples.iter().find(|sample| sample.name == "me").unwrap();
+    let place = |text: &str| me.html.find(text).unwrap();
+    assert!(place("My server now") < place("My last session"));
+    assert!(place("since <time") < place("My last session"));
+}
+
+#[test]
+fn users_were_seen_never_or_nobody_knows() {
+    let samples = all();
+    let users = samples.iter().find(|sample| sample.name == "users");
+    let html = &users.unwrap().html;
+    let rows: Vec<&str> = html.split("<tr>").skip(2).collect();
+    assert!(rows[0].contains("data-show=\"age\""), "{}", rows[0]);
+    assert!(rows[1].contains(">never<"), "{}", rows[1]);
+    assert!(rows[2].contains(">–<"), "{}", rows[2]);
+    assert!(html.contains(">Hours</th>"));
 }
 
 /// Writes pages and looks into the folder `INSIGHTS_PAGES`, if that is set, for a person to look at.
