@@ -2,7 +2,7 @@
 
 use crate::support::{
     ADMIN_TOKEN, METRICS_TOKEN, NAMES_TOKEN, READER_TOKEN, RealHub, Scrape, Service, SimServer,
-    block_on, http, newest_hub, scrape, until,
+    block_on, free_port, http, newest_hub, scrape, until,
 };
 use insights::sim::DEMO_TOKEN;
 use std::sync::Arc;
@@ -159,7 +159,9 @@ fn scrape_token_and_open() {
     assert_eq!(with_headers(&url, &with_token).status, 200);
     assert!(!service.process.output().contains("`metrics.open` is set"));
 
-    let service = Service::start(&hub.url, READER_TOKEN, &["--set", "metrics.open=true"]);
+    let listen = format!("web.listen=127.0.0.1:{}", free_port());
+    let arguments = ["--set", "metrics.open=true", "--set", &listen];
+    let service = Service::start(&hub.url, READER_TOKEN, &arguments);
     assert_eq!(
         with_headers(&format!("{}metrics", service.url), &forwarded).status,
         200
@@ -169,6 +171,11 @@ fn scrape_token_and_open() {
         log.contains("WARN `metrics.open` is set: everybody who reaches the hub"),
         "{log}"
     );
+    assert!(
+        log.contains("(behind the hub's proxy, metrics are open)"),
+        "{log}"
+    );
+    assert!(!log.contains("need a token"), "{log}");
 }
 
 fn flood() {

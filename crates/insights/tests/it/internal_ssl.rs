@@ -3,6 +3,7 @@
 use crate::support::{
     HubOptions, METRICS_TOKEN, RealHub, Service, SimServer, free_port, scrape, until,
 };
+use crate::web_installations::{People, open_to, people_log_in};
 use axum_server::tls_rustls::RustlsConfig;
 use insights::sim::DEMO_TOKEN;
 use serde_json::json;
@@ -29,8 +30,11 @@ enum Scheme {
 }
 
 fn internal_ssl(scheme: Scheme) {
-    let people = json!({"users": ["ana"], "groups": {"physics": {"users": ["bo"]}}});
+    let people = json!({
+        "users": ["ana"], "groups": {"physics": {"users": ["bo"]}}, "admins": ["boss"],
+    });
     let mut options = HubOptions::new("6.1", people);
+    options.variables.extend(open_to("ana"));
     options.variables.push(("INTERNAL_SSL", "1".to_owned()));
     if let Scheme::Https = scheme {
         options
@@ -43,7 +47,7 @@ fn internal_ssl(scheme: Scheme) {
     let hub = RealHub::start(options);
     until("memberships over TLS", || {
         let seen = scrape(&hub.service_url("metrics"), Some(METRICS_TOKEN));
-        (seen.memberships() == ["ana@none", "bo@physics"]).then_some(())
+        (seen.memberships() == ["ana@none", "bo@physics", "boss@none"]).then_some(())
     })
     .unwrap_or_else(|| panic!("no memberships:\n{}", hub.log()));
     let scheme = match scheme {
@@ -61,6 +65,12 @@ fn internal_ssl(scheme: Scheme) {
         "{}",
         hub.log()
     );
+    let people = People {
+        user: "ana",
+        stranger: "bo",
+        admin: "boss",
+    };
+    people_log_in(&hub, people);
 }
 
 fn own_authority() {

@@ -35,15 +35,15 @@ pub(crate) const TESTS: &[crate::Test] = &[
 const GIB: f64 = 1_073_741_824.0;
 
 /// A service in this process, on a simulated hub.
-struct Running {
-    site: Site,
+pub(crate) struct Running {
+    pub(crate) site: Site,
     metrics: String,
     stopping: tokio_util::sync::CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Running {
-    fn start(hub: &SimServer, folder: &Path) -> Self {
+    pub(crate) fn start(hub: &SimServer, folder: &Path) -> Self {
         let mut config = Config::default();
         config.hub.url = hub.url.parse().ok();
         config.hub.token = Some(Secret::new(DEMO_TOKEN));
@@ -71,7 +71,7 @@ impl Running {
         }
     }
 
-    fn stop(self) {
+    pub(crate) fn stop(self) {
         self.stopping.cancel();
         block_on(self.task).unwrap();
     }

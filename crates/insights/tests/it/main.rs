@@ -23,6 +23,7 @@ mod imports;
 mod internal_ssl;
 mod kills;
 mod last_session;
+mod people;
 mod prometheus;
 mod python_file;
 mod real_hub;
@@ -46,8 +47,10 @@ mod usage_local;
 mod usage_prometheus;
 mod walk;
 mod web_browser;
+mod web_installations;
 mod web_login;
 mod web_roles;
+mod web_sight;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::io::Write as _;
@@ -74,6 +77,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("internal_ssl", internal_ssl::TESTS),
     ("kills", kills::TESTS),
     ("last_session", last_session::TESTS),
+    ("people", people::TESTS),
     ("prometheus", prometheus::TESTS),
     ("python_file", python_file::TESTS),
     ("real_hub", real_hub::TESTS),
@@ -96,8 +100,10 @@ const MODULES: &[(&str, &[Test])] = &[
     ("usage_prometheus", usage_prometheus::TESTS),
     ("walk", walk::TESTS),
     ("web_browser", web_browser::TESTS),
+    ("web_installations", web_installations::TESTS),
     ("web_login", web_login::TESTS),
     ("web_roles", web_roles::TESTS),
+    ("web_sight", web_sight::TESTS),
 ];
 
 /// What `./test --soak` runs, and nothing else: the same code as in [`MODULES`], for longer.

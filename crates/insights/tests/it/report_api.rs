@@ -17,13 +17,18 @@ use reqwest::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LINK,
 };
 use serde_json::{Value, json};
-use site::{ADMIN, N_DAYS, PLAIN, WRITER, reply, site};
+use site::{ADMIN, N_DAYS, PLAIN, USER, WRITER, reply, site};
+use std::collections::BTreeSet;
 
 pub(crate) const TESTS: &[crate::Test] = &[
     ("reports_are_for_administrators_only", who_may_read),
     (
         "every_report_is_listed_and_answered_as_the_description_says",
         every_report,
+    ),
+    (
+        "every_other_address_answers_as_the_description_says",
+        other_addresses,
     ),
     ("one_user_and_ten_years_are_answered", ten_years),
     (
@@ -124,6 +129,86 @@ fn every_report() {
         let n_columns = report["columns"].as_array().unwrap().len();
         let are_whole = |row: &Value| row.as_object().unwrap().len() == n_columns;
         assert!(rows(&reply).iter().all(are_whole), "{name}");
+    }
+}
+
+fn other_addresses() {
+    let site = site();
+    let description = site.get("openapi.json").json();
+    let check = |place: &str, value: &Value| {
+        let content = description.pointer(place);
+        let content = content.unwrap_or_else(|| panic!("nothing is said of {place}"));
+        let schema = &content["content"]["application/json"]["schema"];
+        let outcome = schema::check(&description, schema, value);
+        outcome.unwrap_or_else(|why| panic!("{place}: {why}"));
+    };
+    let of_user = |below: &str| site.get_with(below, Some(USER), None);
+    let me = of_user("me").json();
+    assert_eq!(me["name"], "ada");
+    check("/paths/~1api~1v1~1me/get/responses/200", &me);
+    let last = of_user("me/sessions/last").json();
+    assert_eq!(last["running"].as_array().unwrap().len(), 1, "{last}");
+    let of_last = "/paths/~1api~1v1~1me~1sessions~1last/get/responses";
+    check(&format!("{of_last}/200"), &last);
+    let none = site.get("me/sessions/last");
+    assert_eq!(none.status, 404, "{}", none.text());
+    let told = serde_json::from_slice(&none.bytes).unwrap();
+    check(&format!("{of_last}/404"), &told);
+    assert_eq!(site.get("reports/sessions?user=ada").status, 200);
+    let data = of_user("me/data");
+    assert_eq!(data.header(CONTENT_TYPE), "application/x-ndjson");
+    let text = data.text();
+    let mut tables = BTreeSet::new();
+    for line in text.lines() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        let table = row["table"].as_str().unwrap().to_owned();
+        if table == "audit" {
+            assert!(row["what"].to_string().contains("ada"), "{line}");
+        } else {
+            assert_eq!(row["user"], "ada", "{line}");
+        }
+        tables.insert(table);
+    }
+    // Also who looked at them.
+    for table in ["audit", "running_sessions"] {
+        assert!(tables.contains(table), "{table}: {text}");
+    }
+
+    let post = |below: &str, token: &str, body: &Value| {
+        let place = format!("/paths/~1api~1v1~1{}/post", below.replace('/', "~1"));
+        check(&format!("{place}/requestBody"), body);
+        let request = http().post(site.url(below)).bearer_auth(token).json(body);
+        let answer = reply(request);
+        check_answer(&check, &place, &answer);
+        answer
+    };
+    let rows = post("sql", ADMIN, &json!({"sql": "select 1 as n"})).json();
+    assert_eq!(rows, json!([{"n": 1}]));
+    assert_eq!(
+        post("sql", ADMIN, &json!({"sql": "drop table events"})).status,
+        400
+    );
+    let rejected = post("events", WRITER, &json!([{"kind": "no time"}])).json();
+    assert_eq!(rejected["n_rejected"], 1);
+    for (below, item) in [
+        (
+            "metrics/counter",
+            json!({"event_type": "", "user": "ada", "amount": 2.0}),
+        ),
+        ("metrics/gauge", json!({"resource_type": "", "value": 2.0})),
+        ("metrics/timing", json!({"operation": "", "seconds": 2.0})),
+    ] {
+        let rejected = post(below, WRITER, &item).json();
+        assert_eq!(rejected["rejected"].as_array().unwrap().len(), 1, "{below}");
+    }
+    assert_eq!(post("sql", PLAIN, &json!({"sql": "select 1"})).status, 403);
+}
+
+/// Rows of queries are what the query says.
+fn check_answer(check: &impl Fn(&str, &Value), place: &str, answer: &site::Reply) {
+    let value: Value = serde_json::from_slice(&answer.bytes).unwrap();
+    if !(place.contains("sql") && answer.status == 200) {
+        check(&format!("{place}/responses/{}", answer.status), &value);
     }
 }
 
@@ -427,6 +512,12 @@ fn own_reports() {
     );
     let reply = site.get("reports/images?hub=demo").json();
     assert!(rows(&reply)[0]["sessions"].as_i64() > Some(0), "{reply}");
+    let hidden = site.get_with("reports/broken", Some(USER), None);
+    let told = hidden.text();
+    assert_eq!(hidden.status, 404, "{told}");
+    for word in ["imago", ".sql", "is no report"] {
+        assert!(!told.contains(word), "{told}");
+    }
     let broken = site.get("reports/broken");
     assert_eq!(broken.status, 400);
     let told = broken.text();

@@ -1,7 +1,9 @@
 //! Logging in to the service at a simulated hub, and what does not pass for a login. What a real browser
 //! and a real hub make of it is in `web_browser`.
 
-use crate::support::{Browser, Service, Shown, SimServer, Step, block_on, free_port, http};
+use crate::support::{
+    Browser, Service, Shown, SimServer, Step, block_on, free_port, http, scrape, until,
+};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::Next;
@@ -9,7 +11,11 @@ use axum::response::IntoResponse as _;
 use insights::config::Secret;
 use insights::sim::{DEMO_TOKEN, ServiceClient, World};
 use reqwest::Method;
+use serde_json::Value;
+use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 use url::Url;
 
 pub(crate) const TESTS: &[crate::Test] = &[
@@ -23,10 +29,26 @@ pub(crate) const TESTS: &[crate::Test] = &[
         "what_a_page_asks_for_later_needs_its_token_alone",
         page_token,
     ),
+    (
+        "only_parts_of_pages_are_read_by_scripts_of_other_origins",
+        other_origins,
+    ),
     ("a_form_counts_only_with_the_token_of_its_page", forms),
     ("who_may_not_open_the_service_stays_at_the_hub", stranger),
     ("a_hub_that_is_down_during_a_login_is_a_503", hub_down),
+    (
+        "a_hub_that_does_not_know_the_services_token_is_told_with_the_remedy",
+        wrong_secret,
+    ),
+    (
+        "logging_in_again_ends_no_open_page_and_logging_out_all",
+        again,
+    ),
     ("nobody_is_sent_elsewhere_after_a_login", elsewhere),
+    (
+        "made_up_logins_do_not_reach_the_hub_without_end",
+        made_up_logins,
+    ),
     ("long_addresses_do_no_harm", long_addresses),
     (
         "two_services_of_one_host_do_not_mix_their_cookies",
@@ -52,21 +74,24 @@ struct Site {
 
 impl Site {
     fn start() -> Self {
+        Self::start_below("/services/insights/")
+    }
+
+    fn start_below(prefix: &str) -> Self {
         let sim = SimServer::start(people);
-        let url = format!("http://127.0.0.1:{}/services/insights/", free_port());
-        sim.hub.register(ServiceClient {
-            client_id: "service-insights".to_owned(),
-            secret: Secret::new(DEMO_TOKEN),
-            redirect_uri: format!("{url}oauth_callback"),
-        });
+        let url = format!("http://127.0.0.1:{}{prefix}", free_port());
+        register(&sim, &url, DEMO_TOKEN);
         let listen = Url::parse(&url).unwrap();
         let listen = format!("web.listen=127.0.0.1:{}", listen.port().unwrap());
         let callback = format!("login.callback_url={url}oauth_callback");
         let hub = format!("login.hub_url={}", sim.url);
         let client = "login.client_id=service-insights";
-        let settings = [listen.as_str(), &callback, &hub, client];
+        let below = format!("web.prefix={prefix}");
+        let settings = [listen.as_str(), &callback, &hub, client, &below];
         let arguments: Vec<&str> = settings.iter().flat_map(|set| ["--set", set]).collect();
-        let service = Service::start(&sim.url, DEMO_TOKEN, &arguments);
+        let mut service = Service::start(&sim.url, DEMO_TOKEN, &arguments);
+        let own_port = Url::parse(&service.url).unwrap().join(prefix).unwrap();
+        service.url = own_port.to_string();
         let site = Self { sim, url, service };
         site.service.until("everybody", |scrape| {
             scrape.family("jupyterhub_user_name_info").len() == 4
@@ -112,25 +137,38 @@ impl Site {
 
     /// Asks with these headers and no others.
     fn ask(&self, method: Method, below: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        block_on(async {
-            let mut request = http().request(method, self.at(below)).body(body.to_owned());
-            for (name, value) in headers {
-                request = request.header(*name, *value);
-            }
-            let response = request.send().await.unwrap();
-            let (status, headers) = (response.status().as_u16(), response.headers().clone());
-            let text = response.text().await.unwrap();
-            Answer {
-                status,
-                headers,
-                text,
-            }
-        })
+        ask_at(self.at(below), method, headers, body)
     }
 
     fn get(&self, below: &str, headers: &[(&str, &str)]) -> Answer {
         self.ask(Method::GET, below, headers, "")
     }
+}
+
+fn ask_at(url: Url, method: Method, headers: &[(&str, &str)], body: &str) -> Answer {
+    block_on(async {
+        let mut request = http().request(method, url).body(body.to_owned());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        Answer {
+            status,
+            headers,
+            text,
+        }
+    })
+}
+
+/// From now on the hub knows the service by this secret.
+fn register(sim: &SimServer, url: &str, secret: &str) {
+    sim.hub.register(ServiceClient {
+        client_id: "service-insights".to_owned(),
+        secret: Secret::new(secret),
+        redirect_uri: format!("{url}oauth_callback"),
+    });
 }
 
 fn people(world: &mut World) {
@@ -157,6 +195,16 @@ impl Answer {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// No script of another one reads it.
+    #[track_caller]
+    fn is_for_its_own_origin(&self, url: &Url) {
+        let names = self.headers.keys().map(reqwest::header::HeaderName::as_str);
+        let cors: Vec<_> = names
+            .filter(|name| name.starts_with("access-control-"))
+            .collect();
+        assert!(cors.is_empty(), "{url}: {} with {cors:?}", self.status);
     }
 
     /// Refuses, and says nothing of anybody.
@@ -459,6 +507,62 @@ fn page_token() {
     ask("now/rows", &theirs).refuses(&[403]);
 }
 
+fn other_origins() {
+    let site = Site::start();
+    let mut browser = site.browser();
+    let token = token_of(&site.log_in(&mut browser, "now", ADMIN));
+    let own_port = Url::parse(&site.service.url).unwrap();
+    let own_port = |below: &str| own_port.join(below).unwrap();
+    let behind_the_hub = [
+        "",
+        "metrics",
+        "health/live",
+        "api/v1/me",
+        "api/v1/sql",
+        "users",
+        "shares",
+        "nothing",
+    ];
+    let on_its_own = [
+        "",
+        "metrics",
+        "health",
+        "api/v1/me",
+        "api/v1/openapi.json",
+        "now/rows",
+        "me/share",
+        "parts/overview",
+        "nothing",
+    ];
+    let urls = behind_the_hub.iter().map(|below| site.at(below));
+    for url in urls.chain(on_its_own.iter().map(|below| own_port(below))) {
+        for token in ["x", &token] {
+            for origin in ["null", "https://example.org"] {
+                let head = [("origin", origin), ("x-insights-page", token)];
+                let answer = ask_at(url.clone(), Method::GET, &head, "");
+                answer.is_for_its_own_origin(&url);
+            }
+        }
+        let preflight = [
+            ("origin", "null"),
+            ("access-control-request-method", "GET"),
+            ("access-control-request-headers", "x-insights-page"),
+        ];
+        let may = ask_at(url.clone(), Method::OPTIONS, &preflight, "");
+        may.is_for_its_own_origin(&url);
+    }
+    // There is something to read: metrics are open on their own port, and the token is good.
+    let head = [("x-insights-page", token.as_str())];
+    let metrics = ask_at(own_port("metrics"), Method::GET, &head, "");
+    assert!(metrics.text.contains("lynx"), "{}", metrics.text);
+    assert_eq!(site.get("api/v1/me", &head).status, 200);
+    // Our own script reads why it gets no part.
+    let head = [("origin", "null"), ("x-insights-page", "x")];
+    let refused = site.get("now/rows", &head);
+    refused.refuses(&[401, 403]);
+    assert_eq!(refused.header("access-control-allow-origin"), "null");
+}
+
 fn forms() {
     let site = Site::start();
     let mut browser = site.browser();
@@ -551,15 +655,105 @@ fn hub_down() {
     assert_eq!(page.status, 200, "{}", page.text);
 }
 
-fn elsewhere() {
+fn wrong_secret() {
+    let site = Site::start();
+    let check = || {
+        let health = scrape(&format!("{}health", site.service.url), None).text;
+        let health: Value = serde_json::from_str(&health).unwrap();
+        let mut checks = health["checks"].as_array().unwrap().iter();
+        checks.find(|check| check["name"] == "login").cloned()
+    };
+    assert_eq!(check(), None, "nobody has tried yet");
+    register(&site.sim, &site.url, "the token of another service");
+    let mut browser = site.browser();
+    let back = site.to_callback(&mut browser, "me", USER);
+    let page = browser.step(Method::GET, &back, None).shown();
+    assert_eq!(page.status, 503, "{}", page.text);
+    for told in [
+        "Nobody can log in here yet",
+        "does not know this service by its token",
+    ] {
+        assert!(page.text.contains(told), "{told}: {}", page.text);
+    }
+    let log = site.service.process.output();
+    let (cause, remedy) = (
+        "ERROR Nobody can log in: hub does not take the token as the secret of the OAuth client \
+         `service-insights`",
+        "`hub.token` has to be the `api_token` of the service",
+    );
+    let line = log.lines().find(|line| line.contains(cause));
+    assert!(line.is_some_and(|line| line.contains(remedy)), "{log}");
+    assert!(!log.contains(DEMO_TOKEN), "{log}");
+    let failing = check().unwrap();
+    assert_eq!(failing["status"], "fail");
+    let reason = failing["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("nobody can log in: ") && reason.contains(remedy),
+        "{reason}"
+    );
+    register(&site.sim, &site.url, DEMO_TOKEN);
+    assert_eq!(site.log_in(&mut browser, "me", USER).status, 200);
+    assert_eq!(check().unwrap()["status"], "ok");
+}
+
+fn again() {
     let site = Site::start();
     let mut browser = site.browser();
-    let mut comes_to = |next: &str| {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        let below = format!("login?{}", query.append_pair("next", next).finish());
-        let back = site.to_callback(&mut browser, &below, USER);
-        browser.step(Method::GET, &back, None).location().unwrap()
-    };
+    let who = |token: &str| site.get("api/v1/me", &[("x-insights-page", token)]);
+    let first = token_of(&site.log_in(&mut browser, "now", ADMIN));
+    // Scripts of a user's server can begin a login, and are not let through it.
+    let back = site.to_callback(&mut browser, "login", ADMIN);
+    let below = back.as_str().strip_prefix(&site.url).unwrap();
+    let cookies = browser.cookies_for(&back);
+    for (dest, mode) in [
+        ("empty", "cors"),
+        ("empty", "navigate"),
+        ("iframe", "navigate"),
+    ] {
+        let head = [
+            ("cookie", cookies.as_str()),
+            ("accept", HTML),
+            ("sec-fetch-dest", dest),
+            ("sec-fetch-mode", mode),
+        ];
+        let refused = site.get(below, &head);
+        refused.refuses(&[400]);
+        assert_eq!(refused.header("set-cookie"), "");
+    }
+    // A window can: the page that is open goes on.
+    let second = token_of(&site.log_in(&mut browser, "login?next=/services/insights/now", ADMIN));
+    assert!(first != second);
+    for token in [&first, &second] {
+        let me = who(token);
+        assert_eq!(me.status, 200, "{}", me.text);
+        assert!(me.text.contains(ADMIN), "{}", me.text);
+    }
+    // Somebody else at the same browser.
+    let next = "login?next=/services/insights/me";
+    let third = token_of(&site.log_in(&mut browser, next, USER));
+    for token in [&first, &second] {
+        who(token).refuses(&[401, 403]);
+    }
+    let fourth = token_of(&site.log_in(&mut browser, next, USER));
+    let mut elsewhere = site.browser();
+    let fifth = token_of(&site.log_in(&mut elsewhere, "me", USER));
+    assert_eq!([who(&third).status, who(&fourth).status], [200, 200]);
+    let kind = ("content-type", "application/x-www-form-urlencoded");
+    let form = format!("page_token={fourth}");
+    assert_eq!(
+        site.ask(Method::POST, "logout", &[kind, ("accept", HTML)], &form)
+            .status,
+        200
+    );
+    for token in [&third, &fourth] {
+        who(token).refuses(&[401, 403]);
+    }
+    assert_eq!(who(&fifth).status, 200);
+}
+
+fn elsewhere() {
+    let site = Site::start();
+    let comes_to = |next: &str| comes_to(&site, next);
     for next in [
         "",
         "https://example.org/",
@@ -579,6 +773,21 @@ fn elsewhere() {
     ] {
         assert_eq!(comes_to(next), site.at(""), "{next:?}");
     }
+    // Where all addresses are ours, those of other hosts are not.
+    let root = Site::start_below("/");
+    for next in [
+        "/.//example.org/",
+        "/..//example.org/",
+        "/me/..//example.org/",
+        "/.\\\\example.org/",
+        "/%2e//example.org/",
+        "/.///example.org/",
+        "//example.org/",
+    ] {
+        assert_eq!(self::comes_to(&root, next), root.at(""), "{next:?}");
+    }
+    let inner = "me?a=//b";
+    assert_eq!(self::comes_to(&root, &format!("/{inner}")), root.at(inner));
     for below in [
         "me",
         "reports/sessions?from=yesterday&group=a%2Fb#x",
@@ -590,6 +799,55 @@ fn elsewhere() {
             site.at(path)
         );
     }
+}
+
+fn comes_to(site: &Site, next: &str) -> Url {
+    let mut browser = site.browser();
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    let below = format!("login?{}", query.append_pair("next", next).finish());
+    let back = site.to_callback(&mut browser, &below, USER);
+    browser.step(Method::GET, &back, None).location().unwrap()
+}
+
+fn made_up_logins() {
+    let site = Site::start();
+    let mut browser = site.browser();
+    let back = site.to_callback(&mut browser, "me", USER);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    site.sim
+        .spoil(Arc::new(move |request: Request, next: Next| {
+            if request.uri().path() == "/hub/api/oauth2/token" {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+            Box::pin(next.run(request))
+        }));
+    // Whoever is told what the cookie is called makes one of their own.
+    let cookies = browser.cookies_for(&back);
+    let (name, _) = cookies.split_once('=').unwrap();
+    let (name, _) = name.rsplit_once('-').unwrap();
+    let cookie = format!("{name}-madeup=madeup.verifier.bWU");
+    let head = [("cookie", cookie.as_str()), ("accept", HTML)];
+    let begun = Instant::now();
+    let refused = (0..5_000).find_map(|n| {
+        let answer = site.get(&format!("oauth_callback?code={n}&state=madeup"), &head);
+        answer.refuses(&[400, 503]);
+        (answer.status == 503).then_some(answer)
+    });
+    let refused = refused.expect("made-up logins reach the hub without end");
+    let told = "Many people log in at this moment";
+    assert!(refused.text.contains(told), "{}", refused.text);
+    assert_eq!(refused.header("retry-after"), "5");
+    let allowed = 101 + 10 * usize::try_from(begun.elapsed().as_secs() + 1).unwrap();
+    let asked = asked.load(Ordering::SeqCst);
+    assert!((100..=allowed).contains(&asked), "{asked} of {allowed}");
+    // Who was on the way before comes in by loading the page again.
+    let browser = RefCell::new(browser);
+    let home = until("a login after the flood", || {
+        let step = browser.borrow_mut().step(Method::GET, &back, None);
+        step.location()
+    });
+    assert_eq!(home.unwrap(), site.at("me"));
 }
 
 fn long_addresses() {

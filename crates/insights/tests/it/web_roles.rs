@@ -81,6 +81,7 @@ fn no_names() {
     let replies = site.ask(questions.collect());
     wrong.named_in("link", &replies);
     wrong.small_groups_shown(&replies);
+    wrong.few_people_counted(&replies);
     n_answered.insert(
         "link",
         replies.iter().filter(|reply| reply.status == 200).count(),
@@ -514,6 +515,48 @@ impl Wrong {
         }
         if n_rows == 0 {
             self.note("no link shows groups".to_owned());
+        }
+    }
+
+    /// Numbers of people between one and four, of whatever report.
+    fn few_people_counted(&mut self, replies: &[Reply]) {
+        const OF_PEOPLE: [&str; 15] = [
+            "users",
+            "daily",
+            "weekly",
+            "monthly",
+            "active",
+            "members",
+            "participants",
+            "size",
+            "new",
+            "staying",
+            "first_time",
+            "returning",
+            "lapsed",
+            "accounts_added",
+            "accounts_removed",
+        ];
+        let mut seen = BTreeSet::new();
+        let files = replies
+            .iter()
+            .filter(|reply| reply.question.path.ends_with("/json"));
+        for reply in files {
+            let Ok(answer) = serde_json::from_slice::<Value>(&reply.body) else {
+                continue;
+            };
+            let rows = answer["rows"].as_array().into_iter().flatten();
+            for (row, column) in rows.flat_map(|row| OF_PEOPLE.map(|column| (row, column))) {
+                if row.get(column).is_some() {
+                    seen.insert(column);
+                }
+                if matches!(row[column].as_u64(), Some(1..5)) {
+                    self.note(format!("{} shows {column} of {row}", reply.question));
+                }
+            }
+        }
+        if seen.len() < 9 {
+            self.note(format!("links show no more numbers than {seen:?}"));
         }
     }
 

@@ -53,6 +53,8 @@ Optional:
   FAIL_SPAWN_OF       name of a user whose servers never start: ValueError at once
   SERVICE_VISITORS    JSON list of users who may open the service's pages
                       (the role "insights-visitors"); admins always may
+  SERVICE_VISITOR_GROUPS
+                      the same of groups
   SERVICES_OF_ALL     JSON list of services whose pages every user may open
   HUB_CONFIG          JSON object merged over all of this at the end, for the rare test:
                       {"JupyterHub": {"api_page_max_limit": 20}}, or {"JupyterHub":
@@ -246,11 +248,13 @@ for name, external in env_json("EXTERNAL_TOKENS", {}).items():
     add_service(spec, f"external-{name}", external.get("scopes", []))
 
 visitors = env_json("SERVICE_VISITORS", [])
-if visitors:
+visitor_groups = env_json("SERVICE_VISITOR_GROUPS", [])
+if visitors or visitor_groups:
     roles.append(
         {
             "name": "insights-visitors",
             "users": visitors,
+            "groups": visitor_groups,
             "scopes": [f"access:services!service={MANAGED}"],
         }
     )

@@ -9,25 +9,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use url::Url;
 
-/// A report of the site, as in `docs/reports.md`.
-const IMAGES: &str = "\
--- title: Servers by image
--- section: Site
--- question: Which images are used?
--- definition: Sessions that started in the period, by the image that the hub told.
--- scope: group, user
--- needs: sessions
--- column: hub text The hub.
--- column: image text The image.
--- column: sessions count Sessions.
--- chart: rows x=image y=sessions top=20
-select hub, coalesce(image, 'not told') as image, count(*) as sessions
-from period_sessions where starts_in_period
-group by hub, coalesce(image, 'not told') order by hub, sessions desc, image
-";
+/// The report of a site that the docs show.
+fn images() -> &'static str {
+    let docs = include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/reports.md"
+    ));
+    let (_, shown) = docs.split_once("```sql\n").unwrap();
+    shown.split_once("```").unwrap().0
+}
 
 pub(super) const ADMIN: &str = "admin-of-all";
 pub(super) const PLAIN: &str = "somebody";
+/// Of `ada`, who runs a server.
+pub(super) const USER: &str = "user-of-one";
 pub(super) const WRITER: &str = "writer-token-0000000000000000";
 /// Full days of the demo's history.
 pub(super) const N_DAYS: i64 = 62;
@@ -84,12 +79,13 @@ impl Site {
         fill_by_demo(folder.path(), &shape);
         let own = folder.path().join("reports");
         std::fs::create_dir(&own).unwrap();
-        std::fs::write(own.join("images.sql"), IMAGES).unwrap();
-        std::fs::write(own.join("broken.sql"), IMAGES.replace("image,", "imago,")).unwrap();
+        std::fs::write(own.join("images.sql"), images()).unwrap();
+        std::fs::write(own.join("broken.sql"), images().replace("image,", "imago,")).unwrap();
         let hub = SimServer::start(|world| {
             let now = insights::poll::clock::now();
             world.set_now(now);
             world.add_token(ADMIN, "boss", &["admin:users"]);
+            world.add_token(USER, "ada", &["admin:users"]);
             world.add_token(PLAIN, "tool", &["list:users", "read:groups", "list:groups"]);
             world.add_user("ada");
             world.add_group("physics");

@@ -32,6 +32,8 @@ pub(crate) fn tools() -> PathBuf {
 pub(crate) struct HubOptions {
     /// `6.1`, `5` or `4`.
     pub(crate) version: &'static str,
+    /// By which the proxy is reached: one that [`http`] finds at 127.0.0.1.
+    pub(crate) host: &'static str,
     pub(crate) base_url: &'static str,
     /// `{"users": [...], "admins": [...], "groups": {...}}`
     pub(crate) people: Value,
@@ -64,6 +66,7 @@ impl HubOptions {
         let service = Some(ManagedService::default());
         Self {
             version,
+            host: "127.0.0.1",
             base_url: "/",
             people,
             service,
@@ -104,6 +107,8 @@ pub(crate) struct RealHub {
     pub(crate) url: String,
     /// Of the hub itself, ends in the base URL.
     pub(crate) internal_url: String,
+    /// Where the proxy listens.
+    pub(crate) proxy_port: u16,
     /// Where the managed service listens.
     pub(crate) service_port: u16,
     pub(crate) folder: Arc<tempfile::TempDir>,
@@ -153,11 +158,12 @@ impl RealHub {
     fn start_in(options: HubOptions, ports: Ports, folder: Arc<tempfile::TempDir>) -> Self {
         let mut command = command(&options, ports, folder.path());
         let process = Process::start(&mut command, &folder.path().join("hub.log"));
-        let base = options.base_url;
+        let (host, base) = (options.host, options.base_url);
         let mut hub = Self {
             process,
-            url: format!("http://127.0.0.1:{}{base}", ports.proxy),
+            url: format!("http://{host}:{}{base}", ports.proxy),
             internal_url: format!("http://127.0.0.1:{}{base}", ports.hub),
+            proxy_port: ports.proxy,
             service_port: ports.service,
             folder,
             options,

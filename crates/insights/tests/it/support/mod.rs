@@ -24,8 +24,8 @@ pub(crate) use other_readers::OtherReaders;
 pub(crate) use other_tools::duckdb;
 pub(crate) use process::{Process, free_port};
 pub(crate) use prometheus::{Prometheus, ScrapeJob, StaticExporter};
-pub(crate) use python::python;
-pub(crate) use service::{BINARY, NO_HISTORY, Scrape, Service, http, scrape, until};
+pub(crate) use python::{python, python_of};
+pub(crate) use service::{BINARY, HOST, NO_HISTORY, Scrape, Service, http, scrape, until};
 pub(crate) use sim::{SimServer, Spoiler};
 pub(crate) use victoria_metrics::VictoriaMetrics;
 

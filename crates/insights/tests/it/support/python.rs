@@ -8,8 +8,13 @@ use std::process::{Command, Stdio};
 /// Runs a script of `tests/it/python` in the environment of hub 6.1 with this JSON as its input;
 /// gives the JSON that it writes.
 pub(crate) fn python(script: &str, input: &Value) -> Value {
+    python_of("hub-6.1", script, input)
+}
+
+/// The same in the environment of another tool.
+pub(crate) fn python_of(tool: &str, script: &str, input: &Value) -> Value {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/python");
-    let mut child = Command::new(tools().join("hub-6.1/bin/python"))
+    let mut child = Command::new(tools().join(tool).join("bin/python"))
         .args(["-I", "-X", "utf8", &format!("{folder}/{script}")])
         .env_clear()
         .stdin(Stdio::piped())

@@ -3,6 +3,7 @@
 use super::{Process, block_on, variable};
 use reqwest::header::HeaderMap;
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -95,12 +96,17 @@ impl Service {
     }
 }
 
+/// The name of this machine for hubs that tell hosts apart, and for browsers that trust 127.0.0.1 more
+/// than others.
+pub(crate) const HOST: &str = "hub.test";
+
 /// The client of all tests; without proxies, so that nothing leaves the machine.
 pub(crate) fn http() -> &'static reqwest::Client {
     static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
     CLIENT.get_or_init(|| {
         reqwest::Client::builder()
             .no_proxy()
+            .resolve(HOST, (Ipv4Addr::LOCALHOST, 0).into())
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(30))
             .pool_max_idle_per_host(0)

@@ -15,6 +15,7 @@ sys.dont_write_bytecode = True
 
 import attack  # noqa: F401
 import bad_input  # noqa: F401
+import demo  # noqa: F401
 import roles  # noqa: F401
 import server_life
 import walk  # noqa: F401
@@ -35,7 +36,8 @@ def main():
         browser = start(playwright, told["tools"])
         looks = Looks(told["screenshots"], Path(told["tools"]) / "browser/axe/axe.min.js")
         world = World(told, browser, looks)
-        server_life.start_servers(world)
+        if told["people"]:
+            server_life.start_servers(world)
         wanted = [name for name, check in CHECKS.items() if check.__module__ in told["modules"]]
         for name in sorted(wanted, key=lambda name: CHECKS[name].order):
             begin = time.monotonic()

@@ -15,12 +15,12 @@ addEventListener('securitypolicyviolation', (event) =>
 """
 
 
-def start(playwright, tools):
-    """A browser without a window."""
+def start(playwright, tools, *further):
+    """A browser without a window; `further` are arguments of its own."""
     return playwright.chromium.launch(
         executable_path=str(Path(tools) / "browser/bin/chromium"),
         # Tests run as root in containers with little shared memory.
-        args=["--no-sandbox", "--disable-dev-shm-usage"],
+        args=["--no-sandbox", "--disable-dev-shm-usage", *further],
     )
 
 

@@ -560,6 +560,18 @@ class History:
             for name, begin, end in self._member_days.get(user, ())
         )
 
+    def stays(self, user, group):
+        """Moments from which to which somebody's days in a group follow each other."""
+        spans = sorted((first, last) for name, first, last in self._member_days.get(user, ()) if name == group)
+        stays = []
+        for first, last in spans:
+            begin, end = self.day_start(first), math.inf if last == date.max else self.day_end(last)
+            if stays and begin <= stays[-1][1]:
+                stays[-1][1] = max(stays[-1][1], end)
+            else:
+                stays.append([begin, end])
+        return stays
+
     def clock_change(self, is_spring):
         """A day of the history that is shorter or longer than others."""
         for day in self.days(self.begins + DAY, self.today - DAY):

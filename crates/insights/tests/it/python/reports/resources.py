@@ -1095,11 +1095,11 @@ def shortages_of(history, first, last, group=None, user=None, leave_out=None):
                 )
         rows += together
     for row in rows:
-        row["people"] = affected(history, counts, first - DAY, row)
+        row["people"] = affected(history, counts, row)
     return sorted(rows, key=lambda row: (row["started"], row["what"], row["pool"].encode()))
 
 
-def affected(history, counts, first, row):
+def affected(history, counts, row):
     """Who was there; None if the sessions of one of the days are not known."""
     started, ended = row["started"], row["ended"]
     people = set()
@@ -1108,8 +1108,12 @@ def affected(history, counts, first, row):
             return None
         for name, sessions in history.ran_on(day).items():
             for session in sessions:
-                begins = max(history.day_of(session.started), first)
-                if session.started < ended and history.until(session) > started and counts(name, begins):
+                until = history.until(session)
+                # A member is who was one on a day on which both were.
+                begin, end = max(session.started, started), min(until, ended)
+                days_of_both = history.day_of(begin), history.day_of(max(begin, end - 1))
+                is_of_day = days_of_both[0] <= day <= days_of_both[1]
+                if session.started < ended and until > started and is_of_day and counts(name, day):
                     people.add(name)
     if row["what"] == "slots":
         for event in history.events_by_kind["spawn-failed"]:

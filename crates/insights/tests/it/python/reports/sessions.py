@@ -363,22 +363,42 @@ class Question:
         self.to = min(to, history.today)
         self.first = from_ - lead * DAY
         self.days = history.days(from_, self.to)
+        self.group = group
         self.counts = history.scope(group, user, leave_out)
+        self.counts_ever = history.scope(None, user, leave_out)
 
     def sessions(self):
-        """Those that ran on one of the days, as `(session, first day, until)`."""
+        """Those that ran on one of the days, as `(session, first day, until)`. Of members only what lies in the
+        days of the membership: the first day is `None` where it began before."""
         history = self.history
         start, end = history.day_start(self.first), history.day_end(self.to)
         for session in history.sessions:
-            until = history.until(session)
-            if session.started < end and max(until, session.started + 1) > start:
-                first = history.day_of(session.started)
-                # A member is who was one on the first of these days on which the server ran.
-                if self.counts(session.user, max(first, self.first)):
-                    yield session, first, until
+            if not self.counts_ever(session.user, None):
+                continue
+            for part, first in self.parts(session):
+                until = history.until(part)
+                if part.started < end and max(until, part.started + 1) > start:
+                    yield part, first, until
+
+    def parts(self, session):
+        """A session, or what of it lies in a membership: `(session, first day)`."""
+        history = self.history
+        first, until = history.day_of(session.started), history.until(session)
+        if self.group is None:
+            yield session, first
+            return
+        for begin, end in history.stays(session.user, self.group):
+            if session.started >= end or max(until, session.started + 1) <= begin:
+                continue
+            part = session
+            if session.started < begin:
+                part = part._replace(started=begin, active_seconds=None)
+            if until > end:
+                part = part._replace(ended=end, end_reason=None, active_seconds=None)
+            yield part, first if session.started >= begin else None
 
     def is_in(self, day):
-        return self.from_ <= day <= self.to
+        return day is not None and self.from_ <= day <= self.to
 
 
 def day(text_of_day):
