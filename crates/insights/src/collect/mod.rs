@@ -116,6 +116,12 @@ impl Collector {
         self.tell(outcome);
     }
 
+    /// Whether servers were read before this process kept the hub, so that it takes nothing of them.
+    pub fn is_too_early(&self, turn: &Turn) -> bool {
+        let began = turn.began.servers;
+        began.is_some_and(|began| began.instant < self.since)
+    }
+
     fn tell(&mut self, outcome: Result<(), StoreError>) {
         match outcome {
             Ok(()) if self.is_failing => {

@@ -113,11 +113,16 @@ impl Sources<'_> {
         run: Run,
         kept: &[Metered],
     ) -> Result<SessionUse, AskError> {
-        if let Some(metered) = self.metered(user, &run, kept) {
-            return Ok(run.told(Some(&metered), self));
+        let metered = self.metered(user, &run, kept);
+        let metered = metered.map(|metered| run.clone().told(Some(&metered), self));
+        match metered {
+            Some(metered) if metered.is_measured_from_its_start() => Ok(metered),
+            metered => {
+                let row = self.hours_of(user, &run).await?;
+                let by_hours = run.told_by_hours(row.as_ref(), self);
+                Ok(SessionUse::told_by_more(metered, by_hours))
+            }
         }
-        let row = self.hours_of(user, &run).await?;
-        Ok(run.told_by_hours(row.as_ref(), self))
     }
 
     fn metered(&self, user: &UserName, run: &Run, kept: &[Metered]) -> Option<Metered> {

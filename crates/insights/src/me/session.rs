@@ -2,8 +2,8 @@
 
 use super::Sources;
 use crate::usage::Metered;
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use model::session::EndReason;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -99,7 +99,34 @@ pub struct Home {
     pub day: Date,
 }
 
+/// A look so soon after the start of a server has seen all of it, but for very little.
+const AT_ITS_START: SignedDuration = SignedDuration::from_mins(5);
+
+impl SessionUse {
+    pub(super) fn is_measured_from_its_start(&self) -> bool {
+        let measured = self.measured.as_ref();
+        measured.is_some_and(|it| it.from.duration_since(self.started) < AT_ITS_START)
+    }
+
+    /// Of what looks saw of a server that ran before this service looked, and what its hours add up to,
+    /// whatever was measured for longer.
+    pub(super) fn told_by_more(looks: Option<Self>, hours: Self) -> Self {
+        let seconds = |of: &Self| of.measured.as_ref().map_or(0.0, |it| it.seconds);
+        match looks {
+            Some(looks) if seconds(&looks) >= seconds(&hours) => looks,
+            Some(looks) => Self {
+                memory_limit_bytes: looks.memory_limit_bytes,
+                memory_requested_bytes: looks.memory_requested_bytes,
+                gpus_requested: looks.gpus_requested,
+                ..hours
+            },
+            None => hours,
+        }
+    }
+}
+
 /// A session without what it used.
+#[derive(Clone)]
 pub(super) struct Run {
     pub(super) server: String,
     pub(super) started: Timestamp,

@@ -82,6 +82,11 @@ pub(super) fn task(
                 while let Some(turn) = turns.recv().await {
                     site.sink.sources().started(last_start(&turn));
                     collector.take(&turn).await;
+                    // At a start the hub may answer sooner than the history is open: it is read again
+                    // soon, not a whole interval later.
+                    if collector.is_too_early(&turn) {
+                        site.published.want_news();
+                    }
                 }
                 // The poller stops at once; the keeper has the last rows to move before it does.
                 std::future::pending::<()>().await;

@@ -94,7 +94,7 @@ pub static ROUTES: &[Route] = &[
         "POST",
         "logout",
         Who::People,
-        "ends the login here and goes on to the hub's logout",
+        "ends the login here; the page that follows leads to the hub's logout",
         || post(login::end),
     ),
     route("GET", "now", Who::Admins, "page: running servers", || {

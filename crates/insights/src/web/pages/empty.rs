@@ -23,6 +23,8 @@ enum Why {
     NoBinder,
     /// The report is about months, and the period is about days.
     TooShort,
+    /// The whole history since this day is asked for, and nothing of it happened.
+    NothingYet(Date),
     /// Nothing of it happened.
     Quiet,
 }
@@ -90,6 +92,9 @@ fn why(answer: &Answer) -> Why {
     if let Some(need) = answer.never_known.iter().find(decides) {
         return Why::Unknown(*need);
     }
+    if answer.from <= begins {
+        return Why::NothingYet(begins);
+    }
     match report.usual_months {
         Some(usual) if answer.from > usual.before(answer.to) => Why::TooShort,
         _ => Why::Quiet,
@@ -135,6 +140,10 @@ impl Why {
                 "There is nothing to show: this is about months, and the period is shorter."
                     .to_owned(),
                 longer("Show a year"),
+            ),
+            Self::NothingYet(begins) => (
+                format!("Nothing of it has happened since the history began on {begins}."),
+                None,
             ),
             Self::Quiet => (
                 "There was nothing of it in this period: choose another, or a longer one."

@@ -93,11 +93,19 @@ pub(in crate::web) async fn list(
     let page = GroupsPage {
         layout: frame.layout("Groups", "Courses, labs and teams, as the hub knows them."),
         groups: rows.collect(),
-        nothing: "The hub has no group that you may see. A group gets an owner by its property \
-                  `insights_owners` at the hub, or by `access.owners` here."
-            .to_owned(),
+        nothing: nothing(is_admin).to_owned(),
     };
     html(StatusCode::OK, &page)
+}
+
+fn nothing(is_admin: bool) -> &'static str {
+    if is_admin {
+        "The hub has no groups, or `groups.allowed` and `groups.denied` leave none. They are made on the \
+         hub's admin page, by its authenticator, or by its API."
+    } else {
+        "The hub has no group that you may see. A group gets an owner by its property \
+         `insights_owners` at the hub, or by `access.owners` here."
+    }
 }
 
 /// Of fewer people nothing is told: to whoever sees names this does not matter.

@@ -22,6 +22,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use jiff::Timestamp;
 use model::snapshot::Server;
 use model::usage::Amounts;
+use std::fmt::Write as _;
 use std::time::Instant;
 use store::StoreError;
 
@@ -251,7 +252,8 @@ impl Present<'_> {
     fn of_look(&self) -> Origin {
         Origin {
             source: "the last look at what servers use".to_owned(),
-            at: self.measured,
+            // That nobody measures is known as long as the server is.
+            at: self.measured.or(self.read),
         }
     }
 }
@@ -322,48 +324,63 @@ fn facts(session: &SessionUse, home: Option<&me::Home>, at: Timestamp) -> Vec<Fa
             "CPU time",
             seconds(session.cpu_core_seconds),
             "Time that processor cores worked for it; two cores at work for a second are two seconds.",
-            measured(session),
+            measured(session, at),
         ),
         fact(
             "memory at most",
             used(session.memory_peak_bytes, memory, &Unit::Bytes),
             "The most memory that the server had at a moment, beside what it could have or asked for.",
-            measured(session),
+            measured(session, at),
         ),
         fact(
             "home",
             used(home.map(|home| home.bytes), Given::Unknown, &Unit::Bytes),
             "The size of your home directory when it was last looked at.",
-            looked_at(home),
+            looked_at(home, at),
         ),
     ]
 }
 
-/// Until when a session was measured, and by whom.
-fn measured(session: &SessionUse) -> Origin {
+/// What was measured for a smaller part of a session does not tell of all of it.
+const MOST_OF_IT: f64 = 0.9;
+
+/// Until when a session was measured, and by whom; that nobody did is so at the moment `at`.
+fn measured(session: &SessionUse, at: Timestamp) -> Origin {
     let Some(measured) = &session.measured else {
         return Origin {
             source: "nobody measured it".to_owned(),
-            at: None,
+            at: Some(at),
         };
     };
-    let source = match &measured.source {
+    let mut source = match &measured.source {
         Some(source) => format!("what {source} measured while it ran"),
         None => "what was measured while it ran".to_owned(),
     };
+    if measured.seconds < MOST_OF_IT * session.hours * 3600.0 {
+        // Writing to a text does not fail.
+        let _ = write!(
+            source,
+            ", for {} of it",
+            Unit::Seconds.format(measured.seconds)
+        );
+    }
     Origin {
         source,
         at: Some(measured.until),
     }
 }
 
-/// Of homes the day is known, and no moment.
-fn looked_at(home: Option<&me::Home>) -> Origin {
+/// Of homes the day is known, which stands beside the source, and no moment: so it is known at the
+/// moment `at`.
+fn looked_at(home: Option<&me::Home>, at: Timestamp) -> Origin {
     let source = match home {
         Some(home) => format!("the look at homes on {}", home.day),
         None => "nobody looked at it".to_owned(),
     };
-    Origin { source, at: None }
+    Origin {
+        source,
+        at: Some(at),
+    }
 }
 
 /// What is kept about a person, as the configuration says it.

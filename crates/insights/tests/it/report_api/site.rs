@@ -85,9 +85,9 @@ impl Site {
             let now = insights::poll::clock::now();
             world.set_now(now);
             world.add_token(ADMIN, "boss", &["admin:users"]);
-            world.add_token(USER, "ada", &["admin:users"]);
             world.add_token(PLAIN, "tool", &["list:users", "read:groups", "list:groups"]);
             world.add_user("ada");
+            world.add_user_token(USER, "ada", &["access:services!service=insights"]);
             world.add_group("physics");
             world.add_member("physics", "ada");
             world.start_server("ada", "", now);

@@ -1,0 +1,170 @@
+"""Each page of an administrator with all its parts, at a year of the demo, with nothing in the cache of answers.
+
+    jupyterhub-insights demo --users 10000 --groups 200 --store FOLDER      until it listens; then Ctrl-C
+    python3 bench/pages.py --ours PROGRAM --store FOLDER [--before PROGRAM] [--users 10000 --groups 200] [--output FILE]
+
+Both programs are started in turn with the simulated hub, on the same folder; `reports.cache_mib` is 0, so that every part
+is computed. A page is the shell and whatever it asks for: its parts, one after the other, and its style sheets and scripts.
+CPU is user and system time of the process, the least of --rounds; kB are those on the wire, with gzip where it is offered.
+"""
+
+import argparse
+import contextlib
+import html
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+PAGES = ["", "now", "activity", "sessions", "groups", "users", "machines", "checks"]
+TOKEN = "demo-admin-token"
+PREFIX = "/services/insights/"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ours", required=True, help="the program")
+    parser.add_argument("--before", help="another build of it, to compare with")
+    parser.add_argument("--store", required=True, help="a year of the demo that nobody keeps")
+    parser.add_argument("--users", type=int, default=10_000)
+    parser.add_argument("--groups", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--output", help="where the table is written; standard output if not given")
+    args = parser.parse_args()
+    sides = [args.before, args.ours] if args.before else [args.ours]
+    found = [measured(side, args) for side in sides]
+    text = "\n".join(lines(found)) + "\n"
+    if args.output:
+        pathlib.Path(args.output).write_text(text, encoding="utf-8")
+    else:
+        sys.stdout.write(text)
+
+
+def lines(found):
+    both = len(found) > 1
+    yield "| page | parts | shell, ms | CPU of all, ms |" + (" before, ms | ratio |" if both else "") + " slowest part, ms | kB |"
+    yield "|---|--:|--:|--:|" + ("--:|--:|" if both else "") + "--:|--:|"
+    for page in PAGES:
+        now, before = found[-1][page], found[0][page]
+        compared = f" {before.cpu:.0f} | {now.cpu / before.cpu:.2f} |" if both else ""
+        yield (
+            f"| {page or 'overview'} | {now.n_parts} | {now.shell:.0f} | {now.cpu:.0f} |{compared}"
+            f" {now.slowest:.0f} | {now.bytes / 1000:.0f} |"
+        )
+
+
+class Page:
+    """What it takes to show one."""
+
+    def __init__(self, service, path, rounds):
+        self.cpu, self.slowest = 0.0, 0.0
+        self.shell, text, self.bytes = service.get(path)
+        asked = [html.unescape(it) for it in re.findall(r'data-part="([^"]+)"', text)]
+        self.n_parts = len(asked)
+        looks = re.findall(r'(?:href|src)="([^"]*assets/[^"]+)"', text)
+        self.bytes += sum(service.get(html.unescape(it))[2] for it in looks)
+        for part in asked:
+            tries = [service.timed(part) for _ in range(rounds)]
+            self.cpu += min(cpu for cpu, _, _ in tries)
+            self.slowest = max(self.slowest, min(wall for _, wall, _ in tries))
+            self.bytes += tries[0][2]
+
+
+def measured(program, args):
+    with running(program, args) as service:
+        return {page: Page(service, page, args.rounds) for page in PAGES}
+
+
+class Service:
+    """A service that runs."""
+
+    def __init__(self, process, port):
+        self.process, self.port = process, port
+
+    def get(self, path):
+        """Milliseconds, text and bytes of a reply."""
+        path = path if path.startswith("/") else PREFIX + path
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}")
+        request.add_header("Authorization", f"token {TOKEN}")
+        request.add_header("Accept", "text/html")
+        request.add_header("Accept-Encoding", "gzip")
+        begun = time.perf_counter()
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=120) as reply:
+            body = reply.read()
+            is_plain = reply.headers.get("Content-Encoding") is None
+        took = (time.perf_counter() - begun) * 1000
+        return took, body.decode() if is_plain else "", len(body)
+
+    def timed(self, path):
+        """Milliseconds of CPU and on the clock, and bytes."""
+        before = self.cpu()
+        wall, _, size = self.get(path)
+        return self.cpu() - before, wall, size
+
+    def settle(self):
+        """Waits until what was left to do since the last time is done: less than 5 % of a core for 5 s."""
+        before = -1e9
+        while (now := self.cpu()) - before > 250:
+            before = now
+            time.sleep(5)
+
+    def cpu(self):
+        """Milliseconds so far, also of threads that have ended."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def running(program, args):
+    hub_port, port = free_port(), free_port()
+    hub = [program, "demo", "--hub-only", "--port", str(hub_port)]
+    hub += ["--users", str(args.users), "--groups", str(args.groups)]
+    settings = {
+        "hub.name": "demo",
+        "hub.url": f"http://127.0.0.1:{hub_port}/",
+        "hub.token": TOKEN,
+        "hub.timezone": "Europe/Berlin",
+        "store.path": str(pathlib.Path(args.store).resolve()),
+        "web.listen": f"127.0.0.1:{port}",
+        "reports.cache_mib": "0",
+        "metrics.open": "true",
+    }
+    with started(hub, hub_port):
+        serve = [program, "serve", *(word for pair in settings.items() for word in ("--set", "=".join(pair)))]
+        with started(serve, port) as process:
+            service = Service(process, port)
+            service.settle()
+            yield service
+
+
+@contextlib.contextmanager
+def started(command, port):
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(port, process)
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def wait_for(port, process):
+    while process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.1)
+    raise SystemExit(f"{process.args[0]} ended with {process.returncode}")
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+if __name__ == "__main__":
+    main()
