@@ -87,7 +87,7 @@ impl Site {
             world.add_token(ADMIN, "boss", &["admin:users"]);
             world.add_token(PLAIN, "tool", &["list:users", "read:groups", "list:groups"]);
             world.add_user("ada");
-            world.add_user_token(USER, "ada", &["access:services!service=insights"]);
+            world.add_user_token(USER, "ada", &["access:services"]);
             world.add_group("physics");
             world.add_member("physics", "ada");
             world.start_server("ada", "", now);
