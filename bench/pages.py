@@ -50,7 +50,8 @@ def lines(found):
     yield "|---|--:|--:|--:|" + ("--:|--:|" if both else "") + "--:|--:|"
     for page in PAGES:
         now, before = found[-1][page], found[0][page]
-        compared = f" {before.cpu:.0f} | {now.cpu / before.cpu:.2f} |" if both else ""
+        quotient = f"{now.cpu / before.cpu:.2f}" if before.cpu else "–"
+        compared = f" {before.cpu:.0f} | {quotient} |" if both else ""
         yield (
             f"| {page or 'overview'} | {now.n_parts} | {now.shell:.0f} | {now.cpu:.0f} |{compared}"
             f" {now.slowest:.0f} | {now.bytes / 1000:.0f} |"

@@ -20,7 +20,7 @@ use std::collections::{BTreeSet, HashMap};
 /// How often the page asks for its rows.
 const EVERY_SECONDS: u32 = 10;
 /// Most servers of a page: it is to be there at once, and again every few seconds.
-const MOST: usize = 250;
+const MOST: usize = 150;
 
 const RUNNING: Meaning = Meaning::of_hub("Servers", "Servers that are ready.");
 const PENDING: Meaning = Meaning::of_hub("Pending", "Servers that start, stop, or are looked for.");
