@@ -7,7 +7,7 @@ use crate::StoreError;
 use crate::derive::last_closed;
 use crate::flush::{Discord, batch_of_lines};
 use crate::history::{DataFile, History, HistoryError, HistoryTable};
-use crate::query::{AnswersOfRows, Part, Piece, Sources};
+use crate::query::{AnswersOfRows, Files, Part, Piece, RowsFile, Sources};
 use crate::recent::{Lookup, Recent};
 use crate::state::spool::{self, Portion, Waiting};
 use crate::state::{State, StateError, facts, present, settings_named};
@@ -16,7 +16,7 @@ use arrow::array::{
     ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use datafusion::datasource::MemTable;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use model::days::Day;
 use model::diff::Running;
 use model::fact::ActiveHour;
@@ -37,21 +37,28 @@ pub(crate) struct Reader {
     /// Remembers nothing: makes keys.
     keys: Arc<Recent>,
     answers: Arc<AnswersOfRows>,
+    last: Mutex<Option<Last>>,
 }
+
+/// What was given out last, for questions that come together, as the parts of a page do.
+struct Last {
+    /// Of `state.db`: another one once anybody has written there.
+    edition: i64,
+    versions: BTreeMap<&'static str, u64>,
+    sources: Sources,
+}
+
+/// Servers that run become active while nobody writes anything.
+const TOGETHER: SignedDuration = SignedDuration::from_secs(2);
 
 struct Open {
     table: HistoryTable,
     part: Part,
-    /// The version that it was opened at.
-    version: u64,
 }
-
-/// A table is opened anew after so many commits: each that it learns of one by one is asked for itself
-/// which files a query needs, which took longer than reading them.
-const COMMITS_ONE_BY_ONE: u64 = 10;
 
 /// One moment of `state.db`.
 struct Moment {
+    edition: i64,
     waiting: Vec<(&'static TableDef, String, Waiting)>,
     zones: BTreeMap<String, String>,
     closed: BTreeMap<String, Day>,
@@ -73,6 +80,7 @@ impl Reader {
             open: Mutex::default(),
             keys: Arc::default(),
             answers: Arc::default(),
+            last: Mutex::default(),
         }
     }
 
@@ -102,6 +110,36 @@ impl Reader {
 
     /// Everything as it is now.
     pub(crate) async fn sources(&self, now: Timestamp) -> Result<Sources, StoreError> {
+        let mut last = self.last.lock().await;
+        if let Some(last) = &*last
+            && let Some(sources) = self.unchanged(last, now).await?
+        {
+            return Ok(sources);
+        }
+        let now_read = self.read(now).await?;
+        let sources = now_read.sources.clone();
+        *last = Some(now_read);
+        Ok(sources)
+    }
+
+    /// What was given out a moment ago, if it is the same now.
+    async fn unchanged(&self, last: &Last, now: Timestamp) -> Result<Option<Sources>, StoreError> {
+        let since = now.duration_since(last.sources.now());
+        if since < SignedDuration::ZERO || since >= TOGETHER {
+            return Ok(None);
+        }
+        if self.state.read(edition).await? != last.edition {
+            return Ok(None);
+        }
+        let mut open = self.open.lock().await;
+        for def in TABLES {
+            self.refresh(&mut open, def).await?;
+        }
+        let is_same = versions(&open) == last.versions;
+        Ok(is_same.then(|| last.sources.clone().at(now)))
+    }
+
+    async fn read(&self, now: Timestamp) -> Result<Last, StoreError> {
         let moment = self
             .state
             .read(move |connection| Moment::read(connection, now))
@@ -153,7 +191,11 @@ impl Reader {
             .iter()
             .map(|present| present.running.started)
             .min();
-        Ok(sources.with_running(Arc::new(running)).running_since(first))
+        Ok(Last {
+            edition: moment.edition,
+            versions: versions(&open),
+            sources: sources.with_running(Arc::new(running)).running_since(first),
+        })
     }
 
     async fn refresh(
@@ -164,8 +206,7 @@ impl Reader {
         if let Some(known) = open.get_mut(def.name) {
             let before = known.table.version();
             // A log that was cut short or replaced is read anew.
-            let is_refreshed = known.table.refresh().await.is_ok();
-            if is_refreshed && known.table.version() < known.version + COMMITS_ONE_BY_ONE {
+            if known.table.refresh().await.is_ok() {
                 if known.table.version() != before {
                     known.part = known.table.part().await?;
                 }
@@ -175,16 +216,22 @@ impl Reader {
         }
         self.history.check_end(def)?;
         if let Some(table) = self.history.table(def).await? {
-            let (part, version) = (table.part().await?, table.version());
-            let opened = Open {
-                table,
-                part,
-                version,
-            };
-            open.insert(def.name, opened);
+            let part = table.part().await?;
+            open.insert(def.name, Open { table, part });
         }
         Ok(())
     }
+}
+
+/// Tells whether somebody else has written to `state.db`, or another process.
+fn edition(connection: &Connection) -> Result<i64, StateError> {
+    Ok(connection.query_row("pragma data_version", [], |row| row.get(0))?)
+}
+
+fn versions(open: &HashMap<&'static str, Open>) -> BTreeMap<&'static str, u64> {
+    let open = open.iter();
+    open.map(|(name, open)| (*name, open.table.version()))
+        .collect()
 }
 
 /// Up to which number rows of each table and hub were moved into the history.
@@ -204,14 +251,14 @@ fn moved_by_hub(
 impl HistoryTable {
     async fn part(&self) -> Result<Part, HistoryError> {
         let def = self.def();
-        let provider = self.delta().table_provider().await;
-        let provider = provider.map_err(|error| HistoryError::delta(def, error.into()))?;
         let files = self.files().await?;
+        let rows: Vec<RowsFile> = files.iter().map(|file| file.rows_file(def)).collect();
+        let provider = Files::new(def, &rows).map_err(|error| HistoryError::rows(def, error))?;
         let pieces = files.iter().map(|file| Piece {
             name: file.path.to_string_lossy().into_owned(),
             first: file.times(def).map(|times| times.first),
         });
-        let part = Part::new(def, provider).made_of(pieces.collect());
+        let part = Part::new(def, Arc::new(provider)).made_of(pieces.collect());
         let hubs: BTreeSet<&str> = files.iter().map(|file| &*file.partition.hub).collect();
         let part = match hubs.first() {
             Some(hub) if hubs.len() == 1 => part.of_hub(hub),
@@ -234,6 +281,7 @@ fn memory(batch: RecordBatch) -> Result<MemTable, datafusion::error::DataFusionE
 
 impl Moment {
     fn read(connection: &Connection, now: Timestamp) -> Result<Self, StateError> {
+        let edition = edition(connection)?;
         let mut waiting = Vec::new();
         for def in TABLES {
             for hub in spool::hubs(connection, def)? {
@@ -264,6 +312,7 @@ impl Moment {
             }
         }
         Ok(Self {
+            edition,
             waiting,
             zones,
             closed,

@@ -182,6 +182,11 @@ impl Table {
         Self { schema, batches }
     }
 
+    /// What it is made of.
+    pub(crate) fn batches(&self) -> (SchemaRef, &[RecordBatch]) {
+        (Arc::clone(&self.schema), &self.batches)
+    }
+
     /// Number of rows.
     pub fn n_rows(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()

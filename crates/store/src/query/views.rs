@@ -334,6 +334,8 @@ pub struct Sources {
     first_started: Option<Timestamp>,
     scope: Arc<Scope>,
     answers: Arc<AnswersOfRows>,
+    /// What was answered of just these rows, at about this moment.
+    of_moment: Arc<AnswersOfRows>,
 }
 
 impl Sources {
@@ -348,6 +350,7 @@ impl Sources {
             first_started: None,
             scope: Arc::default(),
             answers: Arc::default(),
+            of_moment: Arc::default(),
         }
     }
 
@@ -369,6 +372,7 @@ impl Sources {
     #[must_use]
     pub(crate) fn with_part(mut self, part: Part) -> Self {
         self.tables.entry(part.table.name).or_default().push(part);
+        self.of_moment = Arc::default();
         self
     }
 
@@ -376,6 +380,7 @@ impl Sources {
     #[must_use]
     pub(crate) fn with_running(mut self, running: Arc<dyn TableProvider>) -> Self {
         self.running.push(running);
+        self.of_moment = Arc::default();
         self
     }
 
@@ -414,6 +419,18 @@ impl Sources {
     /// What was answered from rows that may be the same.
     pub(crate) fn answers(&self) -> &AnswersOfRows {
         &self.answers
+    }
+
+    /// What was answered from all of these rows, at about this moment.
+    pub(crate) fn answers_of_moment(&self) -> &AnswersOfRows {
+        &self.of_moment
+    }
+
+    /// The same rows, a moment later.
+    #[must_use]
+    pub(crate) fn at(mut self, now: Timestamp) -> Self {
+        self.now = now;
+        self
     }
 
     /// Names of what a table is made of, in order, but for pieces that begin at a moment or later;
@@ -476,7 +493,7 @@ impl Sources {
     }
 }
 
-fn is_nullable(column: &ColumnDef) -> bool {
+pub(super) fn is_nullable(column: &ColumnDef) -> bool {
     column.presence == Presence::Maybe
 }
 

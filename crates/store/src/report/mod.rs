@@ -19,6 +19,7 @@ mod laws;
 mod members;
 #[cfg(test)]
 mod mutants;
+mod people;
 mod question;
 mod raw;
 mod readers;

@@ -76,6 +76,9 @@ impl Question<'_> {
         let mut prepared = self.prepare()?;
         prepared.knowledge = self.knowledge(&prepared).await?;
         self.add_members(&mut prepared).await?;
+        if self.reads("period_people") {
+            prepared.people = Some(self.people_before(&prepared).await?);
+        }
         if prepared.reads_activity {
             self.add_activity(&mut prepared).await?;
         }
@@ -176,6 +179,7 @@ impl Question<'_> {
             stays: Vec::new(),
             left_out: Vec::new(),
             activity: Vec::new(),
+            people: None,
         })
     }
 
@@ -224,6 +228,25 @@ impl Question<'_> {
         Ok(answer)
     }
 
+    /// The same, of all rows at this moment: other questions of a page ask it too.
+    async fn ask_of_moment(
+        &self,
+        prepared: &Prepared<'_>,
+        sql: &str,
+        more: &[(&str, Value)],
+    ) -> Result<Arc<Table>, ReportError> {
+        // The calendar knows the days of the hubs that are asked about.
+        let (hub, named) = (&self.asked.hub, named(prepared, sql, more));
+        let key = format!("{sql}\n{hub:?}\n{named:?}");
+        let answers = self.sources.answers_of_moment();
+        if let Some(known) = answers.get(&key) {
+            return Ok(known);
+        }
+        let answer = Arc::new(self.ask(prepared, sql, more).await?);
+        answers.keep(key, Arc::clone(&answer));
+        Ok(answer)
+    }
+
     /// Equal for equal answers.
     fn key_of(
         &self,
@@ -233,10 +256,7 @@ impl Question<'_> {
         rows: RowsBefore,
     ) -> Option<String> {
         let pieces = self.sources.pieces_of(rows.table, rows.before)?;
-        let params = prepared.params();
-        let all = more.iter().chain(&params);
-        let named = all.filter(|(name, _)| sql.contains(&format!("${name}")));
-        let named: Vec<&(&str, Value)> = named.collect();
+        let named = named(prepared, sql, more);
         let zones = self.sources.zones();
         Some(format!("{sql}\n{named:?}\n{zones:?}\n{pieces:?}"))
     }
@@ -327,12 +347,15 @@ impl Question<'_> {
         if prepared.raw > prepared.last {
             return Ok(());
         }
-        let sessions = Ran::of(&self.ask(prepared, raw::SESSIONS, &[]).await?);
+        let sessions = self.ask_of_moment(prepared, raw::SESSIONS, &[]).await?;
+        let sessions = Ran::of(&sessions);
         let mut told = Told::default();
         if let Some(since) = sessions.iter().filter_map(Ran::started).min() {
             let since = [("since", Value::Time(since))];
-            told = Told::of(&self.ask(prepared, &raw::events(), &since).await?);
-            told.add_running(&self.ask(prepared, raw::RUNNING, &[]).await?);
+            let events = self.ask_of_moment(prepared, &raw::events(), &since).await?;
+            told = Told::of(&events);
+            let running = self.ask_of_moment(prepared, raw::RUNNING, &[]).await?;
+            told.add_running(&running);
         }
         let calendar = &prepared.calendar;
         prepared.activity = raw::active_days(&sessions, &told, calendar, prepared.raw);
@@ -388,6 +411,17 @@ impl Question<'_> {
         caveats.extend(self.report.caveats.iter().cloned());
         caveats
     }
+}
+
+/// The parameters that stand in a query. Views of what is remembered name none but these and the moment.
+fn named<'a>(
+    prepared: &Prepared<'_>,
+    sql: &str,
+    more: &[(&'a str, Value)],
+) -> Vec<(&'a str, Value)> {
+    let all = more.iter().cloned().chain(prepared.params());
+    let is_named = |(name, _): &(&str, Value)| sql.contains(&format!("${name}"));
+    all.filter(is_named).collect()
 }
 
 fn told_rule(rule: &MultiGroupRule) -> &'static str {

@@ -8,9 +8,11 @@ use super::calendar::{Calendar, DayNumber, date, number, seconds, weekday};
 use super::functions;
 use super::knowledge::Knowledge;
 use super::members::{Span, Stay};
+use super::people::PeopleBefore;
 use super::raw::ActiveDay;
 use super::run::RowsBefore;
 use crate::query::{QueryError, Scope, Value};
+use crate::table::Table;
 use crate::tables::TableDef;
 use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
@@ -99,6 +101,8 @@ pub(super) struct Prepared<'a> {
     pub(super) stays: Vec<Stay>,
     pub(super) left_out: Vec<Span>,
     pub(super) activity: Vec<ActiveDay>,
+    /// If they are read.
+    pub(super) people: Option<PeopleBefore>,
 }
 
 impl Prepared<'_> {
@@ -115,6 +119,10 @@ impl Prepared<'_> {
         tables.insert("left_out", table(spans(&self.left_out))?);
         tables.insert("activity", table(activity(&self.activity))?);
         tables.insert("networks", table(self.networks())?);
+        if let Some(people) = &self.people {
+            tables.insert("ran_before", again(&people.ran)?);
+            tables.insert("accounts_before", again(&people.accounts)?);
+        }
         Ok(Scope {
             tables,
             views: views.collect(),
@@ -196,6 +204,8 @@ impl Prepared<'_> {
         } else {
             self.moment(self.raw).0
         };
+        let since = self.people.as_ref();
+        let since = since.map_or(Value::Null, |people| Value::Time(people.moment));
         vec![
             ("from", Value::Day(self.asked.from)),
             ("to", Value::Day(date(self.last))),
@@ -213,6 +223,7 @@ impl Prepared<'_> {
                 "left_out",
                 Value::Text(pattern(&self.asked.site.left_out.users)),
             ),
+            ("people_since", since),
         ]
     }
 
@@ -239,8 +250,7 @@ impl Prepared<'_> {
 
     /// When today began in UTC, in microseconds since 1970: what was collected before is there.
     pub(super) fn today(&self) -> i64 {
-        const DAY: i64 = 86_400_000_000;
-        self.now.as_microsecond().div_euclid(DAY) * DAY
+        day_start(self.now).as_microsecond()
     }
 
     /// Rows of a table that began before today.
@@ -317,6 +327,13 @@ impl Prepared<'_> {
     }
 }
 
+/// When the day of a moment began in UTC.
+pub(super) fn day_start(moment: Timestamp) -> Timestamp {
+    const DAY: i64 = 86_400_000_000;
+    let micros = moment.as_microsecond().div_euclid(DAY) * DAY;
+    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MIN)
+}
+
 fn monday(day: DayNumber) -> DayNumber {
     day - (day + 3).rem_euclid(7)
 }
@@ -352,6 +369,12 @@ fn table(columns: Vec<(&'static str, ArrayRef)>) -> Result<Arc<dyn TableProvider
         RecordBatch::try_from_iter_with_nullable(columns).map_err(|error| failed(&error))?;
     let table = MemTable::try_new(batch.schema(), vec![vec![batch]]);
     Ok(Arc::new(table.map_err(|error| failed(&error))?))
+}
+
+/// Rows of an earlier answer, to be asked again.
+fn again(rows: &Table) -> Result<Arc<dyn TableProvider>, QueryError> {
+    let (schema, batches) = rows.batches();
+    Ok(Arc::new(MemTable::try_new(schema, vec![batches.to_vec()])?))
 }
 
 fn spans(spans: &[Span]) -> Vec<(&'static str, ArrayRef)> {

@@ -48,33 +48,57 @@ periods as (
     from parts
     group by hub, what, in_period
 ),
-people as (
-    select u.hub, d.what, d.in_period, u.user, sum(u.sessions) as sessions, sum(u.hours) as hours,
-        sum(u.active_seconds) as active_seconds, sum(u.cpu_core_seconds) as cpu_core_seconds,
-        sum(u.gpu_seconds) as gpu_seconds,
-        count(*) filter (where d.is_over and u.sessions > 0 and u.active_seconds is null) as days_untold
-    from parts d join period_user_days u on u.hub = d.hub and u.day = d.day
-    where d.known
-    group by u.hub, d.what, d.in_period, u.user
+-- Whatever is of many people is summed up by day first: a day counts in up to two parts.
+did as (
+    select hub, day, sum(hours) as hours, sum(active_seconds) as active_seconds,
+        sum(cpu_core_seconds) as cpu_core_seconds, sum(gpu_seconds) as gpu_seconds,
+        count(*) filter (where sessions > 0 and active_seconds is null) as people_untold
+    from period_user_days
+    group by hub, day
 ),
 used as (
-    select hub, what, in_period, count(*) filter (where sessions > 0) as users, sum(hours) as hours,
-        sum(active_seconds) / 3600.0 as active_hours, sum(cpu_core_seconds) / 3600.0 as cpu,
-        sum(gpu_seconds) / 3600.0 as gpu, sum(days_untold) as days_untold
-    from people
-    group by hub, what, in_period
+    select u.hub, d.what, d.in_period, sum(u.hours) as hours, sum(u.active_seconds) / 3600.0 as active_hours,
+        sum(u.cpu_core_seconds) / 3600.0 as cpu, sum(u.gpu_seconds) / 3600.0 as gpu,
+        sum(u.people_untold) filter (where d.is_over) as days_untold
+    from parts d join did u on u.hub = d.hub and u.day = d.day
+    where d.known
+    group by u.hub, d.what, d.in_period
 ),
-newcomers as (
-    select p.hub, p.what, p.in_period, count(*) as people
+people as (
+    select u.hub, u.user,
+        bool_or(d.in_period) as in_period,
+        bool_or(not d.in_period) as before,
+        bool_or(d.in_period and d.is_compared) as later,
+        bool_or(not d.in_period and d.is_compared) as earlier
+    from days d join period_user_days u on u.hub = d.hub and u.day = d.day
+    where d.known and u.sessions > 0
+    group by u.hub, u.user
+),
+visitors as (
+    select p.hub, w.what, w.in_period, a.added
     from people p
-        join period_people a on a.hub = p.hub and a.user = p.user
-        join periods t on t.hub = p.hub and t.what = p.what and t.in_period = p.in_period
-    where p.sessions > 0 and a.added >= t.first and a.added <= t.last
-    group by p.hub, p.what, p.in_period
+        left join period_people a on a.hub = p.hub and a.user = p.user
+        cross join (values ('number', true), ('number', false), ('change', true), ('change', false))
+            as w (what, in_period)
+    where case
+        when w.what = 'number' and w.in_period then p.in_period
+        when w.what = 'number' then p.before
+        when w.in_period then p.later
+        else p.earlier
+    end
+),
+came as (
+    select v.hub, v.what, v.in_period, count(*) as users,
+        count(*) filter (where v.added >= t.first and v.added <= t.last) as newcomers
+    from visitors v join periods t on t.hub = v.hub and t.what = v.what and t.in_period = v.in_period
+    group by v.hub, v.what, v.in_period
+),
+starts as (
+    select hub, day, count(*) as sessions from period_sessions group by hub, day
 ),
 begun as (
-    select s.hub, d.what, d.in_period, count(*) as sessions
-    from parts d join period_sessions s on s.hub = d.hub and s.day = d.day
+    select s.hub, d.what, d.in_period, sum(s.sessions) as sessions
+    from parts d join starts s on s.hub = d.hub and s.day = d.day
     where d.known
     group by s.hub, d.what, d.in_period
 ),
@@ -91,23 +115,34 @@ moments as (
         sum(step) over (partition by hub order by moment, step rows unbounded preceding) as servers
     from steps
 ),
+day_peaks as (
+    select hub, day_of(hub, moment) as day, max(servers) as servers
+    from moments
+    where step >= 0
+    group by hub, day_of(hub, moment)
+),
 peaks as (
     select m.hub, d.what, d.in_period, max(m.servers) as servers
-    from parts d join moments m on m.hub = d.hub and day_of(m.hub, m.moment) = d.day
-    where d.known and m.step >= 0
+    from parts d join day_peaks m on m.hub = d.hub and m.day = d.day
+    where d.known
     group by m.hub, d.what, d.in_period
+),
+group_days as (
+    select distinct hub, group, day from period_group_days where sessions > 0 and is_real
 ),
 taking_part as (
     select g.hub, d.what, d.in_period, count(distinct g.group) as groups
-    from parts d join period_group_days g on g.hub = d.hub and g.day = d.day
-    where d.members_known and g.sessions > 0 and g.is_real
+    from parts d join group_days g on g.hub = d.hub and g.day = d.day
+    where d.members_known
     group by g.hub, d.what, d.in_period
 ),
+sizes as (
+    select hub, day, sum(home_bytes) as bytes from period_storage group by hub, day
+),
 measured as (
-    select s.hub, d.what, d.in_period, sum(s.home_bytes) as bytes,
+    select s.hub, d.what, d.in_period, s.bytes,
         row_number() over (partition by s.hub, d.what, d.in_period order by d.day desc) as age
-    from parts d join period_storage s on s.hub = d.hub and s.day = d.day
-    group by s.hub, d.what, d.in_period, d.day
+    from parts d join sizes s on s.hub = d.hub and s.day = d.day
 ),
 homes as (
     select hub, what, in_period, bytes from measured where age = 1
@@ -115,22 +150,22 @@ homes as (
 -- Nobody is a number where something is known.
 figures as (
     select t.hub, t.what, t.in_period,
-        case when t.is_known then coalesce(u.users, 0) end as users,
-        case when t.is_known and t.has_accounts then coalesce(n.people, 0) end as newcomers,
+        case when t.is_known then coalesce(v.users, 0) end as users,
+        case when t.is_known and t.has_accounts then coalesce(v.newcomers, 0) end as newcomers,
         case when t.is_known then coalesce(b.sessions, 0) end as sessions,
         case when t.is_known then coalesce(u.hours, 0.0) end as hours,
         -- Nobody's activity and usage is 0; whether a hub tells of GPUs at all, only a figure shows.
-        case when t.is_known then coalesce(u.active_hours, case when coalesce(u.users, 0) = 0 then 0.0 end) end
+        case when t.is_known then coalesce(u.active_hours, case when coalesce(v.users, 0) = 0 then 0.0 end) end
             as active_hours,
         case when t.is_known then coalesce(p.servers, 0) end as peak,
-        coalesce(u.cpu, case when t.has_usage and coalesce(u.users, 0) = 0 then 0.0 end) as cpu,
-        coalesce(u.gpu, case when t.has_usage and coalesce(u.users, 0) = 0 and count(u.gpu) over by_hub > 0 then 0.0 end) as gpu,
+        coalesce(u.cpu, case when t.has_usage and coalesce(v.users, 0) = 0 then 0.0 end) as cpu,
+        coalesce(u.gpu, case when t.has_usage and coalesce(v.users, 0) = 0 and count(u.gpu) over by_hub > 0 then 0.0 end) as gpu,
         coalesce(u.days_untold, 0) as days_untold,
         case when t.has_members then coalesce(g.groups, 0) end as groups,
         h.bytes as homes
     from periods t
         left join used u on u.hub = t.hub and u.what = t.what and u.in_period = t.in_period
-        left join newcomers n on n.hub = t.hub and n.what = t.what and n.in_period = t.in_period
+        left join came v on v.hub = t.hub and v.what = t.what and v.in_period = t.in_period
         left join begun b on b.hub = t.hub and b.what = t.what and b.in_period = t.in_period
         left join peaks p on p.hub = t.hub and p.what = t.what and p.in_period = t.in_period
         left join taking_part g on g.hub = t.hub and g.what = t.what and g.in_period = t.in_period

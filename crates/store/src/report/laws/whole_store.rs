@@ -175,8 +175,9 @@ async fn take_piecemeal(kept: &Kept, news: &[News], seed: u64) {
     let all: Vec<News> = all.into_iter().map(|(_, news)| news).collect();
     for (number, batch) in all.chunks(all.len() / 5 + 1).enumerate() {
         take(kept, batch).await;
-        if number % 3 != 1 {
-            kept.keeper.flush().await.unwrap();
+        match number % 3 {
+            1 => kept.keeper.derive_gone().await.unwrap(),
+            _ => drop(kept.keeper.flush().await.unwrap()),
         }
         if number % 2 == 0 {
             take(kept, batch).await;
