@@ -1,14 +1,10 @@
-//! Keeping who looked at, changed or erased what, and telling people who looked at them.
+//! Keeping who looked at, changed or erased what.
 
 use crate::keeper::Keeper;
-use crate::query::{Engine, Limits, Value};
 use crate::state::inbox;
 use crate::state::spool::Intake;
-use crate::store::AskError;
-use crate::table::Table;
 use crate::tables::Audit;
 use crate::{Store, StoreError};
-use jiff::Timestamp;
 use model::names::UserName;
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -30,30 +26,6 @@ impl Store {
         self.writer()?.write(put).await?;
         Ok(())
     }
-
-    /// Who did what that concerns a person, the latest first: `at`, `viewer`, `what`. It concerns those
-    /// whom `what` names as `user`.
-    pub async fn audits_about(
-        &self,
-        engine: &Engine,
-        hub: &str,
-        user: &UserName,
-        most: u32,
-        now: Timestamp,
-    ) -> Result<Table, AskError> {
-        const ABOUT: &str = "
-            select \"at\", viewer, what from audit
-            where hub = $hub and json_get_str(what, 'user') = $user
-            order by \"at\" desc, viewer, what
-            limit cast($most as bigint)";
-        let params = [
-            ("hub", Value::Text(hub.to_owned())),
-            ("user", Value::Text(user.to_string())),
-            ("most", Value::Real(f64::from(most))),
-        ];
-        let found = self.query_with(engine, ABOUT, &params, Limits::default(), now);
-        found.await
-    }
 }
 
 fn intake_of(audit: &Audit) -> Result<Intake, StoreError> {
@@ -65,7 +37,7 @@ fn intake_of(audit: &Audit) -> Result<Intake, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::EngineSettings;
+    use crate::query::{Engine, EngineSettings, Limits, Value};
     use crate::table::Format;
     use crate::tests::{Kept, at, kept, turn_clock};
     use serde_json::json;
@@ -78,15 +50,20 @@ mod tests {
     async fn about(kept: &Kept, user: &str, most: u32) -> String {
         let temporary = tempfile::tempdir().unwrap();
         let engine = Engine::new(EngineSettings::new(temporary.path().to_owned()));
-        let (user, now) = (user.into(), at("2026-11-21T12:00:00Z"));
-        let found = kept.store.audits_about(&engine, "hub", &user, most, now);
+        let sql = format!(
+            "select \"at\", viewer, what from audit where json_get_str(what, 'user') = $user
+             order by \"at\" desc limit {most}"
+        );
+        let params = [("user", Value::Text(user.to_owned()))];
+        let (limits, now) = (Limits::default(), at("2026-11-21T12:00:00Z"));
+        let found = kept.store.query_with(&engine, &sql, &params, limits, now);
         let mut text = Vec::new();
         found.await.unwrap().write(Format::Csv, &mut text).unwrap();
         String::from_utf8(text).unwrap()
     }
 
     #[tokio::test]
-    async fn people_are_told_who_looked_at_them_the_latest_first() {
+    async fn a_look_is_found_by_whom_it_concerns_before_and_after_a_flush() {
         let kept = kept().await;
         for audit in [
             look("root", "ada", "10:00"),

@@ -4,6 +4,7 @@
 //! process. Reading needs no keeper ([`crate::Store`]).
 
 mod derivation;
+mod gone;
 mod inbox;
 mod rounds;
 
@@ -21,6 +22,7 @@ use crate::tables::{Row, batch_of};
 use crate::tallies::{Tallied, Tallies};
 use crate::upkeep::{self, Age, Retention, Thoroughness, Upkeep};
 use crate::{Erased, Rebuilt, StoreError, erase, hubs, rebuild};
+use gone::Gone;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use model::fact::KeyedFact;
@@ -117,6 +119,8 @@ struct Inner {
     n_waiting: AtomicU64,
     /// Their bytes.
     n_waiting_bytes: AtomicU64,
+    /// What has to be derived before the next flush.
+    gone: Gone,
     /// Rows that were moved into the history.
     n_moved: AtomicUsize,
     /// Rows that waited and turned out to be in the history already.
@@ -187,6 +191,7 @@ impl Keeper {
                 turn: Mutex::default(),
                 n_waiting: AtomicU64::default(),
                 n_waiting_bytes: AtomicU64::default(),
+                gone: Gone::default(),
                 n_moved: AtomicUsize::default(),
                 n_found: AtomicUsize::default(),
                 settings,
@@ -225,12 +230,14 @@ impl Keeper {
             return Err(StateError::Busy.into());
         }
         let (hub, now, n_bytes) = (self.inner.hub.clone(), self.now(), intake.n_bytes());
+        let gone = intake.gone();
         let accepted = self
             .inner
             .writer
             .try_write(move |connection| intake.write(connection, &hub, now))
             .await?;
         self.note_waiting(accepted, n_bytes);
+        self.inner.gone.tell(gone);
         Ok(accepted)
     }
 

@@ -32,9 +32,10 @@ use jiff::{SignedDuration, Timestamp};
 use model::days::Day;
 use model::diff::Running;
 use model::fact::{ActiveHour, Fact, KeyedFact, ServerKey, StopEvidence, Watch, What};
+use model::names::UserName;
 use model::session::{self, Origin, Recorded, SLACK, Session, Standing};
 use rusqlite::{Connection, params};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Servers looked at in one transaction.
@@ -70,6 +71,26 @@ pub(crate) fn derive(
     Ok(keys.len())
 }
 
+/// The same for some servers; those without news are passed over. Nothing while the history has to be
+/// asked first, or closed days are to be cut anew: everything waits for that.
+pub(crate) fn derive_these(
+    connection: &Connection,
+    hub: &Hub,
+    keys: &[ServerKey],
+    now: Timestamp,
+) -> Result<(), StateError> {
+    if is_behind(connection, &hub.name)? || outdated_zone(connection, hub)?.is_some() {
+        return Ok(());
+    }
+    let present = PresentServers::of(connection, &hub.name, keys)?;
+    for key in keys {
+        if facts::is_dirty(connection, &hub.name, key)? {
+            look_at(connection, hub, key, &present, now)?;
+        }
+    }
+    Ok(())
+}
+
 /// What runs, by server, and when that was read.
 pub(crate) struct PresentServers {
     pub(crate) at: Option<Timestamp>,
@@ -81,12 +102,29 @@ impl PresentServers {
         let running = present::read_servers(connection, hub)?;
         Ok(Self {
             at: present::read_at_servers(connection, hub)?,
-            running: running
-                .into_iter()
-                .map(|running| (running.key.clone(), running))
-                .collect(),
+            running: by_server(running),
         })
     }
+
+    /// Of these servers' users only: thousands run while one stops.
+    fn of(connection: &Connection, hub: &str, keys: &[ServerKey]) -> Result<Self, StateError> {
+        let users: BTreeSet<&UserName> = keys.iter().map(|key| &key.user).collect();
+        let mut running = Vec::new();
+        for user in users {
+            running.extend(present::servers_of(connection, hub, user)?);
+        }
+        Ok(Self {
+            at: present::read_at_servers(connection, hub)?,
+            running: by_server(running),
+        })
+    }
+}
+
+fn by_server(running: Vec<Running>) -> HashMap<ServerKey, Running> {
+    let running = running.into_iter();
+    running
+        .map(|running| (running.key.clone(), running))
+        .collect()
 }
 
 fn look_at(

@@ -171,6 +171,7 @@ impl Keeper {
     /// Looks at as many servers as have news now: under load there are always more.
     async fn derive_news(&self) -> Result<(), StoreError> {
         let (inner, now) = (&self.inner, self.now());
+        inner.gone.forget();
         let name = Arc::clone(&inner.hub.name);
         let n_dirty = inner
             .state

@@ -46,6 +46,7 @@ impl Keeper {
             tokio::select! {
                 () = &mut stopping => return,
                 () = self.inner.writer.gone() => panic!("the writer of `state.db` is gone"),
+                () = self.inner.gone.told() => {}
                 () = tokio::time::sleep(LOOK_INTERVAL) => {}
             }
             if let Err(error) = self.round(&mut rounds).await {
@@ -58,10 +59,11 @@ impl Keeper {
     /// more than anything. Gives the first.
     async fn round(&self, rounds: &mut Rounds) -> Result<(), StoreError> {
         let now = self.now();
+        let derived = self.derive_gone().await;
         let jobs = self.do_jobs().await;
         let flushed = self.flush_if_due(rounds, now).await;
         let cleared = self.clear_if_due(rounds, now).await;
-        jobs.and(flushed).and(cleared)?;
+        derived.and(jobs).and(flushed).and(cleared)?;
         rounds.succeeded();
         Ok(())
     }

@@ -502,6 +502,20 @@ pub(crate) fn dirty(
     keys(select.query(params![hub, limit])?)
 }
 
+/// Whether the server is one of those to look at again.
+pub(crate) fn is_dirty(
+    connection: &Connection,
+    hub: &str,
+    key: &ServerKey,
+) -> Result<bool, StateError> {
+    let mut select = connection.prepare_cached(
+        "select exists (select 1 from dirty
+         where hub = ?1 and user = ?2 and server = ?3 and late = 0)",
+    )?;
+    let key = params![hub, key.user.as_str(), &*key.server];
+    Ok(select.query_row(key, |row| row.get(0))?)
+}
+
 /// Servers to look at again.
 pub(crate) fn n_dirty(connection: &Connection, hub: &str) -> Result<usize, StateError> {
     let mut count =

@@ -11,6 +11,7 @@ use crate::recent::Claim;
 use crate::tables::{Event, Row, RowId, TableDef, usage};
 use crate::tallies::Tally;
 use jiff::Timestamp;
+use model::fact::{ServerKey, What};
 use model::names::UserName;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
@@ -133,6 +134,13 @@ impl Intake {
     pub(crate) fn lines(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let rows = self.rows.iter();
         rows.map(|taken| (taken.table.name, taken.row.as_str()))
+    }
+
+    /// Servers that a look missed.
+    pub(crate) fn gone(&self) -> Vec<ServerKey> {
+        let facts = self.rows.iter().filter_map(|taken| taken.fact.as_ref());
+        let gone = facts.filter(|told| matches!(told.fact.what, What::Gone { .. }));
+        gone.map(|told| told.key.clone()).collect()
     }
 
     /// Nothing to take.

@@ -4,6 +4,7 @@ use super::*;
 use crate::tables::Session;
 use model::fact::ActiveHour;
 use proptest::prelude::*;
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_session_of_weeks_counts_on_each_day_while_it_runs() {
@@ -215,6 +216,9 @@ proptest! {
             take_look(&kept.keeper, look("2026-11-21T11:00:00Z", &[])).await;
             for (number, news) in batches.iter().enumerate() {
                 kept.keeper.take(intake(&news.facts)).await.unwrap();
+                if number % 2 == 0 {
+                    kept.keeper.derive_gone().await.unwrap();
+                }
                 if number % 3 != 2 {
                     kept.keeper.flush().await.unwrap();
                 }
@@ -249,6 +253,40 @@ async fn a_server_that_was_stopped_since_the_last_look_is_one_session() {
         [format!("ada,{started},2026-11-21T11:00:00Z")]
     );
     assert!(ask(running).await.is_empty());
+}
+
+/// Longer than anything here takes. The clock of keepers stands, so that no flush is due.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+#[tokio::test]
+async fn a_session_that_a_look_ended_is_known_before_it_is_flushed() {
+    let kept = kept().await;
+    // More than one transaction takes.
+    let users: Vec<String> = (0..450).map(|number| format!("user-{number}")).collect();
+    let all: Vec<Server> = users
+        .iter()
+        .map(|user| listed(user, "09:00", None))
+        .collect();
+    poll(&kept.keeper, "09:01", &all).await;
+    let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
+    let at_work = kept.keeper.run(async { drop(stopping.await) });
+    let ended = async {
+        assert_eq!(turn(&kept.keeper, "11:00", &all[..1]).await.len(), 449);
+        let n_ended = "select count(*) from sessions";
+        while kept.ask(n_ended).await != ["449"] {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(kept.rows::<Session>().await, [], "nothing was moved");
+        let both = "select count(*), count(ended) from all_sessions";
+        assert_eq!(kept.ask(both).await, ["450,449"]);
+        drop(stop);
+    };
+    let both = async { tokio::join!(at_work, ended) };
+    let in_time = tokio::time::timeout(PATIENCE, both).await;
+    in_time.expect("sessions are derived without a flush");
+    let moved = kept.rows::<Session>().await;
+    assert_eq!(moved.len(), 449);
+    assert!(moved.iter().all(|row| row.revision == 1), "derived once");
 }
 
 /// The operators of the plan of a query, the first one first.

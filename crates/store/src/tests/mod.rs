@@ -252,6 +252,13 @@ pub(crate) fn listed(user: &str, started: &str, last_activity: Option<&str>) -> 
 /// What the collector makes of a list of servers: it compares with what was kept last, as after
 /// each start of the process.
 pub(crate) async fn poll(keeper: &Keeper, time: &str, servers: &[Server]) -> Vec<KeyedFact> {
+    let facts = turn(keeper, time, servers).await;
+    keeper.flush().await.unwrap();
+    facts
+}
+
+/// The same before anything is flushed.
+pub(crate) async fn turn(keeper: &Keeper, time: &str, servers: &[Server]) -> Vec<KeyedFact> {
     let before = keeper.present().await.unwrap().servers;
     let before = before.map_or_else(Vec::new, |servers| servers.value);
     let look = Look {
@@ -270,7 +277,6 @@ pub(crate) async fn poll(keeper: &Keeper, time: &str, servers: &[Server]) -> Vec
     };
     intake.present(PresentChange::Servers(servers, StopCredit::default()));
     keeper.take(intake).await.unwrap();
-    keeper.flush().await.unwrap();
     news.facts
 }
 

@@ -52,7 +52,8 @@ struct Recorded {
     first: usize,
 }
 
-/// Two flushes, a merge, a checkpoint and a removal of files, with rows acknowledged in between.
+/// Flushes, a merge, a checkpoint and a removal of files, with rows acknowledged and sessions derived in
+/// between.
 async fn recorded() -> Recorded {
     let folder = quick_folder();
     let copies = quick_folder();
@@ -78,6 +79,9 @@ async fn recorded() -> Recorded {
         ];
         keeper.take(intake(&facts)).await.unwrap();
         recorder.mark(format!("acknowledged {user}"));
+        if round > 0 {
+            keeper.derive_gone().await.unwrap();
+        }
         keeper.flush().await.unwrap();
         if round == 1 {
             keeper.compact().await.unwrap();

@@ -115,6 +115,22 @@ async fn an_older_state_db_makes_nothing_count_twice() {
 }
 
 #[tokio::test]
+async fn what_a_look_misses_waits_until_the_history_was_asked() {
+    let kept = kept().await;
+    let copy = november(&kept).await;
+    let expected = figures(&kept.store).await;
+    turn_clock("2026-11-18T12:01:00Z");
+    let kept = restored(kept, &copy).await;
+    // The copy says that bob's server runs, and the history that it ended.
+    let news = turn(&kept.keeper, "2026-11-18T12:01:00Z", &[]).await;
+    assert_eq!(news.len(), 1, "{news:?}");
+    kept.keeper.derive_gone().await.unwrap();
+    assert_eq!(figures(&kept.store).await.0, expected.0);
+    kept.keeper.flush().await.unwrap();
+    assert_eq!(figures(&kept.store).await, expected);
+}
+
+#[tokio::test]
 async fn a_lost_state_db_makes_nothing_count_twice() {
     let kept = kept().await;
     let empty = kept.folder.path().join("empty.db");

@@ -186,6 +186,24 @@ async fn days_that_are_open_again_are_closed_when_they_are_over() {
 }
 
 #[tokio::test]
+async fn what_a_look_misses_waits_until_days_are_cut_anew() {
+    let kept = filled("Europe/Berlin").await;
+    let kept = kept.again_with(in_zone("Asia/Tokyo")).await;
+    let n_before = kept.rows::<Session>().await.len();
+    let gone = gone(RUNNING.0, RUNNING.1, LAST_LOOK, LAST_LOOK);
+    kept.keeper.take(intake(&[gone])).await.unwrap();
+    kept.keeper.derive_gone().await.unwrap();
+    let n_sessions = "select count(*) from sessions";
+    assert_eq!(kept.ask(n_sessions).await, [n_before.to_string()]);
+    kept.keeper.flush().await.unwrap();
+    assert_eq!(kept.ask(n_sessions).await, [(n_before + 1).to_string()]);
+    assert_eq!(
+        days(&kept.store).await,
+        expected_days("Asia/Tokyo", LAST_LOOK)
+    );
+}
+
+#[tokio::test]
 async fn a_folder_from_before_days_remembered_their_zone_is_cut_anew_too() {
     let kept = filled("Europe/Berlin").await;
     let forget = "delete from settings where name like 'days cut in/%'";
