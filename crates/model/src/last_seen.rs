@@ -13,9 +13,9 @@ pub struct LastSeen(HashMap<UserName, Seen>);
 /// What the hub said of a user. Later is more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Seen {
-    /// That they never did anything.
-    Never,
-    /// When they last did.
+    /// That they had never done anything when it said so. What they did since is not known.
+    NotYet(Timestamp),
+    /// When they last did something.
     At(Timestamp),
 }
 
@@ -52,15 +52,22 @@ mod tests {
         Seen::At(Timestamp::from_second(second).unwrap())
     }
 
+    fn not_yet(second: i64) -> Seen {
+        Seen::NotYet(Timestamp::from_second(second).unwrap())
+    }
+
     #[test]
     fn the_later_moment_counts() {
         let ada = UserName::from("ada");
         let mut seen = LastSeen::default();
         assert_eq!(seen.of(&ada), None);
         for (told, known) in [
-            (Seen::Never, Seen::Never),
+            (not_yet(2), not_yet(2)),
+            (not_yet(1), not_yet(2)),
+            (not_yet(4), not_yet(4)),
+            (at(3), at(3)),
             (at(5), at(5)),
-            (Seen::Never, at(5)),
+            (not_yet(6), at(5)),
             (at(3), at(5)),
             (at(7), at(7)),
         ] {
@@ -76,9 +83,9 @@ mod tests {
         before.tell(&ada, at(9));
         before.tell(&eve, at(9));
         list.tell(&ada, at(3));
-        list.tell(&ben, Seen::Never);
+        list.tell(&ben, not_yet(8));
         let list = list.not_before(&before);
         let known = [&ada, &ben, &eve].map(|user| list.of(user));
-        assert_eq!(known, [Some(at(9)), Some(Seen::Never), None]);
+        assert_eq!(known, [Some(at(9)), Some(not_yet(8)), None]);
     }
 }

@@ -11,6 +11,7 @@ mod sink;
 mod sources;
 mod tail;
 mod time;
+mod visits;
 
 pub(crate) use dialects::{LAUNCH, LAUNCH_KIND};
 pub use lines::{Chunk, Items, Numbered, Then};
@@ -19,3 +20,4 @@ pub use sink::{Batch, Sink, SinkError, Taken};
 pub use sources::{Liveness, Source, SourceState, Sources};
 pub use tail::follow_all;
 pub(crate) use tail::place::Head;
+pub use visits::Visits;

@@ -2,6 +2,7 @@
 
 use super::reader::{Item, Rejected};
 use super::sources::{Heard, Sources};
+use super::visits::Visits;
 use crate::metrics::own::Own;
 use crate::metrics::{Arrival, Counting, Naming};
 use crate::poll::clock::now;
@@ -20,6 +21,7 @@ pub struct Sink {
     hub: Arc<str>,
     keeper: RwLock<Option<Keeper>>,
     sources: Arc<Sources>,
+    visits: Visits,
     own: Arc<Own>,
     counting: Arc<Counting>,
     sources_kept: Mutex<Option<Timestamp>>,
@@ -119,6 +121,7 @@ impl Sink {
             hub: hub.into(),
             keeper: RwLock::default(),
             sources: own.sources(),
+            visits: Visits::default(),
             own,
             counting: Arc::new(Counting::new(Naming::Anonymous)),
             sources_kept: Mutex::default(),
@@ -171,6 +174,11 @@ impl Sink {
         &self.sources
     }
 
+    /// Who was at the hub lately.
+    pub fn visits(&self) -> &Visits {
+        &self.visits
+    }
+
     /// Whether it is worth reading a request of about so many items: a full queue is told before.
     pub fn check_room(&self, n_items: usize) -> Result<(), SinkError> {
         let keeper = self.keeper().ok_or(SinkError::Closed)?;
@@ -186,6 +194,7 @@ impl Sink {
         let keeper = self.keeper().ok_or(SinkError::Closed)?;
         let now = now();
         let taken = self.write(&keeper, &batch, now).await?;
+        self.visits.heard(batch.events.iter(), now);
         if self.sources.heard(batch.events.iter(), now) == Heard::NewKind {
             // It is worth a write of its own: after a crash, who fell silent has to be known.
             self.keep_sources(&keeper, now).await?;

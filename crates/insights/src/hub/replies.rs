@@ -56,11 +56,18 @@ pub(super) struct UserReply<'a> {
     #[serde(borrow)]
     pub(super) name: Cow<'a, str>,
     /// Null for somebody who was never seen, absent without the scope `read:users:activity`.
-    #[serde(default, deserialize_with = "seen")]
-    last_activity: Option<Seen>,
+    #[serde(default, deserialize_with = "activity")]
+    last_activity: Option<Activity>,
     /// Absent without the scope `read:servers`.
     #[serde(borrow)]
     servers: Option<BTreeMap<Cow<'a, str>, ServerReply<'a>>>,
+}
+
+/// When a user last did something.
+#[derive(Clone, Copy, Debug)]
+enum Activity {
+    Never,
+    Last(Timestamp),
 }
 
 #[derive(Debug, Deserialize)]
@@ -173,9 +180,9 @@ fn owners(properties: &str) -> Vec<String> {
         .collect()
 }
 
-fn seen<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Seen>, D::Error> {
+fn activity<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Activity>, D::Error> {
     let at: Option<Timestamp> = Option::deserialize(field)?;
-    Ok(Some(at.map_or(Seen::Never, Seen::At)))
+    Ok(Some(at.map_or(Activity::Never, Activity::Last)))
 }
 
 fn user(reply: &UserReply<'_>) -> Result<UserName, HubError> {
@@ -191,10 +198,14 @@ pub(super) struct ListedUser {
     pub(super) seen: Option<Seen>,
 }
 
-pub(super) fn listed_user(reply: &UserReply<'_>) -> Result<ListedUser, HubError> {
+/// Of a list that the hub was asked for at this moment.
+pub(super) fn listed_user(reply: &UserReply<'_>, asked: Timestamp) -> Result<ListedUser, HubError> {
     Ok(ListedUser {
         name: user(reply)?,
-        seen: reply.last_activity,
+        seen: reply.last_activity.map(|activity| match activity {
+            Activity::Never => Seen::NotYet(asked),
+            Activity::Last(at) => Seen::At(at),
+        }),
     })
 }
 

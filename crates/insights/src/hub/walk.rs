@@ -8,7 +8,8 @@
 use super::client::HubClient;
 use super::error::HubError;
 use super::pages::PageSize;
-use super::replies;
+use super::replies::{self, ListedUser};
+use jiff::Timestamp;
 use model::last_seen::LastSeen;
 use model::names::UserName;
 use std::sync::Arc;
@@ -57,11 +58,16 @@ impl UserWalk {
         &self.seen
     }
 
-    /// Asks for one page, starting with the last user known.
+    /// Whoever came last, of whom the hub tells at each step.
+    pub fn newest(&self) -> Option<&UserName> {
+        self.names.last()
+    }
+
+    /// Asks for one page, starting with the last user known; it is `now`.
     ///
     /// # Errors
     /// A page that could not be read, or a list that changes faster than it can be read.
-    pub async fn step(&mut self, hub: &HubClient) -> Result<WalkStep, HubError> {
+    pub async fn step(&mut self, hub: &HubClient, now: Timestamp) -> Result<WalkStep, HubError> {
         let anchor_offset = (self.names.len() as u64).saturating_sub(1);
         let limit = if self.is_complete {
             TAIL_LIMIT
@@ -70,7 +76,9 @@ impl UserWalk {
         };
         let path = format!("users?offset={anchor_offset}&limit={limit}");
         let started = Instant::now();
-        let page = hub.page(&path, "users", replies::listed_user).await?;
+        let page = hub
+            .page(&path, "users", |reply| replies::listed_user(reply, now))
+            .await?;
         if !self.is_complete {
             self.size.learn(started.elapsed());
         }
@@ -81,19 +89,24 @@ impl UserWalk {
             )));
         }
         let mut items = page.items.into_iter();
-        if let Some(anchor) = self.names.last()
-            && items.next().map(|user| user.name).as_ref() != Some(anchor)
-        {
-            return self.start_over();
+        if let Some(anchor) = self.names.last() {
+            let Some(known) = items.next().filter(|user| user.name == *anchor) else {
+                return self.start_over();
+            };
+            self.hear(&known);
         }
         let n_before = self.names.len();
         for user in items {
-            if let Some(seen) = user.seen {
-                self.seen.tell(&user.name, seen);
-            }
+            self.hear(&user);
             self.names.push(user.name);
         }
         self.judge(n_before, page.total, page.next_offset)
+    }
+
+    fn hear(&mut self, user: &ListedUser) {
+        if let Some(seen) = user.seen {
+            self.seen.tell(&user.name, seen);
+        }
     }
 
     /// Somebody before the last known user is gone, so everybody after moved.

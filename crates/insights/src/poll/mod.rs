@@ -280,7 +280,7 @@ impl Poller {
             let start = Start::now();
             let started = start.instant;
             let began = *self.walk_began.get_or_insert(start);
-            let outcome = self.users.step(&self.hub).await;
+            let outcome = self.users.step(&self.hub, start.at).await;
             let hub_time = started.elapsed();
             round.hub_time += hub_time;
             match outcome {
@@ -301,9 +301,12 @@ impl Poller {
                             at: now(),
                         });
                         self.walked_since = Some(began);
-                    } else if let Some(users) = &mut self.walked {
-                        users.at = now();
-                        self.walked_since = Some(start);
+                    } else {
+                        self.saw_newest();
+                        if let Some(users) = &mut self.walked {
+                            users.at = now();
+                            self.walked_since = Some(start);
+                        }
                     }
                     // The next page tells whether the whole list is as it was.
                     self.walk_began = None;
@@ -343,6 +346,15 @@ impl Poller {
             if let Some(at) = server.last_activity {
                 last_seen.tell(&server.user, Seen::At(at));
             }
+        }
+    }
+
+    /// Who logs in for the first time was made a moment before, and did nothing until then.
+    fn saw_newest(&mut self) {
+        let newest = self.users.newest();
+        let seen = newest.and_then(|user| self.users.last_seen().of(user));
+        if let (Some(user), Some(seen)) = (newest, seen) {
+            Arc::make_mut(&mut self.snapshot.last_seen).tell(user, seen);
         }
     }
 

@@ -117,7 +117,8 @@ async fn everybody_was_last_seen_some_time_or_never() {
     polled.sim.world_mut().add_user("cleo");
     let [ada, cleo] = ["ada", "cleo"].map(UserName::from);
     let (turn, _) = polled.turn().await;
-    assert_eq!(turn.snapshot.last_seen.of(&cleo), Some(Seen::Never));
+    let not_yet = turn.snapshot.last_seen.of(&cleo);
+    assert!(matches!(not_yet, Some(Seen::NotYet(_))), "{not_yet:?}");
     assert!(matches!(
         turn.snapshot.last_seen.of(&ada),
         Some(Seen::At(_))
@@ -130,6 +131,15 @@ async fn everybody_was_last_seen_some_time_or_never() {
     // Also when the server is gone, and before all users are read again.
     let (turn, _) = polled.turn().await;
     assert_eq!(turn.snapshot.last_seen.of(&ada), Some(Seen::At(later)));
+    // Of whoever came last the hub tells at each look.
+    let first_look = not_yet;
+    let not_yet = turn.snapshot.last_seen.of(&cleo);
+    assert!(matches!(not_yet, Some(Seen::NotYet(_))), "{not_yet:?}");
+    assert!(not_yet > first_look, "{not_yet:?} {first_look:?}");
+    let came = |user: &mut crate::sim::User| user.last_activity = Some(later);
+    came(polled.sim.world_mut().user_mut("cleo").unwrap());
+    let (turn, _) = polled.turn().await;
+    assert_eq!(turn.snapshot.last_seen.of(&cleo), Some(Seen::At(later)));
 }
 
 #[tokio::test]

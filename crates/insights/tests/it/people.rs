@@ -2,10 +2,11 @@
 //! are the plain sums of rows.
 
 use crate::last_session::Running;
-use crate::support::{SimServer, block_on, fill_by_demo, sql, until};
+use crate::support::{Service, SimServer, block_on, fill_by_demo, http, sql, until};
 use insights::ask::Asker;
 use insights::people::{self, Newcomer};
 use insights::poll::clock::now;
+use insights::sim::DEMO_TOKEN;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use model::last_seen::Seen;
@@ -16,6 +17,7 @@ use store::{Folder, Store};
 pub(crate) const TESTS: &[crate::Test] = &[
     ("what_the_hub_gets_is_new_and_what_it_had_is_not", new),
     ("hours_of_everybody_are_the_sums_of_their_days", hours),
+    ("who_came_since_everybody_was_read_is_no_stranger", came),
 ];
 
 fn names(newcomers: &[Newcomer]) -> Vec<&str> {
@@ -84,12 +86,76 @@ fn new() {
         let snapshot = site.published.snapshot();
         snapshot.last_seen.of(&UserName::from(user))
     };
-    assert_eq!(seen("cleo"), Some(Seen::Never));
+    assert!(matches!(seen("cleo"), Some(Seen::NotYet(_))));
     until("the server of ada", || {
         matches!(seen("ada"), Some(Seen::At(_))).then_some(())
     })
     .unwrap();
     service.stop();
+}
+
+const ADMIN: &str = "token-of-an-administrator";
+const WRITER: &str = "writer-token-0000000000000000";
+
+/// The row of a user on the page of all.
+fn row_of(service: &Service, user: &str) -> Option<String> {
+    let page = http().get(format!("{}users", service.url));
+    let page = block_on(async { page.bearer_auth(ADMIN).send().await.unwrap().text().await });
+    let page = page.unwrap();
+    let link = format!("users/one?name={user}\"");
+    let mut rows = page.split("<tr>");
+    rows.find(|row| row.contains(&link)).map(str::to_owned)
+}
+
+/// Waits for a page on which the row says this.
+fn until_told(service: &Service, user: &str, told: &str) {
+    let row = until(&format!("{told} of {user}"), || {
+        row_of(service, user).filter(|row| row.contains(told))
+    });
+    assert!(row.is_some(), "{:?}", row_of(service, user));
+}
+
+fn came() {
+    let hub = SimServer::start(|world| {
+        world.set_now(now());
+        for user in ["ada", "ben", "cleo"] {
+            world.add_user(user);
+        }
+        world.add_token(ADMIN, "boss", &["admin:users"]);
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = format!("store.path={}", folder.path().display());
+    let token = format!("events.token={WRITER}");
+    let settings = [
+        "--set",
+        "store.keep=always",
+        "--set",
+        &path,
+        "--set",
+        &token,
+    ];
+    let service = Service::start(&hub.url, DEMO_TOKEN, &settings);
+    for user in ["ada", "ben", "cleo"] {
+        until_told(&service, user, ">never, as of <time");
+    }
+    let at = now();
+    let login = serde_json::json!({
+        "at": at.to_string(), "kind": "login", "user": "ada", "source": "hooks",
+    });
+    let send = || {
+        let request = http().post(format!("{}api/v1/events", service.url));
+        let request = request.bearer_auth(WRITER).body(login.to_string());
+        let reply = block_on(request.send()).unwrap();
+        (reply.status() == 200).then_some(())
+    };
+    until("the store to be open", send).unwrap();
+    // The hub lists cleo last, and is asked for those at the end of its list again and again.
+    let user = |user: &mut insights::sim::User| user.last_activity = Some(at);
+    user(hub.hub.world_mut().user_mut("cleo").unwrap());
+    let then = at.strftime("%FT%TZ");
+    until_told(&service, "ada", &format!("><time datetime=\"{then}\""));
+    until_told(&service, "cleo", &format!("><time datetime=\"{then}\""));
+    until_told(&service, "ben", ">never, as of <time");
 }
 
 fn hours() {

@@ -5,6 +5,7 @@ use crate::support::{SimServer, block_on};
 use insights::config::{HubConfig, Secret};
 use insights::hub::{HubClient, UserWalk, WalkStep};
 use insights::metrics::own::Own;
+use insights::poll::clock::now;
 use insights::sim::{DEMO_TOKEN, World};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -42,7 +43,7 @@ fn names(world: &World) -> BTreeSet<String> {
 /// Walks until nothing changes any more; the last complete list.
 fn settled(walk: &mut UserWalk, hub: &HubClient, known: &mut BTreeSet<String>) {
     loop {
-        match block_on(walk.step(hub)).unwrap() {
+        match block_on(walk.step(hub, now())).unwrap() {
             WalkStep::Underway => {}
             WalkStep::Unchanged => return,
             WalkStep::Complete(users) => *known = users.iter().map(ToString::to_string).collect(),
@@ -75,7 +76,7 @@ fn random_changes() {
             }
             for _ in 0..chance.random_range(0..4) {
                 let before = names(&sim.hub.world());
-                if let Ok(WalkStep::Complete(users)) = block_on(walk.step(&hub)) {
+                if let Ok(WalkStep::Complete(users)) = block_on(walk.step(&hub, now())) {
                     let users: BTreeSet<String> = users.iter().map(ToString::to_string).collect();
                     assert_eq!(users, before, "seed {seed}, round {round}");
                     known = users;
@@ -98,7 +99,10 @@ fn cheap_when_complete() {
     settled(&mut walk, &hub, &mut BTreeSet::new());
     let before = sim.hub.n_requests();
     for _ in 0..5 {
-        assert_eq!(block_on(walk.step(&hub)).unwrap(), WalkStep::Unchanged);
+        assert_eq!(
+            block_on(walk.step(&hub, now())).unwrap(),
+            WalkStep::Unchanged
+        );
     }
     assert_eq!(sim.hub.n_requests() - before, 5);
     let last = sim.hub.requests().pop().unwrap();
