@@ -188,8 +188,9 @@ offline), `svg`.
 *active* that the hub recorded activity.
 
 **Unknown is not zero.** Days before the history began, days on which nothing was collected, and days before memberships,
-accounts or usage were known are gaps: empty in data (`null`), hatched in pictures, left out of means, and named beneath the
-answer. The history of a hub begins when it was looked at first, or with the first imported session that was over by then.
+accounts or usage were known are gaps: empty in data (`null`) and in pictures (hatched where nothing else is known either),
+left out of means, and named beneath the answer. The history of a hub begins when it was looked at first, or with the first
+imported session that was over by then.
 What the hub's hooks tell is known from the first day on which they told anything to the last, but for days on which nobody
 looked at the hub: what hooks told then may not have arrived. A session over midnight counts on both days, each with its part;
 one that ends at midnight sharp does not count on the day that begins. A server that runs ends now; if it was last seen more than 15 minutes ago, because nobody looked at the hub

@@ -1,15 +1,21 @@
-//! What is not known is hatched, over the whole plot: a line that only stops is easily taken for
-//! one that fell to zero.
+//! Where nothing that is drawn is known, the whole plot is hatched: a line that only stops is easily
+//! taken for one that fell to zero. Beside others that go on it is not, so of several series the one
+//! that is not known has a gap; the legend and the words for those who cannot see it name it. What is
+//! drawn of bars on top of each other is their sum, which is not known unless each of them is.
 
+use super::legend::Known;
 use super::markup::Svg;
 use super::places::Room;
 use super::plan::Plan;
 use super::{Chart, Kind};
+use std::ops::RangeInclusive;
 
 /// Side of the hatching's tile.
 const TILE: f64 = 6.0;
 /// Bands that are closer than this many pixels are drawn as one.
 const CLOSE: f64 = 1.0;
+/// Most series, and stretches of one, that are named.
+const MOST_NAMES: usize = 5;
 
 /// Points in a row of which the same is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,9 +35,13 @@ enum Unknown {
     Parts,
 }
 
-/// Whether there is any.
+/// Whether anything is hatched.
 pub(super) fn any(chart: &Chart) -> bool {
     let n = chart.x.len();
+    let is_own_place = matches!(chart.kind, Kind::Heatmap | Kind::HorizontalBars);
+    if !is_own_place {
+        return (0..n).any(|x| unknown(chart, x).is_some());
+    }
     chart.series.iter().enumerate().any(|(series, data)| {
         let n_drawn = match chart.kind {
             Kind::Heatmap => n.min(data.points.len()),
@@ -39,6 +49,91 @@ pub(super) fn any(chart: &Chart) -> bool {
         };
         (0..n_drawn).any(|x| chart.known(series, x).is_none())
     })
+}
+
+/// How much of each series is known, where nothing else says that it is not.
+pub(super) fn known(chart: &Chart) -> Vec<Known> {
+    if !matches!(chart.kind, Kind::Line | Kind::Area | Kind::Bars) {
+        return vec![Known::All; chart.series.len()];
+    }
+    let n = chart.x.len();
+    let each = missing(chart).into_iter().enumerate();
+    let each = each.map(|(series, missing)| match missing.len() {
+        0 => Known::All,
+        _ if (0..n).all(|x| chart.known(series, x).is_none()) => Known::Nothing,
+        _ => Known::Part,
+    });
+    each.collect()
+}
+
+/// What is not known of some series while others are, in words; empty if there is nothing of it.
+pub(super) fn in_words(chart: &Chart) -> String {
+    // There each value that is not known is hatched and named.
+    if matches!(chart.kind, Kind::Heatmap | Kind::HorizontalBars) {
+        return String::new();
+    }
+    let each = missing(chart).into_iter().enumerate();
+    let each = each.filter(|(_, missing)| !missing.is_empty());
+    let each = each.map(|(series, missing)| {
+        let name = &chart.series[series].name;
+        if (0..chart.x.len()).all(|x| chart.known(series, x).is_none()) {
+            return name.clone();
+        }
+        format!("{name} ({})", stretches(chart, &missing))
+    });
+    let all: Vec<String> = each.collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    format!("Not known: {}.", listed(&all))
+}
+
+/// Of each series the places at which it is not known and another one is.
+fn missing(chart: &Chart) -> Vec<Vec<usize>> {
+    let series = 0..chart.series.len();
+    let is_known = |x: &usize| {
+        series
+            .clone()
+            .any(|series| chart.known(series, *x).is_some())
+    };
+    let places: Vec<usize> = (0..chart.x.len()).filter(is_known).collect();
+    let each = series.clone().map(|series| {
+        let missing = places.iter().copied();
+        let missing = missing.filter(|x| chart.known(series, *x).is_none());
+        missing.collect()
+    });
+    each.collect()
+}
+
+/// Places in a row as one: `Monday to Wednesday, Friday`.
+fn stretches(chart: &Chart, places: &[usize]) -> String {
+    let mut all: Vec<RangeInclusive<usize>> = Vec::new();
+    for x in places {
+        match all.last_mut() {
+            Some(stretch) if stretch.end() + 1 == *x => *stretch = *stretch.start()..=*x,
+            _ => all.push(*x..=*x),
+        }
+    }
+    let names: Vec<String> = all.iter().map(|stretch| named(chart, stretch)).collect();
+    listed(&names)
+}
+
+fn named(chart: &Chart, places: &RangeInclusive<usize>) -> String {
+    let first = chart.x.name(*places.start());
+    if places.start() == places.end() {
+        return first;
+    }
+    format!("{first} to {}", chart.x.name(*places.end()))
+}
+
+/// Names with commas, and how many are left out.
+fn listed(names: &[String]) -> String {
+    let (shown, rest) = names.split_at(names.len().min(MOST_NAMES));
+    let shown = shown.join(", ");
+    match rest.len() {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 /// The id of the hatching in a chart.
@@ -130,13 +225,15 @@ fn is_close(plan: &Plan<'_>, last: usize, next: usize) -> bool {
     room.width() < 2.0 * CLOSE
 }
 
+/// What of a place is hatched.
 fn unknown(chart: &Chart, x: usize) -> Option<Unknown> {
     let is_unknown = |series: &usize| chart.known(*series, x).is_none();
     let unknown: Vec<_> = (0..chart.series.len()).filter(is_unknown).collect();
     match unknown.len() {
         0 => None,
         n if n == chart.series.len() => Some(Unknown::All),
-        _ => Some(Unknown::Some(unknown)),
+        _ if chart.kind == Kind::StackedBars => Some(Unknown::Some(unknown)),
+        _ => None,
     }
 }
 
@@ -146,18 +243,11 @@ impl Band {
             Unknown::All => "not known".to_owned(),
             Unknown::Parts => "not known in part".to_owned(),
             Unknown::Some(series) => {
-                let names = series.iter().take(5).map(|i| &*chart.series[*i].name);
-                let names = names.collect::<Vec<_>>().join(", ");
-                match series.len().saturating_sub(5) {
-                    0 => format!("not known for {names}"),
-                    more => format!("not known for {names} and {more} more"),
-                }
+                let names = series.iter().map(|i| chart.series[*i].name.clone());
+                let names: Vec<String> = names.collect();
+                format!("not known for {}", listed(&names))
             }
         };
-        let first = chart.x.name(self.first);
-        if self.first == self.last {
-            return format!("{what}: {first}");
-        }
-        format!("{what}: {first} to {}", chart.x.name(self.last))
+        format!("{what}: {}", named(chart, &(self.first..=self.last)))
     }
 }

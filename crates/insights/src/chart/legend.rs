@@ -39,6 +39,61 @@ enum Of {
     Rest,
 }
 
+/// A series that is explained.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Explained<'a> {
+    pub(super) name: &'a str,
+    pub(super) known: Known,
+}
+
+/// How much of a series is known where others are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    All,
+    Part,
+    Nothing,
+}
+
+impl Known {
+    /// What stands behind the name of the series.
+    fn note(self) -> &'static str {
+        match self {
+            Self::All => "",
+            Self::Part => " (known in part)",
+            Self::Nothing => " (not known)",
+        }
+    }
+}
+
+/// What an entry says: a name, which may be cut, and a note behind it.
+#[derive(Clone)]
+struct Words {
+    name: String,
+    note: &'static str,
+}
+
+impl Words {
+    fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            note: "",
+        }
+    }
+
+    /// In so much room; the note is left out where it would leave too little for the name.
+    fn cut(&self, room: f64) -> Cut {
+        let left = room - text::width(self.note, NORMAL);
+        if self.note.is_empty() || left < room / 3.0 {
+            return text::cut(&self.name, NORMAL, room);
+        }
+        let name = text::cut(&self.name, NORMAL, left.min(NAME));
+        Cut {
+            shown: name.shown + self.note,
+            full: name.full.map(|full| full + self.note),
+        }
+    }
+}
+
 /// Where a legend may be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Space {
@@ -48,17 +103,23 @@ pub(super) struct Space {
 
 impl Legend {
     /// For these series, as many as the space has room for.
-    pub(super) fn new(names: &[&str], has_gaps: bool, space: Space) -> Self {
-        let series = names.iter().enumerate().filter(|_| names.len() > 1);
-        let series = series.map(|(i, name)| (Of::Series(i), (*name).to_owned()));
-        let gaps = has_gaps.then(|| (Of::Gaps, UNKNOWN.to_owned()));
+    pub(super) fn new(series: &[Explained<'_>], has_gaps: bool, space: Space) -> Self {
+        let all = series.iter().enumerate().filter(|_| series.len() > 1);
+        let series = all.map(|(i, series)| {
+            let words = Words {
+                note: series.known.note(),
+                ..Words::new(series.name)
+            };
+            (Of::Series(i), words)
+        });
+        let gaps = has_gaps.then(|| (Of::Gaps, Words::new(UNKNOWN)));
         let series: Vec<_> = series.collect();
         // No row holds more, so that thousands are not tried one by one.
         let mut n_shown = series.len().min(space.n_rows * 50);
         loop {
             let n_left_out = series.len() - n_shown;
             let rest = format!("and {n_left_out} more");
-            let rest = (n_left_out > 0).then_some((Of::Rest, rest));
+            let rest = (n_left_out > 0).then_some((Of::Rest, Words::new(rest)));
             let shown = series.iter().take(n_shown).cloned();
             let shown = shown.chain(rest).chain(gaps.clone());
             let legend = Self::flow(shown, space.width);
@@ -69,11 +130,12 @@ impl Legend {
         }
     }
 
-    fn flow(wanted: impl Iterator<Item = (Of, String)>, width: f64) -> Self {
+    fn flow(wanted: impl Iterator<Item = (Of, Words)>, width: f64) -> Self {
         let (mut left, mut row) = (0.0, 0);
         let mut entries = Vec::new();
-        for (of, name) in wanted {
-            let name = text::cut(&name, NORMAL, NAME.min(width - SWATCH - AIR));
+        for (of, words) in wanted {
+            let note = text::width(words.note, NORMAL);
+            let name = words.cut((NAME + note).min(width - SWATCH - AIR));
             let wide = entry_width(&name);
             if left > 0.0 && left + wide > width {
                 (left, row) = (0.0, row + 1);

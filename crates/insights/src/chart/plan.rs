@@ -1,6 +1,6 @@
 //! What goes where: from the outside to the inside, so that nothing stands on anything else.
 
-use super::legend::{Corner, Legend, Looks, ROW, Space};
+use super::legend::{Corner, Explained, Legend, Looks, ROW, Space};
 use super::markup::Svg;
 use super::names::Named;
 use super::places::{Places, Room, float};
@@ -163,7 +163,8 @@ impl<'a> Plan<'a> {
         let mut start = svg.start("svg").set("xmlns", "http://www.w3.org/2000/svg");
         start = start.set("class", class).set("id", &self.id);
         start = start.set("role", "img").set("aria-labelledby", &title);
-        if !self.chart.description.is_empty() {
+        let said = said(self.chart);
+        if !said.is_empty() {
             start = start.set("aria-describedby", &description);
         }
         start = start.set("viewBox", format_args!("0 0 {width} {height}"));
@@ -172,9 +173,8 @@ impl<'a> Plan<'a> {
         let name = names.into_iter().find(|name| !name.is_empty());
         let name = name.map_or("chart", String::as_str);
         svg.start("title").set("id", title).holding(name);
-        if !self.chart.description.is_empty() {
-            let text = &self.chart.description;
-            svg.start("desc").set("id", description).holding(text);
+        if !said.is_empty() {
+            svg.start("desc").set("id", description).holding(said);
         }
     }
 
@@ -227,6 +227,13 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// What a chart shows and what of it is missing, for those who cannot see it.
+fn said(chart: &Chart) -> String {
+    let words = [chart.description.clone(), gaps::in_words(chart)];
+    let words = words.into_iter().filter(|words| !words.is_empty());
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// How high title and subtitle are.
 pub(super) fn heading_height(chart: &Chart, style: Style) -> u32 {
     match style {
@@ -242,8 +249,13 @@ fn legend(chart: &Chart, space: Space) -> Legend {
     if chart.kind == Kind::Heatmap || !chart.has_data() {
         return Legend::default();
     }
-    let names: Vec<_> = chart.series.iter().map(|series| &*series.name).collect();
-    Legend::new(&names, gaps::any(chart), space)
+    let series = chart.series.iter().zip(gaps::known(chart));
+    let series = series.map(|(series, known)| Explained {
+        name: &series.name,
+        known,
+    });
+    let series: Vec<_> = series.collect();
+    Legend::new(&series, gaps::any(chart), space)
 }
 
 fn legend_height(chart: &Chart, legend: &Legend) -> f64 {

@@ -12,6 +12,10 @@ const FEW: usize = 31;
 const MARKS: usize = 10;
 /// Half the size of a mark.
 const R: f64 = 3.0;
+/// Half the size of a point that stands alone among others of its series.
+const DOT: f64 = 2.5;
+/// Half the size of the only point of a series: nothing else leads the eye to it.
+const ONLY: f64 = 5.0;
 
 /// A place.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,11 +57,32 @@ fn draw_series(plan: &Plan<'_>, svg: &mut Svg, series: usize) {
             .set("d", lines)
             .alone();
     }
+    if let [piece] = &pieces[..]
+        && let [only] = piece[..]
+    {
+        draw_only(plan, svg, series, only);
+        return;
+    }
     for piece in pieces.iter().filter(|piece| piece.len() == 1) {
-        let dot = svg.start("circle").set("class", "dot").set("r", 2.5);
-        dot.px("cx", piece[0].x).px("cy", piece[0].y).alone();
+        dot(svg, piece[0], DOT);
     }
     marks(svg, series, plan.style, &marked(&pieces, series, plan));
+}
+
+/// The only point of a series, which no line makes visible.
+fn draw_only(plan: &Plan<'_>, svg: &mut Svg, series: usize, only: Point) {
+    if plan.style == Style::Static && plan.chart.series.len() > 1 {
+        // Its shape tells it from the others.
+        dot(svg, only, DOT);
+        marks(svg, series, plan.style, &[only]);
+    } else {
+        dot(svg, only, ONLY);
+    }
+}
+
+fn dot(svg: &mut Svg, at: Point, r: f64) {
+    let dot = svg.start("circle").set("class", "dot").set("r", r);
+    dot.px("cx", at.x).px("cy", at.y).alone();
 }
 
 /// Points in a row that are all known.

@@ -100,25 +100,113 @@ fn only_zero_is_not_nothing() {
     }
 }
 
-#[test]
-fn what_is_unknown_in_part_says_for_whom() {
+/// What the bands of a chart say, its legend, and what is said to those who cannot see it.
+fn told(kind: Kind, all: Vec<Series>) -> (Vec<String>, Vec<String>, String) {
     let chart = Chart {
-        series: vec![
-            series("physics", [Some(1.0), None, None, Some(1.0)]),
-            series("law", [Some(1.0), Some(2.0), None, Some(3.0)]),
-        ],
-        ..Chart::new(Kind::Line, days(4), Unit::Count)
+        description: "Users.".to_owned(),
+        series: all,
+        ..Chart::new(kind, days(4), Unit::Count)
     };
     let elements = parse(&chart.svg(SIZE, Style::Themed));
-    let gaps = elements
-        .iter()
-        .filter(|element| element.tag == "title" && element.is_within("gap"));
-    let said: Vec<_> = gaps.map(|element| &*element.text).collect();
+    let texts = |is_one: &dyn Fn(&&Element) -> bool| {
+        let found = elements.iter().filter(is_one);
+        found.map(|element| element.text.clone()).collect()
+    };
+    let description = elements.iter().find(|element| element.tag == "desc");
+    (
+        texts(&|element| element.tag == "title" && element.is_within("gap")),
+        texts(&|element| element.tag == "text" && element.is_within("legend")),
+        description.unwrap().text.clone(),
+    )
+}
+
+#[test]
+fn only_where_nothing_is_known_is_hatched_and_a_series_that_has_a_gap_is_named() {
+    let (hatched, legend, said) = told(
+        Kind::Line,
+        vec![
+            series("users", [Some(1.0), Some(2.0), None, Some(3.0)]),
+            series("weekly", [None, None, None, Some(1.0)]),
+            series("monthly", [None; 4]),
+        ],
+    );
+    assert_eq!(hatched, ["not known: 2026-01-03 Sat"]);
+    let names = ["users", "weekly (known in part)", "monthly (not known)"];
+    assert_eq!(legend[..3], names);
+    assert_eq!(legend[3..], ["not known"], "the hatching");
+    let weekly = "weekly (2026-01-01 Thu to 2026-01-02 Fri)";
+    assert_eq!(said, format!("Users. Not known: {weekly}, monthly."));
+}
+
+#[test]
+fn beside_a_series_that_is_known_nothing_is_hatched() {
+    for kind in [Kind::Line, Kind::Area, Kind::Bars] {
+        let all = vec![
+            series("users", [Some(1.0); 4]),
+            series("monthly", [None, Some(1.0), None, Some(2.0)]),
+        ];
+        let (hatched, legend, said) = told(kind, all);
+        assert!(hatched.is_empty(), "{kind:?}: {hatched:?}");
+        assert_eq!(legend, ["users", "monthly (known in part)"], "{kind:?}");
+        let gaps = "monthly (2026-01-01 Thu, 2026-01-03 Sat)";
+        assert_eq!(said, format!("Users. Not known: {gaps}."), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_sum_without_one_of_its_parts_is_hatched() {
+    let all = vec![
+        series("physics", [Some(1.0), None, None, Some(1.0)]),
+        series("law", [Some(1.0), Some(2.0), None, Some(3.0)]),
+    ];
+    let (hatched, legend, said) = told(Kind::StackedBars, all);
     let expected = [
         "not known for physics: 2026-01-02 Fri",
         "not known: 2026-01-03 Sat",
     ];
-    assert_eq!(said, expected);
+    assert_eq!(hatched, expected);
+    assert_eq!(legend, ["physics", "law", "not known"]);
+    assert_eq!(said, "Users. Not known: physics (2026-01-02 Fri).");
+}
+
+#[test]
+fn the_only_point_of_a_picture_can_be_seen() {
+    for (kind, n) in [(Kind::Line, 1), (Kind::Line, 90), (Kind::Area, 90)] {
+        let points = (0..n).map(|i| (i == n / 2).then_some(7.0));
+        let only = vec![series("users", points)];
+        for style in BOTH_STYLES {
+            let chart = Chart {
+                series: only.clone(),
+                ..Chart::new(kind, days(n), Unit::Count)
+            };
+            let elements = parse(&chart.svg(SIZE, style));
+            let dots = elements.iter().filter(|element| element.is("dot"));
+            let sizes: Vec<f64> = dots.map(|dot| dot.number("r")).collect();
+            assert_eq!(sizes, [5.0], "{kind:?} of {n}, {style:?}");
+            // Nothing stands on it.
+            assert!(!elements.iter().any(|element| element.is("mark")));
+        }
+    }
+}
+
+#[test]
+fn the_only_points_of_several_series_keep_their_shapes_without_colours() {
+    let chart = Chart {
+        series: vec![
+            series("users", (0..90).map(|i| (i == 40).then_some(7.0))),
+            series("weekly", (0..90).map(|i| (i == 50).then_some(9.0))),
+        ],
+        ..Chart::new(Kind::Line, days(90), Unit::Count)
+    };
+    let elements = parse(&chart.svg(SIZE, Style::Static));
+    let marks = elements.iter().filter(|element| element.is("mark"));
+    let marks = marks.filter(|element| element.is_within("series"));
+    let shapes: Vec<&str> = marks.map(|mark| mark.get("d").unwrap()).collect();
+    assert_eq!(shapes.len(), 2);
+    assert!(
+        shapes[0].contains('a') && shapes[1].contains("h6v6"),
+        "{shapes:?}"
+    );
 }
 
 #[test]

@@ -142,8 +142,9 @@ fn bars_side_by_side() {
         ..Chart::new(Kind::Bars, names(&["physics", "law"]), Unit::None)
     };
     insta::assert_snapshot!(check(&chart, Style::Themed), @r#"
-    <svg xmlns="http://www.w3.org/2000/svg" class="chart" id="ID" role="img" aria-labelledby="ID-title" viewBox="0 0 320 180" width="320" height="180">
+    <svg xmlns="http://www.w3.org/2000/svg" class="chart" id="ID" role="img" aria-labelledby="ID-title" aria-describedby="ID-desc" viewBox="0 0 320 180" width="320" height="180">
     <title id="ID-title">chart</title>
+    <desc id="ID-desc">Not known: &#34;&#38;&#39; (law).</desc>
     <g class="values">
     <path class="grid" d="M32.8 154H310"/>
     <text class="tick" x="24.8" y="158" text-anchor="end">−2</text>
@@ -154,9 +155,6 @@ fn bars_side_by_side() {
     <path class="grid" d="M32.8 36H310"/>
     <text class="tick" x="24.8" y="40" text-anchor="end">4</text>
     </g>
-    <rect class="gap some" x="171.4" y="36" width="138.6" height="118" fill="url(#ID-gap)">
-    <title>not known for &#34;&#38;&#39;: law</title>
-    </rect>
     <g class="series s1" data-series="0" data-name="&#60;started&#62;">
     <path class="bar" stroke-width="47" d="M78.1 55.7v59M216.7 114.7v19.6"/>
     </g>
@@ -176,13 +174,9 @@ fn bars_side_by_side() {
     <text class="name" x="22" y="18">&#60;started&#62;</text>
     </g>
     <g class="entry s2" data-series="1">
-    <rect class="pad" rx="4" x="95.4" y="4" width="43.4" height="19"/>
+    <rect class="pad" rx="4" x="95.4" y="4" width="140.1" height="19"/>
     <rect x="99.4" y="8.5" width="11" height="11" rx="2" class="swatch"/>
-    <text class="name" x="117.4" y="18">&#34;&#38;&#39;</text>
-    </g>
-    <g class="note">
-    <rect x="150.8" y="8.5" width="11" height="11" rx="2" fill="url(#ID-gap)"/>
-    <text class="name" x="168.8" y="18">not known</text>
+    <text class="name" x="117.4" y="18">&#34;&#38;&#39; (known in part)</text>
     </g>
     </g>
     <g class="hits" stroke-width="138.8">
@@ -204,8 +198,9 @@ fn bars_on_top_of_each_other_without_colours() {
         ..Chart::new(Kind::StackedBars, days(2), Unit::Hours)
     };
     insta::assert_snapshot!(check(&chart, Style::Static), @r#"
-    <svg xmlns="http://www.w3.org/2000/svg" class="chart-static" id="ID" role="img" aria-labelledby="ID-title" viewBox="0 0 320 180" width="320" height="180">
+    <svg xmlns="http://www.w3.org/2000/svg" class="chart-static" id="ID" role="img" aria-labelledby="ID-title" aria-describedby="ID-desc" viewBox="0 0 320 180" width="320" height="180">
     <title id="ID-title">Hours</title>
+    <desc id="ID-desc">Not known: law (2026-01-02 Fri).</desc>
     <rect class="paper" width="100%" height="100%"/>
     <pattern id="ID-gap" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
     <rect class="gap-ground" width="6" height="6"/>
