@@ -3,6 +3,10 @@
 //! Checks look at what is known already and never ask the hub. They name nobody and no path, since
 //! whoever may read metrics may read them.
 
+mod optional;
+
+pub use optional::{Missing, Present};
+
 use crate::events::{Liveness, Sink, Source};
 use crate::metrics::own::{Data, LastLogin, Own};
 use crate::usage::{Condition, Usage};

@@ -45,6 +45,39 @@ pub(super) fn hub_or_hubs(answer: &Answer) -> &'static str {
     if answer.hubs.len() > 1 { "Hubs" } else { "Hub" }
 }
 
+/// Whom an answer or a question is about; everybody, if it says nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whom<'a> {
+    /// Only this person.
+    pub user: Option<&'a str>,
+    /// Only members of this group.
+    pub group: Option<&'a str>,
+}
+
+impl<'a> Whom<'a> {
+    /// Whom an answer is about.
+    pub fn of(answer: &'a Answer) -> Self {
+        Self {
+            user: answer.user.as_deref(),
+            group: answer.group.as_deref(),
+        }
+    }
+
+    /// As this reader says it, or as anybody does; `None` for everybody.
+    pub fn in_words(self, reader: Option<&str>) -> Option<String> {
+        let user = self.user.map(|user| match reader {
+            Some(reader) if reader == user => "you".to_owned(),
+            _ => visible(user),
+        });
+        match (user, self.group.map(visible)) {
+            (None, None) => None,
+            (Some(user), None) => Some(user),
+            (None, Some(group)) => Some(format!("members of {group}")),
+            (Some(user), Some(group)) => Some(format!("{user} as a member of {group}")),
+        }
+    }
+}
+
 /// What was asked beside period and hub, a few words each.
 pub(super) fn choices(answer: &Answer) -> Vec<String> {
     let group = answer
@@ -55,12 +88,15 @@ pub(super) fn choices(answer: &Answer) -> Vec<String> {
         .user
         .iter()
         .map(|user| format!("only {}", visible(user)));
-    let chosen = answer
-        .chosen
-        .iter()
-        .filter(|chosen| chosen.text != "nothing");
+    group.chain(user).chain(parameters(answer)).collect()
+}
+
+/// What of it the report lets choose.
+pub(super) fn parameters(answer: &Answer) -> Vec<String> {
+    let chosen = answer.chosen.iter();
+    let chosen = chosen.filter(|chosen| chosen.text != "nothing");
     let chosen = chosen.map(|chosen| parameter(&chosen.name, &chosen.text));
-    group.chain(user).chain(chosen).collect()
+    chosen.collect()
 }
 
 fn parameter(name: &str, text: &str) -> String {
@@ -315,6 +351,21 @@ mod tests {
         assert_eq!(nothing(&answer), said);
         answer.from = date(2025, 3, 1);
         assert_eq!(nothing(&answer), "There is nothing to show.");
+    }
+
+    #[test]
+    fn whom_it_is_about_is_said_as_the_reader_says_it() {
+        let said = |user, group, reader| {
+            let whom = Whom { user, group };
+            whom.in_words(reader).unwrap_or_default()
+        };
+        assert_eq!(said(None, None, Some("ada")), "");
+        assert_eq!(said(Some("ada"), None, Some("ada")), "you");
+        assert_eq!(said(Some("ada"), None, Some("ben")), "ada");
+        assert_eq!(said(Some("a\u{7}"), None, None), "a\\u{7}");
+        assert_eq!(said(None, Some("lab"), Some("lab")), "members of lab");
+        let both = said(Some("ada"), Some("lab"), Some("ada"));
+        assert_eq!(both, "you as a member of lab");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! come from outside: all text is escaped, by askama or in [`escaped`], and nothing runs on the page
 //! but our own script, by its hash.
 
-use super::about::{self, Look, MADE_BY, MOST_ROWS, Piece, Quotes};
+use super::about::{self, Look, MADE_BY, MOST_ROWS, Piece, Quotes, Whom};
 use super::heading::capital;
 use super::picture;
 use super::value::{Reader, Side};
@@ -66,6 +66,8 @@ impl Frame {
 #[template(path = "report.html")]
 struct ReportPage {
     frame: Frame,
+    /// What the page is called where it is kept or has a tab.
+    window: String,
     section: String,
     question_html: String,
     facts: Vec<Fact>,
@@ -112,6 +114,7 @@ pub(super) fn page(answer: &Answer) -> anyhow::Result<String> {
     let rows = answer.table.rows().take(MOST_ROWS);
     let page = ReportPage {
         frame: Frame::new(answer),
+        window: window(answer),
         section: report.section.to_string(),
         question_html: words(&reader, Quotes::Columns, &report.question),
         facts: facts(answer),
@@ -130,6 +133,15 @@ pub(super) fn page(answer: &Answer) -> anyhow::Result<String> {
     Ok(page.render()?)
 }
 
+/// The title of the report, whom it is about, and of when it is.
+fn window(answer: &Answer) -> String {
+    let title = about::visible(&answer.report.title);
+    let whom = Whom::of(answer).in_words(None);
+    let days = about::days(answer.from, answer.to);
+    let parts = [Some(title), whom, Some(days)].into_iter().flatten();
+    parts.collect::<Vec<_>>().join(", ")
+}
+
 /// What was asked.
 pub(super) fn facts(answer: &Answer) -> Vec<Fact> {
     let n_days = about::n_days(answer);
@@ -140,9 +152,14 @@ pub(super) fn facts(answer: &Answer) -> Vec<Fact> {
         fact("Period", period),
         fact(about::hub_or_hubs(answer), about::hubs(answer)),
     ];
-    let choices = about::choices(answer);
-    if !choices.is_empty() {
-        facts.push(fact("Chosen", choices.join(", ")));
+    facts.extend(
+        Whom::of(answer)
+            .in_words(None)
+            .map(|whom| fact("About", whom)),
+    );
+    let parameters = about::parameters(answer);
+    if !parameters.is_empty() {
+        facts.push(fact("Chosen", parameters.join(", ")));
     }
     facts
 }

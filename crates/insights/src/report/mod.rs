@@ -20,6 +20,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use about::Whom;
 pub use fragment::{
     Fragment, FragmentCell, FragmentFigure, FragmentHead, FragmentNumber, Named, question_html,
 };
@@ -78,6 +79,19 @@ impl ReportFormat {
         }
     }
 
+    /// As people call it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Table => "Text",
+            Self::Json => "JSON",
+            Self::Csv => "CSV",
+            Self::Parquet => "Parquet",
+            Self::Markdown => "Markdown",
+            Self::Html => "HTML",
+            Self::Svg => "SVG",
+        }
+    }
+
     /// The format of this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.name() == name)
@@ -103,6 +117,19 @@ impl ReportFormat {
             other => other.name(),
         }
     }
+}
+
+/// What an answer is saved as: by its report and its period, and by no name of a user or group.
+pub fn file_name(answer: &Answer, format: ReportFormat) -> String {
+    let Answer {
+        report, from, to, ..
+    } = answer;
+    let period = if from == to {
+        from.to_string()
+    } else {
+        format!("{from}-to-{to}")
+    };
+    format!("{}-{period}.{}", report.name, format.extension())
 }
 
 /// Why an answer is no SVG: its report has no chart, or the answer no row.

@@ -3,7 +3,7 @@
 
 mod numbers;
 
-use super::about::{self, Look, Piece, Quotes};
+use super::about::{self, Look, Piece, Quotes, Whom};
 use super::html::{self, Frame, WIDE, drawn};
 use super::picture::charts_of;
 use super::value::Reader;
@@ -74,9 +74,13 @@ pub fn html(numbers: &Answer, pictures: &[&Answer]) -> anyhow::Result<String> {
     let mut of = vec![about::visible(&numbers.report.title)];
     of.extend(about::choices(numbers));
     let (wide, narrow) = pictures.split_at(pictures.len().min(1));
-    let title = match &numbers.hubs[..] {
+    let hubs_or_one = match &numbers.hubs[..] {
         [hub] => format!("The hub {} at a glance", about::visible(&hub.name)),
         _ => "The hubs at a glance".to_owned(),
+    };
+    let title = match Whom::of(numbers).in_words(None) {
+        Some(whom) => format!("{hubs_or_one}: {whom}"),
+        None => hubs_or_one,
     };
     let frame = Frame::new(numbers);
     let page = OverviewPage {

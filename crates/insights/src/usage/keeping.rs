@@ -131,6 +131,11 @@ impl Usage {
         })
     }
 
+    /// Whether homes were looked at since this process began.
+    pub fn has_homes(&self) -> bool {
+        self.state().homes.is_some()
+    }
+
     /// The machines that servers run on, as the last look saw them; `None` before it. None at all
     /// where nobody tells of them.
     pub fn machines(&self) -> Option<Dated<Arc<[MachineNow]>>> {

@@ -45,6 +45,7 @@ use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
+use model::last_seen::LastSeen;
 use model::names::UserName;
 use model::snapshot::Group;
 use negotiation::{Wanted, page_or_metrics};
@@ -116,6 +117,12 @@ impl Site {
     /// Whether requests come from browsers that the hub knows.
     fn is_behind_the_hub(&self) -> bool {
         self.access == Access::Proxied
+    }
+
+    /// When the hub or its events last told of each user.
+    fn last_seen(&self) -> LastSeen {
+        let told = self.published.snapshot().last_seen;
+        self.sink.visits().added_to(&told)
     }
 
     /// Groups of the hub that may be shown.

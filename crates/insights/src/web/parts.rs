@@ -2,7 +2,7 @@
 
 use super::api::ApiError;
 use super::pages::view::{Address, Link, Part};
-use super::pages::{Look, Ways, answers, part_of, request_of, value_of};
+use super::pages::{DAYS_BETWEEN, Look, Ways, answers, part_of, request_of, value_of};
 use super::visitor::Visitor;
 use super::{Site, audit, no_store, sight};
 use crate::answers::{AnswerError, Request};
@@ -19,11 +19,11 @@ use store::report::Answer;
 const USUAL_WIDTH: u32 = 900;
 
 /// Files that a part offers.
-const DOWNLOADS: [(&str, ReportFormat); 4] = [
-    ("CSV", ReportFormat::Csv),
-    ("Parquet", ReportFormat::Parquet),
-    ("Markdown", ReportFormat::Markdown),
-    ("Page", ReportFormat::Html),
+const DOWNLOADS: [ReportFormat; 4] = [
+    ReportFormat::Csv,
+    ReportFormat::Parquet,
+    ReportFormat::Markdown,
+    ReportFormat::Html,
 ];
 
 /// `GET parts/{report}?look=…&width=…`, and what the question is about.
@@ -62,20 +62,27 @@ pub(super) async fn part(
     let (request, answer) = answer(site, visitor, request).await?;
     let report = &answer.report;
     let address = |path: &str| address_of(&site.config.web.prefix, path, &request);
-    let files = DOWNLOADS.iter().map(|(label, format)| {
+    let files = DOWNLOADS.iter().map(|format| {
         let path = format!("api/v1/reports/{}", report.name);
-        Link::new(*label, address(&path).with("format", format.name()))
+        Link::new(format.label(), address(&path).with("format", format.name()))
     });
     let usage = site.usage.condition();
+    // At another hub the same name is somebody else's.
+    let is_ours = answer
+        .hubs
+        .iter()
+        .all(|hub| hub.name == site.config.hub.name);
+    let of_days = |request: &Request| {
+        let path = format!("reports/{}", report.name);
+        address_of(&site.config.web.prefix, &path, request)
+    };
     let ways = Ways {
         prefix: &site.config.web.prefix,
         viewer: Some(&visitor.viewer),
+        reader: is_ours.then(|| visitor.viewer.user.as_str()),
         report: (look != Look::Both).then(|| address(&format!("reports/{}", report.name))),
-        longer: Some(address_of(
-            &site.config.web.prefix,
-            &format!("reports/{}", report.name),
-            &about_a_year(&request),
-        )),
+        longer: Some(of_days(&about_a_year(&request))),
+        usual: Some(of_days(&about_the_usual(&request))),
         usage_source: usage.map(|usage| usage.source),
         downloads: files.collect(),
     };
@@ -85,7 +92,16 @@ pub(super) async fn part(
 /// The same question about the last year.
 fn about_a_year(request: &Request) -> Request {
     Request {
-        from: Some("364 days ago".to_owned()),
+        from: Some(format!("{DAYS_BETWEEN} days ago")),
+        to: None,
+        ..request.clone()
+    }
+}
+
+/// The same question about as long as its report is usually about.
+fn about_the_usual(request: &Request) -> Request {
+    Request {
+        from: None,
         to: None,
         ..request.clone()
     }

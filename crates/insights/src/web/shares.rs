@@ -277,8 +277,19 @@ pub(super) async fn download(
     let mut response = text.into_response();
     let kind = HeaderValue::from_static(format.content_type());
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    if let Some(name) = saved_as(&answers, format) {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_DISPOSITION, name);
+    }
     no_store(&mut response);
     response
+}
+
+/// What a file is called where it is kept: its address ends with the secret and the format.
+fn saved_as(answers: &[Arc<Answer>], format: ReportFormat) -> Option<HeaderValue> {
+    let name = report::file_name(answers.first()?, format);
+    HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")).ok()
 }
 
 /// Files that a link gives.

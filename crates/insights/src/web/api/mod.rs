@@ -2,6 +2,7 @@
 //!
 //! Who may ask for what says [`super::routes`]; what of it is theirs, [`super::sight`].
 
+mod asked;
 mod body;
 pub(super) mod custom;
 mod error;

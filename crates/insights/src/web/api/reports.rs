@@ -2,6 +2,7 @@
 //!
 //! Every answer carries its definition, its source and the age of the data.
 
+use super::asked::{Asked, Page};
 use super::error::ApiError;
 use crate::answers::{AnswerError, Answers, Pending, Request};
 use crate::config::Config;
@@ -15,15 +16,9 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::BTreeSet;
-use std::ops::Range;
 use std::sync::Arc;
 use store::QueryError;
 use store::report::{Answer, Definition, ReportError};
-
-/// Rows of a JSON answer, if nobody says how many; the header `Link` names the next ones.
-const USUAL_ROWS: usize = 10_000;
-const MOST_ROWS: usize = 100_000;
 
 /// All reports.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -227,6 +222,7 @@ async fn written(
         ReportFormat::Html => sight.pictures(answers, &asked.request).await?,
         _ => Vec::new(),
     };
+    let disposition = asked.disposition(answer);
     let answer = Arc::clone(answer);
     let (format, page) = (asked.format, asked.page.clone());
     // Writing a large answer takes a while.
@@ -254,8 +250,8 @@ async fn written(
         HeaderValue::from_static("nosniff"),
     );
     headers.insert(header::CONTENT_SECURITY_POLICY, policy(asked.format)?);
-    if let Some(name) = asked.file_name() {
-        headers.insert(header::CONTENT_DISPOSITION, name);
+    if let Some(disposition) = disposition {
+        headers.insert(header::CONTENT_DISPOSITION, disposition);
     }
     Ok(response)
 }
@@ -321,24 +317,6 @@ fn of_query(error: QueryError) -> ApiError {
     }
 }
 
-/// Which rows of a JSON answer are sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Page {
-    /// Rows before the first.
-    offset: usize,
-    /// At most so many.
-    limit: usize,
-    /// The answer that they are of; of the first page it is the one that is asked for.
-    of: Option<String>,
-}
-
-impl Page {
-    fn rows(&self, n_rows: usize) -> Range<usize> {
-        let first = self.offset.min(n_rows);
-        first..first.saturating_add(self.limit).min(n_rows)
-    }
-}
-
 /// Where the next rows of the answer with this tag are: the days as dates, which stay what they are.
 fn next(asked: &Asked, answer: &Answer, tag: &str) -> Option<HeaderValue> {
     let n_rows = answer.table.n_rows();
@@ -357,117 +335,4 @@ fn next(asked: &Asked, answer: &Answer, tag: &str) -> Option<HeaderValue> {
     query.append_pair("answer", tag);
     let link = format!("<?{}>; rel=\"next\"", query.finish());
     HeaderValue::from_str(&link).ok()
-}
-
-/// A question as the address says it.
-#[derive(Debug, PartialEq, Eq)]
-struct Asked {
-    request: Request,
-    format: ReportFormat,
-    page: Page,
-    /// Keys and values but those of the period and the page.
-    others: Vec<(String, String)>,
-}
-
-impl Asked {
-    fn of(name: String, query: &str) -> Result<Self, String> {
-        let mut asked = Self {
-            request: Request {
-                name,
-                ..Request::default()
-            },
-            format: ReportFormat::Json,
-            page: Page {
-                offset: 0,
-                limit: USUAL_ROWS,
-                of: None,
-            },
-            others: Vec::new(),
-        };
-        let mut keys = BTreeSet::new();
-        for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            let value = value.into_owned();
-            if !keys.insert(key.to_string()) {
-                return Err(format!("`{key}` is given twice"));
-            }
-            if !matches!(key.as_ref(), "from" | "to" | "offset" | "limit" | "answer") {
-                asked.others.push((key.to_string(), value.clone()));
-            }
-            let request = &mut asked.request;
-            match key.as_ref() {
-                "from" => request.from = Some(value),
-                "to" => request.to = Some(value),
-                "hub" => request.hub = Some(value),
-                "group" => request.group = Some(value),
-                "user" => request.user = Some(value),
-                "format" => asked.format = format_of(&value)?,
-                "offset" => asked.page.offset = number("offset", &value, 0)?,
-                "answer" => asked.page.of = Some(value),
-                "limit" => asked.page.limit = number("limit", &value, 1)?.min(MOST_ROWS),
-                _ => {
-                    request.choices.insert(key.into_owned(), value);
-                }
-            }
-        }
-        Ok(asked)
-    }
-
-    /// What the answer is saved as; pages and pictures are shown.
-    fn file_name(&self) -> Option<HeaderValue> {
-        let is_shown = matches!(
-            self.format,
-            ReportFormat::Json | ReportFormat::Html | ReportFormat::Table
-        );
-        let name = format!(
-            "attachment; filename=\"{}.{}\"",
-            self.request.name,
-            self.format.extension()
-        );
-        // The name is a report's: small letters, digits and `-`.
-        HeaderValue::from_str(&name).ok().filter(|_| !is_shown)
-    }
-}
-
-fn format_of(text: &str) -> Result<ReportFormat, String> {
-    ReportFormat::from_name(text).ok_or_else(|| {
-        let names = ReportFormat::ALL.map(ReportFormat::name);
-        format!("`format={text}`: it is one of `{}`", names.join("`, `"))
-    })
-}
-
-fn number(key: &str, text: &str, least: usize) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| *number >= least);
-    number.ok_or_else(|| format!("`{key}={text}`: it is a whole number from {least} on"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_a_question() {
-        let asked = Asked::of(
-            "new-users".to_owned(),
-            "from=3+months+ago&by=week&group=a%26b&format=csv&limit=5",
-        );
-        let asked = asked.unwrap();
-        assert_eq!(asked.request.from.as_deref(), Some("3 months ago"));
-        assert_eq!(asked.request.group.as_deref(), Some("a&b"));
-        assert_eq!(asked.request.choices["by"], "week");
-        assert_eq!((asked.format, asked.page.limit), (ReportFormat::Csv, 5));
-    }
-
-    #[test]
-    fn what_cannot_be_asked_is_named() {
-        let wrong = |query: &str| Asked::of("x".to_owned(), query).unwrap_err();
-        assert_eq!(
-            wrong("limit=0"),
-            "`limit=0`: it is a whole number from 1 on"
-        );
-        assert_eq!(
-            wrong("from=today&by=week&from=now"),
-            "`from` is given twice"
-        );
-        assert!(wrong("format=doc").starts_with("`format=doc`: it is one of `table`"));
-    }
 }

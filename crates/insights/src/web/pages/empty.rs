@@ -10,6 +10,9 @@ use jiff::civil::Date;
 use model::viewer::Standing;
 use store::report::{Answer, Need};
 
+/// From the first day of a year to its last one.
+pub(in crate::web) const DAYS_BETWEEN: i32 = 364;
+
 /// Why an answer has nothing to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
@@ -26,7 +29,27 @@ enum Why {
     /// The whole history since this day is asked for, and nothing of it happened.
     NothingYet(Date),
     /// Nothing of it happened.
-    Quiet,
+    Quiet(Length),
+}
+
+/// How long a period is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Length {
+    /// A longer one can be offered.
+    Short,
+    /// A year or longer.
+    AYear,
+}
+
+impl Length {
+    fn of(answer: &Answer) -> Self {
+        let days_between = (answer.to - answer.from).get_days();
+        if days_between < DAYS_BETWEEN {
+            Self::Short
+        } else {
+            Self::AYear
+        }
+    }
 }
 
 /// What to say instead of the answer; `None` if it has something to show.
@@ -97,7 +120,7 @@ fn why(answer: &Answer) -> Why {
     }
     match report.usual_months {
         Some(usual) if answer.from > usual.before(answer.to) => Why::TooShort,
-        _ => Why::Quiet,
+        _ => Why::Quiet(Length::of(answer)),
     }
 }
 
@@ -136,19 +159,26 @@ impl Why {
                 None,
             ),
             Self::NoBinder => ("No launch was told of.".to_owned(), None),
+            // A year of days may be shorter than the months that such a report is about.
             Self::TooShort => (
                 "There is nothing to show: this is about months, and the period is shorter."
                     .to_owned(),
-                longer("Show a year"),
+                ways.usual
+                    .as_ref()
+                    .map(|address| Link::new("Show as many months as it is usually about", address)),
             ),
             Self::NothingYet(begins) => (
                 format!("Nothing of it has happened since the history began on {begins}."),
                 None,
             ),
-            Self::Quiet => (
+            Self::Quiet(Length::Short) => (
                 "There was nothing of it in this period: choose another, or a longer one."
                     .to_owned(),
                 longer("Show a year"),
+            ),
+            Self::Quiet(Length::AYear) => (
+                "There was nothing of it in this period: choose another one.".to_owned(),
+                None,
             ),
         };
         Nothing { text, next }

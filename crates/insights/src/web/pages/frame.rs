@@ -87,6 +87,7 @@ impl Frame<'_> {
             },
             page_token: self.visitor.map_or("", Visitor::page_token).to_owned(),
             nav: self.nav(&prefix),
+            zone: self.visitor.map_or(String::new(), |_| zone(site)),
             links: self.links(&prefix),
             notices: self.notices(),
             prefix,
@@ -137,6 +138,12 @@ impl Frame<'_> {
         };
         vec![Notice::new(Tone::Warning, text)]
     }
+}
+
+/// The zone in which the hub's days are cut, for whoever reads moments in their own.
+fn zone(site: &Site) -> String {
+    let zone = site.config.hub.time_zone();
+    zone.iana_name().unwrap_or("UTC").to_owned()
 }
 
 /// A page as a reply.

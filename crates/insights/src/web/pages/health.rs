@@ -3,7 +3,7 @@
 use super::frame::{Frame, html};
 use super::view::{Badge, CheckRow, HealthPage, Link, Notice, Tone};
 use crate::chart::Unit;
-use crate::checks::{self, Check, Status};
+use crate::checks::{self, Check, Missing, Present, Status};
 use crate::poll::clock::now;
 use crate::web::Site;
 use crate::web::visitor::Visitor;
@@ -28,12 +28,27 @@ pub(in crate::web) async fn show(
         layout: frame.layout("Health", "What is read and written, and how it goes."),
         overall: overall(&checks),
         checks: checks.into_iter().map(row).collect(),
+        missing: missing(&site),
         links: vec![
             Link::new("Alive", format!("{prefix}health/live")),
             Link::new("Ready", format!("{prefix}health/ready")),
         ],
     };
     html(StatusCode::OK, &page)
+}
+
+/// Optional parts that are off.
+fn missing(site: &Site) -> Vec<Missing> {
+    let senders = site.sink.sources().all(now());
+    let present = Present {
+        config: &site.config,
+        has_history: site.answers.is_some(),
+        usage_source: site.usage.condition().map(|usage| usage.source),
+        has_homes: site.usage.has_homes(),
+        senders: &senders,
+        has_owners: site.groups().iter().any(|group| !group.owners.is_empty()),
+    };
+    present.missing()
 }
 
 fn overall(checks: &[Check]) -> Notice {

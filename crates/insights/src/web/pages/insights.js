@@ -35,6 +35,12 @@
     age,
   };
 
+  // Days stay the hub's; whoever compares them with times is to know whose those are.
+  function writeZone(root) {
+    const own = moments.resolvedOptions().timeZone;
+    for (const place of all(root, '[data-zone]')) place.textContent = `yours, ${own}`;
+  }
+
   function writeTimes(root) {
     for (const time of all(root, 'time[data-show]')) {
       const date = new Date(time.dateTime);
@@ -459,6 +465,7 @@
   }
 
   prepare(document);
+  writeZone(document);
   prepareLists(document);
   prepareCopies(document);
   all(document, '[data-part]').forEach(line);

@@ -24,5 +24,6 @@ pub(super) mod users;
 pub(super) mod view;
 
 pub(super) use asked::{answers, request_of, value_of};
+pub(super) use empty::DAYS_BETWEEN;
 pub(super) use message::told;
 pub(super) use part::{Look, Ways, part_of};

@@ -143,6 +143,7 @@ fn part(rows: Vec<Vec<Cell>>, month: &Days, least_people: u64) -> Part {
     heads.extend(MEASURES.map(|(_, name, unit)| Head::number(format!("{name} ({unit})"))));
     Part {
         title: title.clone(),
+        whom: String::new(),
         question_html:
             "How much of what each of my groups used was mine, on the days on which I was \
                         in it?"

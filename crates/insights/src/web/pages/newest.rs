@@ -2,13 +2,14 @@
 
 use super::asked::{AskedPeriod, request_of, value_of};
 use super::view::{
-    Address, Cell, Downloads, Figures, Head, Nothing, Part, PartBox, Rows, Shape, Table, When,
-    Width,
+    Address, Cell, Downloads, Figures, Head, NOT_YET, Nothing, Part, PartBox, Rows, Shape, Table,
+    When, Width,
 };
 use crate::answers::AnswerError;
 use crate::ask::Asker;
 use crate::people::{Newcomer, newest_accounts, newest_groups};
 use crate::poll::clock::now;
+use crate::report::Whom;
 use crate::web::api::ApiError;
 use crate::web::{Site, no_store};
 use askama::Template as _;
@@ -140,7 +141,7 @@ async fn rows_of_accounts(
 ) -> anyhow::Result<Vec<Vec<Cell>>> {
     let after = now().saturating_sub(YEAR).unwrap_or(Timestamp::MIN);
     let newest = newest_accounts(asker, &site.config.hub.name, after).await?;
-    let snapshot = site.published.snapshot();
+    let (snapshot, last_seen) = (site.published.snapshot(), site.last_seen());
     let users = snapshot.users.as_ref().map(|users| &*users.value);
     let groups: &[Group] = snapshot
         .groups
@@ -156,10 +157,10 @@ async fn rows_of_accounts(
     let rows = newest.into_iter().filter_map(|newcomer| {
         let user = UserName::from(newcomer.name.as_str());
         let is_gone = users.is_some_and(|users| users.binary_search(&user).is_err());
-        let seen = match snapshot.last_seen.of(&user) {
+        let seen = match last_seen.of(&user) {
             _ if is_gone => Cell::text("account removed"),
             Some(Seen::At(at)) => Cell::when(When::Age(at)),
-            Some(Seen::Never) => Cell::text("never"),
+            Some(Seen::NotYet(told)) => Cell::text(NOT_YET).followed_by(When::Age(told)),
             None => Cell::text("–"),
         };
         let mut row = row(site, "users/one", &newcomer);
@@ -223,8 +224,13 @@ fn part(what: Newest, rows: Vec<Vec<Cell>>, group: Option<&GroupName>) -> Part {
             Head::number("Members"),
         ],
     };
+    let whom = Whom {
+        user: None,
+        group: group.map(GroupName::as_str),
+    };
     Part {
         title: what.title().to_owned(),
+        whom: whom.in_words(None).unwrap_or_default(),
         question_html: what.question().to_owned(),
         notices: Vec::new(),
         cards: Vec::new(),

@@ -5,7 +5,7 @@ use super::view::{
     Address, Card, Cell, Change, Downloads, Figure, Figures, Head, Link, Number, Part, Rows, Side,
     Table, Tone, When,
 };
-use crate::report::{Fragment, FragmentCell, FragmentHead, FragmentNumber, Named};
+use crate::report::{Fragment, FragmentCell, FragmentHead, FragmentNumber, Named, Whom};
 use model::viewer::{Standing, Viewer};
 use store::report::Answer;
 
@@ -50,10 +50,14 @@ pub(in crate::web) struct Ways<'a> {
     pub(in crate::web) prefix: &'a str,
     /// Whose pages of users and groups are linked; nobody's on shared pages.
     pub(in crate::web) viewer: Option<&'a Viewer>,
+    /// The name of whoever reads it, where the answer is of the hub that they are logged in at.
+    pub(in crate::web) reader: Option<&'a str>,
     /// The page of the report with the same question, but on that page itself.
     pub(in crate::web) report: Option<Address>,
     /// The page of the report about a year, where another period may be chosen.
     pub(in crate::web) longer: Option<Address>,
+    /// The same about the period that its report is usually about.
+    pub(in crate::web) usual: Option<Address>,
     /// Where it is read what servers use, if anywhere.
     pub(in crate::web) usage_source: Option<&'static str>,
     /// The same as files, by their formats.
@@ -101,6 +105,7 @@ pub(in crate::web) fn part_of(answer: &Answer, width: u32, look: Look, ways: &Wa
             Look::Newest => format!("{}, the newest first", fragment.title),
             Look::Chart | Look::Table | Look::Both => fragment.title,
         },
+        whom: Whom::of(answer).in_words(ways.reader).unwrap_or_default(),
         question_html: fragment.question_html,
         notices,
         cards,

@@ -9,7 +9,7 @@ use super::view::{
     Address, Choice, Downloads, Link, Notice, OneReportPage, PartBox, ReportLink, ReportSection,
     ReportsPage, Select, Shape, Tone, Width,
 };
-use crate::report::{ReportFormat, question_html};
+use crate::report::{ReportFormat, Whom, question_html};
 use crate::web::visitor::Visitor;
 use crate::web::{Site, audit, parts, sight};
 use axum::Extension;
@@ -63,10 +63,7 @@ pub(in crate::web) async fn list(
             }
         }
     }
-    let mut layout = frame.layout(
-        "Reports",
-        "Every question, with its definition and its figures.",
-    );
+    let mut layout = frame.layout("Reports", intro(&visitor.viewer));
     if sections.is_empty() {
         layout.notices.push(no_history());
     }
@@ -119,7 +116,7 @@ pub(in crate::web) async fn one(
         .filter(|format| **format != ReportFormat::Svg || report.chart.is_some());
     let files = files.map(|format| {
         let address = to(&format!("api/v1/reports/{name}")).with("format", format.name());
-        Link::new(label(*format), address)
+        Link::new(format.label(), address)
     });
     let mut selects = Vec::new();
     if report.scope.contains(&Filter::Group) {
@@ -139,7 +136,7 @@ pub(in crate::web) async fn one(
         value: user.clone(),
     });
     let page = OneReportPage {
-        layout: frame.layout(report.title.clone(), ""),
+        layout: frame.layout(report.title.clone(), whom(&site, &visitor, &asked)),
         picker: asked.picker(Address::below(prefix, &path), selects, kept.collect()),
         notices,
         downloads: Downloads(files.collect()),
@@ -162,15 +159,29 @@ pub(in crate::web) async fn one(
     html(StatusCode::OK, &page)
 }
 
-fn label(format: ReportFormat) -> &'static str {
-    match format {
-        ReportFormat::Csv => "CSV",
-        ReportFormat::Parquet => "Parquet",
-        ReportFormat::Json => "JSON",
-        ReportFormat::Markdown => "Markdown",
-        ReportFormat::Html => "Page",
-        ReportFormat::Svg => "SVG",
-        ReportFormat::Table => "Text",
+/// Whom a report is asked about, below its title; empty for everybody.
+fn whom(site: &Site, visitor: &Visitor, asked: &AskedPeriod) -> String {
+    let request = &asked.request;
+    let whom = Whom {
+        user: request.user.as_deref(),
+        group: request.group.as_deref(),
+    };
+    // At another hub the same name is somebody else's.
+    let is_ours = request.hub.as_ref() == Some(&site.config.hub.name);
+    let reader = is_ours.then(|| visitor.viewer.user.as_str());
+    let words = whom.in_words(reader);
+    words.map_or(String::new(), |words| format!("About {words}."))
+}
+
+/// What the list is of, for whoever reads it.
+fn intro(viewer: &Viewer) -> &'static str {
+    match viewer.standing {
+        Standing::Admin => "Every question, with its definition and its figures.",
+        Standing::Owner => {
+            "Questions about the groups that you look after and about you, with their definitions and \
+             their figures."
+        }
+        Standing::User => "Questions about you, with their definitions and their figures.",
     }
 }
 

@@ -167,13 +167,15 @@ impl SharedPage<'_> {
             .map(|answer| answer.report.title.clone());
         let files = FILES.iter().map(|format| {
             let href = format!("{prefix}shared/{}/{}", self.secret, format.name());
-            Link::new(format.name().to_uppercase(), href)
+            Link::new(format.label(), href)
         });
         let ways = |downloads: Vec<Link>| Ways {
             prefix,
             viewer: None,
+            reader: None,
             report: None,
             longer: None,
+            usual: None,
             usage_source: None,
             downloads,
         };

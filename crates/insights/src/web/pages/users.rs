@@ -21,6 +21,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::ToSpan as _;
 use model::filter::GroupFilter;
+use model::last_seen::LastSeen;
 use model::names::UserName;
 use model::snapshot::{Group, Snapshot};
 use order::{Order, PAGE, Wanted};
@@ -103,14 +104,13 @@ impl Asked {
                 _ => Some(group.map(|group| &*group.members).unwrap_or_default()),
             },
         };
-        let last_seen = &present.snapshot.last_seen;
         let nothing = HashMap::new();
         let all = present.users();
         let found = order::ordered(
             all,
             &wanted,
             self.order,
-            last_seen,
+            &present.last_seen,
             hours.unwrap_or(&nothing),
         );
         let first = (self.page - 1).saturating_mul(PAGE);
@@ -204,6 +204,7 @@ async fn hours(site: &Site) -> Option<HashMap<UserName, f64>> {
 /// The present, as far as a list of people is made of it.
 struct PresentPeople {
     snapshot: Snapshot,
+    last_seen: LastSeen,
     filter: GroupFilter,
 }
 
@@ -211,6 +212,7 @@ impl PresentPeople {
     fn of(site: &Site) -> Self {
         Self {
             snapshot: site.published.snapshot(),
+            last_seen: site.last_seen(),
             filter: site.config.attribution().filter,
         }
     }
@@ -255,7 +257,7 @@ impl PresentPeople {
             groups: of_user
                 .map(|group| page("groups/one", group.name.as_str()))
                 .collect(),
-            last_seen: self.snapshot.last_seen.of(user),
+            last_seen: self.last_seen.of(user),
             hours: None,
         }
     }

@@ -36,7 +36,7 @@ pub(crate) use now::{NowPage, NowRows, ServerRow, Used};
 pub(crate) use number::{Bar, Card, Change, Fact, Number};
 pub(crate) use operation::{CheckRow, HealthPage, MachineBox, MachinesPage, Measure};
 pub(crate) use part::{Downloads, Figure, Figures, Nothing, Part, PartBox, Rows, Shape, Width};
-pub(crate) use people::{GroupRow, GroupsPage, Pager, PersonRow, UsersPage};
+pub(crate) use people::{GroupRow, GroupsPage, NOT_YET, Pager, PersonRow, UsersPage};
 pub(crate) use picker::{Choice, Field, PeriodPicker, Select};
 pub(crate) use plain::{ErrorPage, LoginAgainPage};
 pub(crate) use reports::{OneReportPage, ReportLink, ReportSection, ReportsPage};

@@ -76,8 +76,10 @@ fn part(
     let ways = Ways {
         prefix: "/x/",
         viewer,
+        reader: viewer.map(|viewer| viewer.user.as_str()),
         report: None,
         longer: Some(Address::below("/x/", "reports/a").with("from", "364 days ago")),
+        usual: Some(Address::below("/x/", "reports/a")),
         usage_source: source,
         downloads: Vec::new(),
     };
@@ -94,6 +96,26 @@ fn told(answer: &Answer, look: Look) -> Option<(String, String)> {
 
 fn text(answer: &Answer, look: Look) -> String {
     told(answer, look).unwrap().0
+}
+
+#[test]
+fn a_part_about_one_or_some_says_whom() {
+    let admin = viewer(Authority::Administrator);
+    let html = |user: Option<&str>, group: Option<&str>, viewer| {
+        let answer = Answer {
+            user: user.map(str::to_owned),
+            group: group.map(str::to_owned),
+            ..answer(&[Some(1.0)], &[None])
+        };
+        let part = part(&answer, Look::Both, viewer, Some("local"));
+        askama::Template::render(&part).unwrap()
+    };
+    let line = |whom: &str| format!("<p class=\"whom\">About {whom}</p>");
+    assert!(html(Some("ada"), None, Some(&admin)).contains(&line("you")));
+    assert!(html(Some("ada"), None, None).contains(&line("ada")));
+    assert!(html(None, Some("lab"), Some(&admin)).contains(&line("members of lab")));
+    assert!(html(Some("<b>"), None, None).contains(&line("&#60;b&#62;")));
+    assert!(!html(None, None, Some(&admin)).contains("class=\"whom\""));
 }
 
 #[test]
@@ -151,7 +173,28 @@ fn a_period_without_anything_leads_to_a_longer_one() {
     let months = of_report(answer(&[], &[]), |report| {
         report.usual_months = Some("12 months".parse().unwrap());
     });
-    assert!(text(&months, Look::Chart).contains("about months"));
+    let short = told(&months, Look::Chart).unwrap();
+    assert!(short.0.contains("about months"), "{}", short.0);
+    // Not to a year of days, which is shorter than twelve months and the one that runs.
+    assert_eq!(short.1, "/x/reports/a");
+}
+
+#[test]
+fn a_period_of_a_year_does_not_lead_to_itself() {
+    let of_a_long_history = |from| {
+        let mut answer = answer(&[], &[]);
+        answer.hubs[0].begins = Some(date(2020, 1, 1));
+        Answer { from, ..answer }
+    };
+    let next = |from| told(&of_a_long_history(from), Look::Table).unwrap().1;
+    assert_eq!(next(date(2025, 3, 6)), "/x/reports/a?from=364+days+ago");
+    assert_eq!(next(date(2025, 3, 5)), "");
+    assert_eq!(next(date(2025, 3, 1)), "");
+    // Nor do the usual months of a report.
+    let months = of_report(of_a_long_history(date(2025, 3, 1)), |report| {
+        report.usual_months = Some("12 months".parse().unwrap());
+    });
+    assert_eq!(told(&months, Look::Chart).unwrap().1, "");
 }
 
 #[test]

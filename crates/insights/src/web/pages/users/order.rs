@@ -84,8 +84,11 @@ pub(super) fn ordered<'a>(
     match order {
         Order::Name => {}
         Order::LastSeen => found.sort_by_key(|named| {
-            let seen = last_seen.of(named.user);
-            Reverse(seen.unwrap_or(Seen::Never))
+            let at = match last_seen.of(named.user) {
+                Some(Seen::At(at)) => Some(at),
+                Some(Seen::NotYet(_)) | None => None,
+            };
+            Reverse(at)
         }),
         Order::Hours => {
             let of = |named: &Named<'_>| hours.get(named.user).copied().unwrap_or(0.0);
@@ -118,7 +121,8 @@ mod tests {
             .into();
         let mut last_seen = LastSeen::default();
         let at = |second| Seen::At(Timestamp::from_second(second).unwrap());
-        for (user, seen) in [("ada", at(5)), ("dan", at(9)), ("ben", Seen::Never)] {
+        let not_yet = Seen::NotYet(Timestamp::from_second(10).unwrap());
+        for (user, seen) in [("ada", at(5)), ("dan", at(9)), ("ben", not_yet)] {
             last_seen.tell(&user.into(), seen);
         }
         let hours = [("ben", 3.0), ("Eve", 8.5), ("dan", 3.0)];

@@ -26,6 +26,8 @@ pub(crate) struct Layout {
     pub(crate) nav: Vec<NavItem>,
     /// Who is logged in.
     pub(crate) visitor: Option<VisitorName>,
+    /// The zone in which the hub's days are cut, for the foot of the page; empty to say nothing of it.
+    pub(crate) zone: String,
     /// At the foot of the page: documentation, the API.
     pub(crate) links: Vec<Link>,
     /// What has to be said above everything: that the hub was not reached for an hour.

@@ -6,6 +6,7 @@ use super::part::PartBox;
 use super::table::Table;
 use super::time::When;
 use super::words::words;
+use crate::checks::Missing;
 use askama::Template;
 use jiff::Timestamp;
 
@@ -75,6 +76,8 @@ pub(crate) struct HealthPage {
     pub(crate) overall: Notice,
     /// All checks.
     pub(crate) checks: Vec<CheckRow>,
+    /// Optional parts that are off.
+    pub(crate) missing: Vec<Missing>,
     /// Probes, metrics.
     pub(crate) links: Vec<Link>,
 }

@@ -70,6 +70,8 @@ impl PartBox {
 pub(crate) struct Part {
     /// The heading.
     pub(crate) title: String,
+    /// Whom it is about: `you`, `members of lab`; empty for everybody.
+    pub(crate) whom: String,
     /// What it answers; may be empty.
     pub(crate) question_html: String,
     /// What has to be said before it: that small groups are left out.

@@ -30,6 +30,9 @@ pub(crate) struct UsersPage {
     pub(crate) nothing: String,
 }
 
+/// Before the moment at which the hub said that somebody had never been there.
+pub(crate) const NOT_YET: &str = "never, as of ";
+
 /// A user in a list.
 #[derive(Clone, Debug)]
 pub(crate) struct PersonRow {
@@ -46,15 +49,19 @@ pub(crate) struct PersonRow {
 }
 
 impl PersonRow {
-    fn seen(&self) -> Option<When> {
-        match self.last_seen? {
-            Seen::At(at) => Some(When::Age(at)),
-            Seen::Never => None,
+    /// What stands before the moment that the hub told.
+    fn seen_text(&self) -> &'static str {
+        match self.last_seen {
+            Some(Seen::At(_)) => "",
+            Some(Seen::NotYet(_)) => NOT_YET,
+            None => "–",
         }
     }
 
-    fn was_never_seen(&self) -> bool {
-        self.last_seen == Some(Seen::Never)
+    fn seen(&self) -> Option<When> {
+        match self.last_seen? {
+            Seen::At(at) | Seen::NotYet(at) => Some(When::Age(at)),
+        }
     }
 
     fn hours_text(&self) -> String {

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::chart::{Axis, Chart, Kind, Series, Size, Style, Unit};
+use crate::checks::Missing;
 use askama::Template as _;
 use jiff::civil::{Date, date};
 use jiff::{Span, Timestamp};
@@ -121,6 +122,7 @@ fn layout(title: &str, intro: &str) -> Layout {
             role: "admin".to_owned(),
             logout_href: href("logout"),
         }),
+        zone: "Europe/Zurich".to_owned(),
         links: vec![
             Link::new("Share links", href("shares")),
             Link::new("API", href("api/v1/openapi.json")),
@@ -220,6 +222,7 @@ fn wave(day: u32, of: u32) -> f64 {
 fn part(title: &str) -> Part {
     Part {
         title: title.to_owned(),
+        whom: "members of physics".to_owned(),
         question_html:
             "How many people used the hub on each day, and how many of them were <em>active</em>?"
                 .to_owned(),
@@ -228,7 +231,7 @@ fn part(title: &str) -> Part {
         figures: Figures::default(),
         rows: Rows::None,
         nothing: None,
-        caveats_html: vec!["On 3 days nothing was collected; they are hatched.".to_owned()],
+        caveats_html: vec!["On 3 days nothing was collected.".to_owned()],
         definition_html: "A person counts on a day if a server of theirs ran at some moment of it."
             .to_owned(),
         source: "From the history of hub.physics.example.edu (Europe/Zurich)".to_owned(),
@@ -538,7 +541,7 @@ fn users() -> UsersPage {
         },
         groups: vec![group_link("physics"), group_link("';--")],
         last_seen: match i {
-            1 => Some(Seen::Never),
+            1 => Some(Seen::NotYet(minutes_ago(200))),
             2 => None,
             _ => Some(Seen::At(minutes_ago(40 * 60))),
         },
@@ -652,7 +655,7 @@ fn reports() -> ReportsPage {
 }
 
 fn one_report() -> OneReportPage {
-    let downloads = ["CSV", "Parquet", "Markdown", "Page", "SVG"];
+    let downloads = ["CSV", "Parquet", "Markdown", "HTML", "SVG"];
     let downloads = downloads.map(|label| Link::new(label, href("api/v1/reports/active-users")));
     OneReportPage {
         layout: layout("Active users", ""),
@@ -688,6 +691,11 @@ fn health() -> HealthPage {
             ),
             check(NASTY, Tone::Bad, "failed", NASTY),
         ],
+        missing: vec![Missing {
+            name: "What servers use",
+            gives: "CPU and memory by user, group and day.",
+            line: "`prometheus.url = \"http://prometheus:9090/\"`",
+        }],
         links: vec![Link::new("Metrics", href("metrics"))],
     }
 }

@@ -94,7 +94,7 @@ pub(crate) enum Side {
 pub(crate) struct Cell {
     /// Words, or a number with its unit.
     pub(crate) text: String,
-    /// The moment or day that it tells instead.
+    /// The moment or day that it tells, behind the text.
     pub(crate) when: Option<When>,
     /// What it is sorted by, if that is not its text: the number without its unit.
     pub(crate) sort: Option<String>,
@@ -128,6 +128,15 @@ impl Cell {
             when: Some(when),
             sort: Some(when.value()),
             ..Self::text("")
+        }
+    }
+
+    /// With a moment behind it. Rows that tell one alone come before it, however they are sorted.
+    pub(crate) fn followed_by(self, when: When) -> Self {
+        Self {
+            when: Some(when),
+            sort: Some(String::new()),
+            ..self
         }
     }
 
