@@ -17,6 +17,7 @@ use model::names::UserName;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -265,6 +266,29 @@ fn shown() {
         (is_seen(ADA).is_some() && is_seen(BEN).is_some()).then_some(page)
     });
     let first = first.unwrap_or_else(|| panic!("{}\n{}", page().text, burners.hub.log()));
+    let n_looks = |page: &Scrape| {
+        let labels = ["data=\"usage\"", "result=\"ok\""];
+        page.value("jupyterhub_insights_polls_total", &labels)
+    };
+    // A server goes on starting after it answers: what it takes for that is nobody's job.
+    let earlier = RefCell::new(first);
+    let at_rest = until("servers at rest", || {
+        let page = page();
+        let mut earlier = earlier.borrow_mut();
+        if n_looks(&page)? < n_looks(&earlier)? + 2.0 {
+            return None;
+        }
+        let more = [ADA, BEN].map(|name| {
+            let [then, now] = [&*earlier, &page].map(|page| value(page, "cpu_seconds_total", name));
+            now.zip(then).map(|(now, then)| now - then)
+        });
+        *earlier = page;
+        more.iter()
+            .all(|more| more.is_some_and(|more| more < 0.2))
+            .then_some(())
+    });
+    at_rest.unwrap_or_else(|| panic!("{}\n{}", page().text, burners.hub.log()));
+    let first = earlier.into_inner();
     let before = [ADA, ADA_LAB, BEN].map(|name| burners.report(name));
     side_by_side(&[
         &|| {
@@ -279,10 +303,6 @@ fn shown() {
     let after = [ADA, ADA_LAB, BEN].map(|name| burners.report(name));
     let told = |n: usize| after[n].seconds() - before[n].seconds();
     let held = |n: usize| after[n].number("held") - before[n].number("held");
-    let n_looks = |page: &Scrape| {
-        let labels = ["data=\"usage\"", "result=\"ok\""];
-        page.value("jupyterhub_insights_polls_total", &labels)
-    };
     // One may have begun before the burners were done, and one may not be shown yet.
     let enough = n_looks(&page()).unwrap() + 3.0;
     let last = until("three more looks", || {

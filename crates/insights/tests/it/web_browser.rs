@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 
 pub(crate) const TESTS: &[crate::Test] = &[
     ("pages_look_well_and_tell_what_is_so", || {
-        in_a_browser(&["server_life", "walk"], 8);
+        in_a_browser(&["server_life", "walk"], 9);
     }),
     ("a_browser_shows_nobody_what_is_not_theirs", || {
         in_a_browser(&["roles", "attack", "bad_input"], 12);

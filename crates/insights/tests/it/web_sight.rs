@@ -1,18 +1,17 @@
 //! What people get to see of a history who are no administrators, or whose token is none, and which looks
 //! at people are kept: over HTTP. Whose names are in no answer is the business of `web_roles`.
 
-use crate::support::{
-    Browser, Service, Shown, SimServer, block_on, fill_by_demo, free_port, http, sql, until,
-};
-use insights::config::Secret;
-use insights::sim::{DEMO_TOKEN, ServiceClient, World};
+mod history;
+mod site;
+
+use crate::support::Browser;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use reqwest::Method;
-use serde_json::Value;
-use std::path::PathBuf;
-use url::Url;
+use site::{
+    ADMIN, ADMIN_TOKEN, MEMBER_OF_STAFF, OWNER, STAFF_TOKEN, STRONG_STAFF_TOKEN, Site,
+    end_of_month, page_token, today,
+};
 
 pub(crate) const TESTS: &[crate::Test] = &[
     (
@@ -25,194 +24,20 @@ pub(crate) const TESTS: &[crate::Test] = &[
         "a_group_of_administrators_makes_a_weak_token_no_stronger",
         weak_token,
     ),
+    (
+        "of_two_hubs_in_one_history_each_persons_page_is_of_one",
+        history::hubs,
+    ),
+    (
+        "my_share_of_my_group_is_told_where_enough_people_used_it",
+        history::share,
+    ),
+    (
+        "a_group_that_is_hidden_later_is_in_no_answer_to_its_members",
+        history::hidden,
+    ),
+    ("a_look_that_cannot_be_kept_is_not_had", history::not_kept),
 ];
-
-/// Administrator of the hub.
-const ADMIN: &str = "boss";
-/// In [`STAFF`], whose members are administrators here.
-const MEMBER_OF_STAFF: &str = "stella";
-/// Of the largest group of the demo.
-const OWNER: &str = "olga";
-const STAFF: &str = "staff";
-const ADMIN_TOKEN: &str = "token-of-an-administrator";
-const OWNER_TOKEN: &str = "token-of-olga";
-const STAFF_TOKEN: &str = "token-of-stella";
-const STRONG_STAFF_TOKEN: &str = "strong-token-of-stella";
-const VISITOR: &str = "access:services!service=insights";
-
-/// A service that goes on with the history of a demo, at a hub where others are.
-struct Site {
-    sim: SimServer,
-    /// As browsers reach it.
-    url: String,
-    _service: Service,
-    folder: tempfile::TempDir,
-    /// The largest of the demo.
-    group: String,
-}
-
-impl Site {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fill_by_demo(
-            folder.path(),
-            &["--users", "60", "--groups", "3", "--days", "70"],
-        );
-        let largest =
-            r#"select "group" from membership_intervals group by 1 order by count(*) desc"#;
-        let group = sql(&folder.path().join("store"), largest).rows()[0].clone();
-        let sim = SimServer::start(|world| people(world, &group));
-        let url = format!("http://127.0.0.1:{}/services/insights/", free_port());
-        sim.hub.register(ServiceClient {
-            client_id: "service-insights".to_owned(),
-            secret: Secret::new(DEMO_TOKEN),
-            redirect_uri: format!("{url}oauth_callback"),
-        });
-        let listen = Url::parse(&url).unwrap();
-        let settings = [
-            format!("web.listen=127.0.0.1:{}", listen.port().unwrap()),
-            format!("login.callback_url={url}oauth_callback"),
-            format!("login.hub_url={}", sim.url),
-            "login.client_id=service-insights".to_owned(),
-            "hub.name=demo".to_owned(),
-            "hub.timezone=Europe/Berlin".to_owned(),
-            "store.keep=always".to_owned(),
-            format!("store.path={}", folder.path().join("store").display()),
-            "access.owner_sees=aggregates".to_owned(),
-            format!("access.admin_groups=[\"{STAFF}\"]"),
-        ];
-        let arguments = settings.iter().flat_map(|set| ["--set", set]);
-        let service = Service::start(&sim.url, DEMO_TOKEN, &arguments.collect::<Vec<_>>());
-        service.until("everybody", |scrape| {
-            scrape.family("jupyterhub_user_name_info").len() == 3
-        });
-        Self {
-            sim,
-            url,
-            _service: service,
-            folder,
-            group,
-        }
-    }
-
-    fn at(&self, below: &str) -> Url {
-        format!("{}{below}", self.url).parse().unwrap()
-    }
-
-    fn ask(&self, method: Method, below: &str, head: (&str, &str)) -> Answer {
-        let request = http()
-            .request(method, self.at(below))
-            .header(head.0, head.1);
-        let request = request.body("sql=select+1");
-        block_on(async {
-            let response = request.send().await.unwrap();
-            Answer {
-                status: response.status().as_u16(),
-                text: response.text().await.unwrap(),
-            }
-        })
-    }
-
-    /// Asks with a token of the hub.
-    fn get(&self, below: &str, token: &str) -> Answer {
-        let token = format!("token {token}");
-        self.ask(Method::GET, below, ("authorization", &token))
-    }
-
-    /// Asks as the script of a page does.
-    fn get_part(&self, below: &str, page_token: &str) -> Answer {
-        self.ask(Method::GET, below, ("x-insights-page", page_token))
-    }
-
-    /// An answer about the group of the demo.
-    fn of_group(&self, report: &str, more: &str) -> Answer {
-        let group: String = url::form_urlencoded::byte_serialize(self.group.as_bytes()).collect();
-        let below = format!("api/v1/reports/{report}?group={group}&{more}");
-        self.get(&below, OWNER_TOKEN)
-    }
-
-    /// Logs in on the way to this page, and shows it.
-    fn log_in(&self, browser: &mut Browser<'_>, below: &str, user: &str) -> Shown {
-        let mut login = {
-            let away = browser.step(Method::GET, &self.at(below), None);
-            away.location()
-                .unwrap_or_else(|| panic!("{}", away.shown().text))
-        };
-        login.query_pairs_mut().append_pair("as", user);
-        let mut next = login;
-        loop {
-            let step = browser.step(Method::GET, &next, None);
-            match step.location() {
-                Some(location) => next = location,
-                None => return step.shown(),
-            }
-        }
-    }
-
-    fn store(&self) -> PathBuf {
-        self.folder.path().join("store")
-    }
-
-    /// Looks that are kept, in their order: who at what.
-    #[track_caller]
-    fn expect_looks(&self, expected: &[&str]) {
-        let query = "select viewer || ' ' || json_get_str(what, 'looked') || ' ' || \
-                     json_get_str(what, 'user') as look from audit \
-                     where json_get_str(what, 'looked') is not null order by \"at\"";
-        let kept = || sql(&self.store(), query).rows();
-        until("looks to be kept", || {
-            (kept().len() >= expected.len()).then_some(())
-        });
-        assert_eq!(kept(), expected);
-    }
-}
-
-struct Answer {
-    status: u16,
-    text: String,
-}
-
-impl Answer {
-    #[track_caller]
-    fn json(&self) -> Value {
-        assert_eq!(self.status, 200, "{}", self.text);
-        serde_json::from_str(&self.text).unwrap()
-    }
-}
-
-fn people(world: &mut World, group: &str) {
-    world.set_now(insights::poll::clock::now());
-    for name in [ADMIN, OWNER, MEMBER_OF_STAFF] {
-        world.add_user(name);
-    }
-    world.user_mut(ADMIN).unwrap().admin = true;
-    world.add_group(STAFF);
-    world.add_member(STAFF, MEMBER_OF_STAFF);
-    world.add_group(group);
-    let properties = &mut world.group_mut(group).unwrap().properties;
-    properties.insert("insights_owners".to_owned(), OWNER.into());
-    world.add_user_token(ADMIN_TOKEN, ADMIN, &["admin:users"]);
-    world.add_user_token(OWNER_TOKEN, OWNER, &[VISITOR]);
-    world.add_user_token(STAFF_TOKEN, MEMBER_OF_STAFF, &[VISITOR]);
-    let strong = ["custom:insights:admin", VISITOR];
-    world.add_user_token(STRONG_STAFF_TOKEN, MEMBER_OF_STAFF, &strong);
-}
-
-fn today() -> Date {
-    let zone = TimeZone::get("Europe/Berlin").unwrap();
-    insights::poll::clock::now().to_zoned(zone).date()
-}
-
-/// The last day of the month before.
-fn end_of_month() -> Date {
-    today().first_of_month().saturating_sub(1.day())
-}
-
-fn page_token(page: &Shown) -> String {
-    let rest = page.text.split("name=\"page-token\" content=\"").nth(1);
-    let rest = rest.unwrap_or_else(|| panic!("{} {}", page.url, page.text));
-    rest.split('"').next().unwrap().to_owned()
-}
 
 fn whole_months() {
     let site = Site::start();

@@ -63,14 +63,26 @@ def own_things(world, role, someone):
         (f"reports/active-users?user={fellow}", 403),
     ]
     hidden = world.words_hidden_from(role)
+    whom = {
+        f"reports/active-users?user={me}": "About you",
+        f"reports/active-users?group={own}": f"About members of {own}",
+    }
     for path, expects in asked:
         shown = someone.open(path, expects=(expects,))
         if shown.status != expects:
             yield f"{path} answers {shown.status} in place of {expects}"
+        elif expects == 200 and path in whom:
+            for place in (".heading .intro", ".part .whom"):
+                said = shown.page.locator(place).all_inner_texts()
+                if [text.rstrip(".") for text in said] != [whom[path]]:
+                    yield f"{path} says that it is about {said}, at {place}"
         # The address that was asked for may be on the page that refuses it.
         seen = [word for word in found_in(shown.text, hidden) if word not in path]
         if seen:
             yield f"{path} names {', '.join(seen)}"
+    said = someone.open("me").page.locator(".part .whom").all_inner_texts()
+    if len(said) < 5 or set(said) != {"About you"}:
+        yield f"the own page says that it is about {said}"
 
 
 @check(20)

@@ -136,3 +136,19 @@ def keys_reach_everything(world):
         if not outline:
             yield "one cannot see where one is"
         yield from admin.take_problems()
+
+
+@check(44)
+def health_says_what_is_not_set_up_and_the_foot_whose_times_these_are(world):
+    with person(world.browser, world.told) as admin:
+        admin.log_in(world.people["admin"])
+        page = admin.open("checks").page
+        missing = page.locator("#not-set-up b").all_inner_texts()
+        # The service measures on its own machine, and the hub's hooks have told of its start.
+        if missing != ["Sizes of homes", "Logins by network"]:
+            yield f"not set up are {missing}"
+        zone = page.evaluate("() => Intl.DateTimeFormat().resolvedOptions().timeZone")
+        foot = page.locator(".foot").inner_text()
+        if f"times in yours, {zone}" not in foot:
+            yield f"the foot says {foot!r}, and the browser is in {zone}"
+        yield from admin.take_problems()

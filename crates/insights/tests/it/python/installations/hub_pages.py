@@ -41,8 +41,10 @@ def a_stopped_server_is_told_of(world, place):
         until("the summary", left, lambda: (not is_told_to_run(someone) and times.count() == 2) or None)
         texts = times.evaluate_all("all => all.map((it) => it.dateTime)")
         started, ended = (datetime.fromisoformat(text.replace("Z", "+00:00")) for text in texts)
-        if not world_began(world) <= started < ends.asked < ended <= datetime.now(timezone.utc):
-            yield f"it ran from {started} to {ended}, and was stopped at {ends.asked}"
+        # The page tells whole seconds.
+        whole = [it.replace(microsecond=0) for it in (world_began(world), ends.asked)]
+        if not whole[0] <= started < whole[1] <= ended <= datetime.now(timezone.utc):
+            yield f"it ran from {started} to {ended}, began after {whole[0]} and was stopped at {ends.asked}"
         yield from wrong_link(someone, user, f"{place['hub']}hub/user/{user}/", "not running")
 
 
