@@ -132,6 +132,10 @@ def running(program, args):
         "store.path": str(pathlib.Path(args.store).resolve()),
         "web.listen": f"127.0.0.1:{port}",
         "reports.cache_mib": "0",
+        # Nobody logs in, but without it the first page is none for people.
+        "login.client_id": "service-insights",
+        "login.hub_url": f"http://127.0.0.1:{hub_port}/",
+        "login.callback_url": f"http://127.0.0.1:{port}{PREFIX}oauth_callback",
         "metrics.open": "true",
     }
     with started(hub, hub_port):
