@@ -22,6 +22,7 @@ use model::diff::Running;
 use model::fact::ActiveHour;
 use model::session::{self, Session};
 use rusqlite::Connection;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -252,7 +253,10 @@ impl HistoryTable {
     async fn part(&self) -> Result<Part, HistoryError> {
         let def = self.def();
         let files = self.files().await?;
-        let rows: Vec<RowsFile> = files.iter().map(|file| file.rows_file(def)).collect();
+        let mut rows: Vec<RowsFile> = files.iter().map(|file| file.rows_file(def)).collect();
+        // The newest first, as the log is read, and not by their random names: where two rows say
+        // something of one moment, the same of them is taken each time.
+        rows.sort_by_key(|file| Reverse(file.written));
         let provider = Files::new(def, &rows).map_err(|error| HistoryError::rows(def, error))?;
         let pieces = files.iter().map(|file| Piece {
             name: file.path.to_string_lossy().into_owned(),
