@@ -158,11 +158,10 @@ fn source(source: &Source) -> Check {
     let kinds: Vec<String> = kinds
         .map(|(kind, at)| format!("{kind} at {at:.0}"))
         .collect();
-    let heard = format!(
-        "{} items; last of each kind: {}",
-        state.n_items,
-        kinds.join(", ")
-    );
+    let mut heard = format!("{} items", state.n_items);
+    if !kinds.is_empty() {
+        heard = format!("{heard}; last of each kind: {}", kinds.join(", "));
+    }
     let (status, reason) = match source.liveness {
         Liveness::Live => (Status::Ok, heard),
         Liveness::Silent => (

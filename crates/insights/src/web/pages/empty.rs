@@ -26,9 +26,9 @@ enum Why {
     NoBinder,
     /// The report is about months, and the period is about days.
     TooShort,
-    /// The whole history since this day is asked for, and nothing of it happened.
+    /// The whole history since this day is asked for, and there is no figure.
     NothingYet(Date),
-    /// Nothing of it happened.
+    /// There is no figure of the period.
     Quiet(Length),
 }
 
@@ -138,6 +138,14 @@ impl Why {
                 .as_ref()
                 .map(|address| Link::new(label, address))
         };
+        let sees_aggregates = ways
+            .viewer
+            .is_none_or(|viewer| viewer.standing == Standing::Owner);
+        let few = if sees_aggregates {
+            ", or too few people are concerned"
+        } else {
+            ""
+        };
         let (text, next) = match self {
             Self::NotBegun if is_admin => (
                 "Nothing was collected yet. The first figures come a minute after the hub was read \
@@ -168,17 +176,21 @@ impl Why {
                     .map(|address| Link::new("Show as many months as it is usually about", address)),
             ),
             Self::NothingYet(begins) => (
-                format!("Nothing of it has happened since the history began on {begins}."),
+                format!(
+                    "There is nothing to show since the history began on {begins}: it did not \
+                     happen, or too few days are known{few}."
+                ),
                 None,
             ),
-            Self::Quiet(Length::Short) => (
-                "There was nothing of it in this period: choose another, or a longer one."
-                    .to_owned(),
-                longer("Show a year"),
-            ),
-            Self::Quiet(Length::AYear) => (
-                "There was nothing of it in this period: choose another one.".to_owned(),
-                None,
+            Self::Quiet(length) => (
+                format!(
+                    "There is nothing to show in this period: it did not happen, or too few days are \
+                     known{few}. Choose another one."
+                ),
+                match length {
+                    Length::Short => longer("Show a year"),
+                    Length::AYear => None,
+                },
             ),
         };
         Nothing { text, next }

@@ -180,6 +180,18 @@ fn a_period_without_anything_leads_to_a_longer_one() {
 }
 
 #[test]
+fn who_sees_aggregates_is_not_told_that_nothing_happened() {
+    let admin = viewer(Authority::Administrator);
+    let told = |viewer| {
+        let part = part(&answer(&[], &[]), Look::Table, viewer, None);
+        part.nothing.unwrap().text
+    };
+    let few = "or too few people are concerned";
+    assert!(told(None).contains(few), "{}", told(None));
+    assert!(!told(Some(&admin)).contains(few));
+}
+
+#[test]
 fn a_period_of_a_year_does_not_lead_to_itself() {
     let of_a_long_history = |from| {
         let mut answer = answer(&[], &[]);
