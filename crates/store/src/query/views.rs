@@ -493,7 +493,7 @@ impl Sources {
     }
 }
 
-pub(super) fn is_nullable(column: &ColumnDef) -> bool {
+fn is_nullable(column: &ColumnDef) -> bool {
     column.presence == Presence::Maybe
 }
 
