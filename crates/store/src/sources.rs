@@ -7,7 +7,7 @@ use crate::StoreError;
 use crate::derive::last_closed;
 use crate::flush::{Discord, batch_of_lines};
 use crate::history::{DataFile, History, HistoryError, HistoryTable};
-use crate::query::{AnswersOfRows, Part, Piece, Sources};
+use crate::query::{AnswersOfRows, Files, Part, Piece, RowsFile, Sources};
 use crate::recent::{Lookup, Recent};
 use crate::state::spool::{self, Portion, Waiting};
 use crate::state::{State, StateError, facts, present, settings_named};
@@ -22,6 +22,7 @@ use model::diff::Running;
 use model::fact::ActiveHour;
 use model::session::{self, Session};
 use rusqlite::Connection;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -251,14 +252,17 @@ fn moved_by_hub(
 impl HistoryTable {
     async fn part(&self) -> Result<Part, HistoryError> {
         let def = self.def();
-        let provider = self.delta().table_provider().await;
-        let provider = provider.map_err(|error| HistoryError::delta(def, error.into()))?;
         let files = self.files().await?;
+        let mut rows: Vec<RowsFile> = files.iter().map(|file| file.rows_file(def)).collect();
+        // The newest first, as the log is read, and not by their random names: where two rows say
+        // something of one moment, the same of them is taken each time.
+        rows.sort_by_key(|file| Reverse(file.written));
+        let provider = Files::new(def, &rows).map_err(|error| HistoryError::rows(def, error))?;
         let pieces = files.iter().map(|file| Piece {
             name: file.path.to_string_lossy().into_owned(),
             first: file.times(def).map(|times| times.first),
         });
-        let part = Part::new(def, provider).made_of(pieces.collect());
+        let part = Part::new(def, Arc::new(provider)).made_of(pieces.collect());
         let hubs: BTreeSet<&str> = files.iter().map(|file| &*file.partition.hub).collect();
         let part = match hubs.first() {
             Some(hub) if hubs.len() == 1 => part.of_hub(hub),

@@ -1,7 +1,8 @@
 //! The data files of a table: which there are, and what is in them.
 
 use super::{HistoryError, HistoryTable};
-use crate::tables::{HUB, MONTH, TableDef};
+use crate::query::{Bounds, RowsFile};
+use crate::tables::{ColumnDef, ColumnKind, HUB, MONTH, TableDef};
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray, new_null_array};
 use arrow::compute::cast;
 use arrow::error::ArrowError;
@@ -35,6 +36,9 @@ pub(crate) struct Times {
     pub(crate) first: i64,
     pub(crate) last: i64,
 }
+
+/// Logs may cut times to milliseconds.
+const SLACK: i64 = 1_000;
 
 /// One active data file.
 #[derive(Clone)]
@@ -71,9 +75,7 @@ impl DataFile {
 
     /// Between which times its rows lie, if the log says so; a little more than they do.
     pub(crate) fn times(&self, def: &TableDef) -> Option<Times> {
-        // Logs may cut times to milliseconds.
-        const SLACK: i64 = 1_000;
-        let statistics: Value = serde_json::from_str(&self.view.stats()?).ok()?;
+        let statistics = self.statistics()?;
         let first = micros(&statistics["minValues"][def.time])?;
         let last = micros(&statistics["maxValues"][def.time])?;
         Some(Times {
@@ -82,9 +84,30 @@ impl DataFile {
         })
     }
 
+    /// For queries.
+    pub(crate) fn rows_file(&self, def: &TableDef) -> RowsFile {
+        let statistics = self.statistics().unwrap_or_default();
+        let bounds = def.columns.iter();
+        let bounds = bounds.filter_map(|column| bounds_of(column, &statistics));
+        RowsFile {
+            path: self.path.clone(),
+            hub: self.partition.hub.clone(),
+            month: self.partition.month.clone(),
+            size: self.size,
+            written: self.written,
+            n_rows: self.n_rows,
+            bounds: bounds.collect(),
+        }
+    }
+
+    /// What the log says of its columns.
+    fn statistics(&self) -> Option<Value> {
+        serde_json::from_str(&self.view.stats()?).ok()
+    }
+
     /// The lowest and the highest revision of its rows, if the log says so.
     pub(crate) fn revisions(&self) -> Option<[i64; 2]> {
-        let statistics: Value = serde_json::from_str(&self.view.stats()?).ok()?;
+        let statistics = self.statistics()?;
         let bound = |name: &str| statistics[name]["revision"].as_i64();
         Some([bound("minValues")?, bound("maxValues")?])
     }
@@ -199,6 +222,38 @@ impl DataFile {
             source: source.into(),
         }
     }
+}
+
+/// What the log says of a column; `None` of one that it is not asked about.
+fn bounds_of(column: &ColumnDef, statistics: &Value) -> Option<Bounds> {
+    let [least, most] = ["minValues", "maxValues"].map(|bound| &statistics[bound][column.name]);
+    let (least, most) = match column.kind {
+        ColumnKind::Time => (
+            micros(least).map(|micros| micros.saturating_sub(SLACK)),
+            micros(most).map(|micros| micros.saturating_add(SLACK)),
+        ),
+        ColumnKind::Day => (day(least), day(most)),
+        ColumnKind::Integer => (least.as_i64(), most.as_i64()),
+        ColumnKind::Text
+        | ColumnKind::Name
+        | ColumnKind::Json
+        | ColumnKind::Real
+        | ColumnKind::Flag => {
+            return None;
+        }
+    };
+    Some(Bounds {
+        column: column.name,
+        least,
+        most,
+        n_unknown: statistics["nullCount"][column.name].as_u64(),
+    })
+}
+
+/// Days since 1970.
+fn day(value: &Value) -> Option<i64> {
+    const DAY: i64 = 86_400_000_000;
+    Some(micros(value)?.div_euclid(DAY))
 }
 
 fn micros(value: &Value) -> Option<i64> {

@@ -311,11 +311,6 @@ impl HistoryTable {
         self.def
     }
 
-    /// For queries.
-    pub(crate) fn delta(&self) -> &DeltaTable {
-        &self.delta
-    }
-
     /// Version of the log.
     pub(crate) fn version(&self) -> u64 {
         self.delta.version().unwrap_or_default()

@@ -133,6 +133,8 @@ impl Value {
 const STACK_BYTES: usize = 32 << 20;
 /// Files are read on threads of their own.
 const READING_THREADS: usize = 4;
+/// What is remembered of the files' own tables of contents, beside the memory of queries.
+const CONTENTS_BYTES: usize = 32 << 20;
 /// Batches that wait for a slow reader.
 const BATCHES_AHEAD: usize = 2;
 
@@ -319,6 +321,7 @@ impl Started {
         let environment = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
             .with_disk_manager_builder(disk)
+            .with_metadata_cache_limit(CONTENTS_BYTES)
             .build_arc()?;
         Ok(Self {
             runtime,

@@ -7,6 +7,7 @@
 mod corrections;
 mod engine;
 mod error;
+mod files;
 mod functions;
 mod guard;
 mod memory;
@@ -22,6 +23,7 @@ mod written;
 
 pub use engine::{Engine, EngineSettings, Limits, Rows, Value};
 pub use error::{QueryError, Resource};
+pub(crate) use files::{Bounds, Files, RowsFile};
 #[cfg(test)]
 pub(crate) use guard::parse;
 pub(crate) use remembered::AnswersOfRows;

@@ -493,7 +493,7 @@ impl Sources {
     }
 }
 
-fn is_nullable(column: &ColumnDef) -> bool {
+pub(super) fn is_nullable(column: &ColumnDef) -> bool {
     column.presence == Presence::Maybe
 }
 
