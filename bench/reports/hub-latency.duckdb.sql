@@ -1,7 +1,7 @@
 -- lead: 1 days
 with hours as (
   select day_of("at") as day, date_trunc('hour', "at") as hour, name, labels, min(coalesce(min, value)) as lowest, max(coalesce(max, value)) as highest,
-    arg_max(coalesce(last, value), "at") as last
+    arg_max(coalesce(last, value), ("at", coalesce(last, value))) as last
   from observations_all
   where "at" >= $starts and "at" < $ends
     and (name in ('jupyterhub_request_duration_seconds_count', 'jupyterhub_request_duration_seconds_sum', 'jupyterhub_event_loop_interval_seconds_count')

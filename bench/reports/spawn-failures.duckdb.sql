@@ -3,7 +3,7 @@ with days as (
   select day, in_period, known and coalesce(day >= since, false) as hooks_known from period_days, hooks_since
 ), hours as (
   select day, date_trunc('hour', "at") as hour, name, labels, min(coalesce(min, value)) as lowest, max(coalesce(max, value)) as highest,
-    arg_max(coalesce(last, value), "at") as last
+    arg_max(coalesce(last, value), ("at", coalesce(last, value))) as last
   from observations_all join days on day = day_of("at")
   where name = 'jupyterhub_server_spawn_duration_seconds_count' and "at" >= $starts and "at" < $ends and not hooks_known group by all
 ), numbered as (

@@ -11,7 +11,7 @@ with days as (
   group by day
 ), hours as (
   select day, date_trunc('hour', "at") as hour, name, labels, min(coalesce(min, value)) as lowest, max(coalesce(max, value)) as highest,
-    arg_max(coalesce(last, value), "at") as last
+    arg_max(coalesce(last, value), ("at", coalesce(last, value))) as last
   from observations_all join days on day = day_of("at")
   where (name = 'jupyterhub_server_spawn_duration_seconds_count'
       or name = 'jupyterhub_server_spawn_duration_seconds_bucket' and labels like '%"status":"success"%')

@@ -27,7 +27,7 @@ hours as (
     select hub, day, date_trunc('hour', at) as hour, name, labels,
         min(coalesce(min, value)) as lowest,
         max(coalesce(max, value)) as highest,
-        last_value(coalesce(last, value) order by at) as last
+        last_value(coalesce(last, value) order by at, coalesce(last, value)) as last
     from period_observations
     where name in (
             'jupyterhub_request_duration_seconds_count', 'jupyterhub_request_duration_seconds_sum',

@@ -26,7 +26,7 @@ hours as (
     select hub, day, date_trunc('hour', at) as hour, name, labels,
         min(coalesce(min, value)) as lowest,
         max(coalesce(max, value)) as highest,
-        last_value(coalesce(last, value) order by at) as last
+        last_value(coalesce(last, value) order by at, coalesce(last, value)) as last
     from period_observations o
     where exists (select 1 from period_days d where d.hub = o.hub and d.day = o.day and not hooks_known)
         and $group is null and $user is null
