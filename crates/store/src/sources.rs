@@ -22,7 +22,6 @@ use model::diff::Running;
 use model::fact::ActiveHour;
 use model::session::{self, Session};
 use rusqlite::Connection;
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -55,6 +54,8 @@ const TOGETHER: SignedDuration = SignedDuration::from_secs(2);
 struct Open {
     table: HistoryTable,
     part: Part,
+    /// Of the part: behind the table's own while that is being read.
+    version: u64,
 }
 
 /// One moment of `state.db`.
@@ -205,11 +206,12 @@ impl Reader {
         def: &'static TableDef,
     ) -> Result<(), StoreError> {
         if let Some(known) = open.get_mut(def.name) {
-            let before = known.table.version();
             // A log that was cut short or replaced is read anew.
             if known.table.refresh().await.is_ok() {
-                if known.table.version() != before {
+                let version = known.table.version();
+                if version != known.version {
                     known.part = known.table.part().await?;
+                    known.version = version;
                 }
                 return Ok(());
             }
@@ -217,8 +219,13 @@ impl Reader {
         }
         self.history.check_end(def)?;
         if let Some(table) = self.history.table(def).await? {
-            let part = table.part().await?;
-            open.insert(def.name, Open { table, part });
+            let (part, version) = (table.part().await?, table.version());
+            let opened = Open {
+                table,
+                part,
+                version,
+            };
+            open.insert(def.name, opened);
         }
         Ok(())
     }
@@ -231,8 +238,7 @@ fn edition(connection: &Connection) -> Result<i64, StateError> {
 
 fn versions(open: &HashMap<&'static str, Open>) -> BTreeMap<&'static str, u64> {
     let open = open.iter();
-    open.map(|(name, open)| (*name, open.table.version()))
-        .collect()
+    open.map(|(name, open)| (*name, open.version)).collect()
 }
 
 /// Up to which number rows of each table and hub were moved into the history.
@@ -252,11 +258,9 @@ fn moved_by_hub(
 impl HistoryTable {
     async fn part(&self) -> Result<Part, HistoryError> {
         let def = self.def();
+        self.check_readable()?;
         let files = self.files().await?;
-        let mut rows: Vec<RowsFile> = files.iter().map(|file| file.rows_file(def)).collect();
-        // The newest first, as the log is read, and not by their random names: where two rows say
-        // something of one moment, the same of them is taken each time.
-        rows.sort_by_key(|file| Reverse(file.written));
+        let rows: Vec<RowsFile> = files.iter().map(|file| file.rows_file(def)).collect();
         let provider = Files::new(def, &rows).map_err(|error| HistoryError::rows(def, error))?;
         let pieces = files.iter().map(|file| Piece {
             name: file.path.to_string_lossy().into_owned(),

@@ -42,6 +42,16 @@ pub enum HistoryError {
         /// Its name.
         table: &'static str,
     },
+    /// Another program made the table need what this one cannot read.
+    #[error(
+        "another program changed how the table `{table}` is read (Delta reader version {version}, this one knows 1): rows could be missing, restore the table from a backup from before"
+    )]
+    Foreign {
+        /// Its name.
+        table: &'static str,
+        /// What readers have to know.
+        version: i32,
+    },
     /// A file of the history cannot be read or written.
     #[error("cannot use the file `{path}` of the history")]
     File {
@@ -314,6 +324,21 @@ impl HistoryTable {
     /// Version of the log.
     pub(crate) fn version(&self) -> u64 {
         self.delta.version().unwrap_or_default()
+    }
+
+    /// Fails if its files are not all there is to know of its rows, as with vectors of deleted rows or columns
+    /// of other names in them. No program of ours asks for that.
+    pub(crate) fn check_readable(&self) -> Result<(), HistoryError> {
+        const READER_VERSION: i32 = 1;
+        let snapshot = self.delta.snapshot();
+        let snapshot = snapshot.map_err(|error| HistoryError::delta(self.def, error))?;
+        match snapshot.protocol().min_reader_version() {
+            version if version > READER_VERSION => Err(HistoryError::Foreign {
+                table: self.def.name,
+                version,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Brings it up to the newest version.

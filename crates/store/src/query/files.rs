@@ -61,7 +61,7 @@ pub(crate) struct Bounds {
     pub(crate) n_unknown: Option<u64>,
 }
 
-/// One version of a table: its files do not change.
+/// One version of a table: its files do not change. They are read in any order, several at a time.
 #[derive(Debug)]
 pub(crate) struct Files {
     schema: TableSchema,
