@@ -27,6 +27,10 @@ impl AnswersOfRows {
     }
 
     pub(crate) fn keep(&self, key: String, table: Arc<Table>) {
+        // It would put out everything else, and then itself.
+        if table.memory_bytes() + ANSWER_BYTES > MOST_BYTES / 2 {
+            return;
+        }
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|(known, _)| *known != key);
         all.push_back((key, table));

@@ -4,7 +4,7 @@
 use super::asked::ReportError;
 use super::run::{Question, RowsBefore};
 use super::scope::{Prepared, day_start};
-use crate::query::Value;
+use crate::query::{QueryError, Value};
 use crate::table::Table;
 use crate::tables::{TableDef, events, sessions};
 use jiff::{Timestamp, ToSpan as _};
@@ -24,7 +24,8 @@ pub(super) struct PeopleBefore {
 }
 
 impl Question<'_> {
-    /// Of all hubs and people: other questions ask about others, of the same rows.
+    /// Of all hubs and people: other questions ask about others, of the same rows. Nothing, if that are more
+    /// people than an answer may have: the view then reads all rows.
     pub(super) async fn people_before(
         &self,
         prepared: &Prepared<'_>,
@@ -32,6 +33,19 @@ impl Question<'_> {
         let news = prepared.now.saturating_sub(HOURS_OF_NEWS.hours());
         let news = day_start(news.unwrap_or(Timestamp::UNIX_EPOCH));
         let moment = news.min(prepared.moment(prepared.last + 1).0);
+        match self.people_until(prepared, moment).await {
+            Err(ReportError::Query(QueryError::TooLarge { .. })) => {
+                self.people_until(prepared, Timestamp::UNIX_EPOCH).await
+            }
+            people => people,
+        }
+    }
+
+    async fn people_until(
+        &self,
+        prepared: &Prepared<'_>,
+        moment: Timestamp,
+    ) -> Result<PeopleBefore, ReportError> {
         let rows = async |table: &'static TableDef, sql| {
             let before = moment.as_microsecond();
             let params = [("people_before", Value::Time(moment))];

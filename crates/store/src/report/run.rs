@@ -101,7 +101,7 @@ impl Question<'_> {
     }
 
     fn reads(&self, view: &str) -> bool {
-        self.report.sql.contains(view)
+        self.report.sql.to_lowercase().contains(view)
     }
 
     /// Whether it reads one of these columns of what people did day by day. Our own reports name the
@@ -258,7 +258,9 @@ impl Question<'_> {
         let pieces = self.sources.pieces_of(rows.table, rows.before)?;
         let named = named(prepared, sql, more);
         let zones = self.sources.zones();
-        Some(format!("{sql}\n{named:?}\n{zones:?}\n{pieces:?}"))
+        // The calendar knows the days of the hubs that are asked about.
+        let hub = &self.asked.hub;
+        Some(format!("{sql}\n{hub:?}\n{named:?}\n{zones:?}\n{pieces:?}"))
     }
 
     async fn rows(&self, prepared: &Prepared<'_>, chosen: &[Chosen]) -> Result<Table, ReportError> {

@@ -1,9 +1,11 @@
 //! Who was there when the history began is not new.
 
 use super::story::past;
-use super::{Desk, Rows, period, real};
+use super::{Desk, Rows, period, real, report};
 use crate::Cell;
+use crate::query::Limits;
 use crate::report::golden::Past;
+use crate::report::run;
 
 const N_OLD: usize = 500;
 
@@ -132,4 +134,25 @@ async fn no_cohort_has_anybody_who_was_there_when_the_history_began() {
     let sizes: Vec<_> = rows.cells("size").filter_map(real).collect();
     assert!(!sizes.is_empty());
     assert!(sizes.iter().all(|size| *size <= 1.0), "{sizes:?}");
+}
+
+#[tokio::test]
+async fn a_hub_with_more_people_than_an_answer_may_have_is_told_of() {
+    // Few days, so that nothing else is as many rows as people.
+    let past = hub("2026-05-18T00:00", &[]);
+    let asked = period("2026-05-18".parse().unwrap(), "2026-05-20".parse().unwrap());
+    let (desk, report) = (Desk::new(), report("concurrency-summary"));
+    let (sources, usual) = (past.sources(asked.rollup), Limits::default());
+    let limits = Limits {
+        max_rows: N_OLD / 2,
+        ..usual
+    };
+    let mut answers = Vec::new();
+    for limits in [usual, limits] {
+        let answer = run(&desk.engine, &sources, &report, &asked, limits).await;
+        answers.push(Rows::of(&answer.unwrap()).rows);
+    }
+    assert_eq!(answers[0], answers[1]);
+    let accounts = answers[0][0].last();
+    assert_eq!(accounts, Some(&Cell::Integer(500)));
 }
