@@ -40,10 +40,12 @@ impl Visits {
         let mut known = self.known();
         known.sweep(now);
         for event in events.filter(|event| tells_of_a_visit(event)) {
-            let is_recent = now.duration_since(event.at) < KEPT;
+            // Clocks that are ahead are allowed.
+            let at = event.at.min(now);
+            let is_recent = now.duration_since(at) < KEPT;
             if let Some(user) = event.user.as_ref().filter(|_| is_recent) {
-                let last = known.last.entry(user.clone()).or_insert(event.at);
-                *last = event.at.max(*last);
+                let last = known.last.entry(user.clone()).or_insert(at);
+                *last = at.max(*last);
             }
         }
     }
