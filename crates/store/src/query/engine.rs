@@ -42,8 +42,10 @@ use tokio::time::Instant;
 pub struct EngineSettings {
     /// Where large sorts and groupings put what does not fit in memory; made at the first query.
     pub temporary: PathBuf,
-    /// Threads that compute, of all queries together.
+    /// Threads that compute, of all queries together. On Linux they give way to those of the service.
     pub threads: usize,
+    /// In how many parts one query computes.
+    pub parts: usize,
     /// Memory of all running queries together.
     pub memory_bytes: usize,
     /// Temporary files of all running queries together.
@@ -55,13 +57,20 @@ pub struct EngineSettings {
 }
 
 impl EngineSettings {
-    /// One core stays free for the service, 512 MiB of memory and 2 GiB of disk, two queries at
-    /// once and eight that wait.
+    /// A thread for each core, of which one query leaves one to others (a core stays free for the service
+    /// where threads cannot give way to it), 512 MiB of memory and 2 GiB of disk, two queries at once and
+    /// eight that wait.
     pub fn new(temporary: PathBuf) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let all_but_one = cores.saturating_sub(1).max(1);
         Self {
             temporary,
-            threads: cores.saturating_sub(1).max(1),
+            threads: if can_give_way(cores) {
+                cores
+            } else {
+                all_but_one
+            },
+            parts: all_but_one,
             memory_bytes: 512 << 20,
             spill_bytes: 2 << 30,
             concurrent: 2,
@@ -235,7 +244,7 @@ impl Engine {
                 .map(|(name, value)| ((*name).to_owned(), value.scalar()))
                 .collect(),
             sources,
-            threads: self.settings.threads,
+            parts: self.settings.parts,
             memory: Arc::clone(&environment.memory_pool),
             environment,
             wanted: Wanted::default(),
@@ -306,6 +315,7 @@ impl Started {
             .max_blocking_threads(READING_THREADS)
             .thread_stack_size(STACK_BYTES)
             .thread_name("query")
+            .on_thread_start(give_way)
             .enable_all()
             .build()
             .map_err(failed)?;
@@ -461,7 +471,7 @@ struct Query {
     sql: String,
     params: Vec<(String, ScalarValue)>,
     sources: Sources,
-    threads: usize,
+    parts: usize,
     environment: Arc<RuntimeEnv>,
     memory: Arc<dyn MemoryPool>,
     wanted: Wanted,
@@ -529,7 +539,7 @@ impl Query {
     /// A session in which nothing exists but the allowed functions and empty schemas.
     fn state(&self, schemas: &[&str]) -> Result<SessionState, QueryError> {
         let builder = SessionStateBuilder::new()
-            .with_config(config(self.threads))
+            .with_config(config(self.parts))
             .with_runtime_env(Arc::clone(&self.environment))
             .with_physical_optimizer_rule(Arc::new(GiveWay(self.wanted.clone())));
         let mut state = functions::add_to(builder).build();
@@ -548,13 +558,46 @@ impl Query {
     }
 }
 
-pub(super) fn config(threads: usize) -> SessionConfig {
+/// What the service does besides, scrapes above all, comes first: of a core that both want a query gets a
+/// tenth. Where that is not possible, it gets its half.
+#[cfg(target_os = "linux")]
+fn give_way() {
+    // Not ten lower than whoever started the thread, as which it begins.
+    let _ = rustix::process::setpriority_process(None, 10);
+}
+
+/// Whether [`give_way`] helps with so many cores. Where time itself is rationed (a container's limit, a
+/// unit's quota) all threads wait when it is used up, the service's too.
+#[cfg(target_os = "linux")]
+fn can_give_way(cores: usize) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let allowed = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed:"));
+    let digits = allowed.unwrap_or_default().chars();
+    let n_allowed: u32 = digits
+        .filter_map(|digit| digit.to_digit(16))
+        .map(u32::count_ones)
+        .sum();
+    usize::try_from(n_allowed).is_ok_and(|n_allowed| n_allowed <= cores)
+}
+
+/// Elsewhere the whole process would.
+#[cfg(not(target_os = "linux"))]
+fn can_give_way(_cores: usize) -> bool {
+    false
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_way() {}
+
+pub(super) fn config(parts: usize) -> SessionConfig {
     let mut config = SessionConfig::new()
         .with_create_default_catalog_and_schema(false)
         .with_default_catalog_and_schema("history", "public")
         .with_information_schema(false)
-        // One partition per thread: more would only be cut and merged again.
-        .with_target_partitions(threads.max(1));
+        // No more than cores: they would only be cut and merged again.
+        .with_target_partitions(parts.max(1));
     let options = config.options_mut();
     options.execution.enable_recursive_ctes = false;
     options.execution.planning_concurrency = 1;
@@ -563,6 +606,8 @@ pub(super) fn config(threads: usize) -> SessionConfig {
     // Filters on a person or a group pass few rows: only of those the wide columns are read.
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
+    // None are written.
+    options.execution.parquet.bloom_filter_on_read = false;
     // Text as views: compared by their first bytes, copied as 16 bytes.
     options.execution.parquet.schema_force_view_types = true;
     // Spilled batches are written and read once, on a disk that is slower than lz4.

@@ -61,7 +61,11 @@ pub(super) async fn answered(
 ) -> String {
     let report = Arc::new(report);
     let temporary = tempfile::tempdir().unwrap();
-    let engine = Engine::new(EngineSettings::new(temporary.path().join("queries")));
+    // As on a small machine and as on a large one.
+    let engines = [1, 4].map(|parts| {
+        let settings = EngineSettings::new(temporary.path().join(format!("queries-{parts}")));
+        Engine::new(EngineSettings { parts, ..settings })
+    });
     let mut past = Past::new();
     let mut text = String::new();
     let mut is_answer = false;
@@ -71,10 +75,10 @@ pub(super) async fn answered(
             writeln!(text, "{line}").unwrap();
             let mut asked = asked(&Words::of(question), &past);
             let mut outcomes = Vec::new();
-            for rollup in [RollUp::Used, RollUp::Unused] {
+            for (rollup, engine) in [RollUp::Used, RollUp::Unused].into_iter().zip(&engines) {
                 asked.rollup = rollup;
                 let sources = past.sources(rollup);
-                let outcome = run(&engine, &sources, &report, &asked, Limits::default()).await;
+                let outcome = run(engine, &sources, &report, &asked, Limits::default()).await;
                 outcomes.push(written(&outcome));
             }
             text.push_str(&outcomes[0]);

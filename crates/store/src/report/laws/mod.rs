@@ -54,7 +54,12 @@ struct Desk {
 impl Desk {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let engine = Engine::new(EngineSettings::new(folder.path().join("queries")));
+        let settings = EngineSettings::new(folder.path().join("queries"));
+        // As on a machine with several cores.
+        let engine = Engine::new(EngineSettings {
+            parts: 3,
+            ..settings
+        });
         Self {
             engine,
             _folder: folder,
