@@ -59,6 +59,11 @@ pub static REPORT_VIEWS: &[ReportView] = &[
             DAY,
             always("starts", Time, "When it begins."),
             always("ends", Time, "When it ends."),
+            always(
+                "known_from",
+                Time,
+                "Since when sessions are known: on the day of the first look at the hub, since the first whole hour.",
+            ),
             always("week", Day, "Its Monday."),
             always("month", Day, "First day of its month."),
             always("weekday", Integer, "1 is Monday, 7 is Sunday."),

@@ -52,7 +52,8 @@ impl Question<'_> {
     ) -> Result<(), ReportError> {
         let readings = self.first_readings(prepared).await?;
         for (hub, calendar) in prepared.calendar.hubs() {
-            let reading = readings.get(hub).copied();
+            let first = readings.get(hub);
+            let reading = first.map(|first| first.at);
             let mut of = vec![("of", Value::Text(hub.clone()))];
             of.extend(reading.map(|reading| ("reading", Value::Time(reading))));
             let sql = first_session(reading.is_some());
@@ -67,6 +68,8 @@ impl Question<'_> {
             let begins = answer.rows().next().and_then(|row| day(row.first()?));
             let first_reading = reading.map(|reading| calendar.day_of(reading.as_microsecond()));
             let known = known.entry(hub.clone()).or_default();
+            let since = first.map(FirstReading::hour_after);
+            known.known_from = since.filter(|_| begins.is_none());
             known.begins = earliest(begins, first_reading);
             known.first_reading = first_reading;
         }
@@ -77,18 +80,19 @@ impl Question<'_> {
     async fn first_readings(
         &self,
         prepared: &Prepared<'_>,
-    ) -> Result<BTreeMap<String, Timestamp>, ReportError> {
+    ) -> Result<BTreeMap<String, FirstReading>, ReportError> {
         let sql = first_readings();
         let rows = prepared.rows_before_today(&observations::TABLE);
-        let known = by_hub(&*self.ask_once(prepared, &sql, &[], rows).await?);
+        let known = FirstReading::by_hub(&*self.ask_once(prepared, &sql, &[], rows).await?);
         let is_old = |(hub, _): (&String, _)| {
             let first = known.get(hub);
-            first.is_some_and(|first| first.as_microsecond() < prepared.today())
+            first.is_some_and(|first| first.at.as_microsecond() < prepared.today())
         };
         if prepared.calendar.hubs().all(is_old) {
             return Ok(known);
         }
-        Ok(by_hub(&self.ask(prepared, &sql, &[]).await?))
+        let answer = self.ask(prepared, &sql, &[]).await?;
+        Ok(FirstReading::by_hub(&answer))
     }
 
     /// Which hours have a reading. Those of days before today are remembered for all periods that
@@ -251,14 +255,19 @@ impl Question<'_> {
     }
 }
 
+/// Of each hub. Readings by the minute become one of their hour later on.
 fn first_readings() -> String {
-    format!("select hub, min(\"at\") from observations where {WATCHING} group by hub")
+    format!(
+        "select hub, min(\"at\"), min(case when n < 60 then \"at\" + interval '1 hour' else \"at\" end)
+         from observations where {WATCHING} group by hub"
+    )
 }
 
 /// When the first session of a hub began, of those that were over by the first reading if there is one.
 fn first_session(has_reading: bool) -> String {
     let imported = if has_reading {
-        "and ended < $reading"
+        // Of the hour only, as long as there are readings by the minute too.
+        "and ended < date_trunc('hour', $reading)"
     } else {
         ""
     };
@@ -320,8 +329,32 @@ fn times(table: &Table) -> impl Iterator<Item = (String, Timestamp)> + '_ {
     })
 }
 
-fn by_hub(table: &Table) -> BTreeMap<String, Timestamp> {
-    times(table).collect()
+/// The first reading of a hub.
+struct FirstReading {
+    at: Timestamp,
+    /// The same, or if it is one of an hour in which not every minute was read, the end of that hour.
+    read_from: Timestamp,
+}
+
+impl FirstReading {
+    fn by_hub(table: &Table) -> BTreeMap<String, Self> {
+        let of_hub = |row: Vec<Cell>| match row[..] {
+            [Cell::Text(ref hub), Cell::Time(at), Cell::Time(read_from)] => {
+                Some((hub.clone(), Self { at, read_from }))
+            }
+            _ => None,
+        };
+        table.rows().filter_map(of_hub).collect()
+    }
+
+    /// From which whole hour on the hub was read: the same for readings by the minute as for those by the
+    /// hour that they become. An hour whose first minute was read is whole.
+    fn hour_after(&self) -> Timestamp {
+        const MINUTE: i64 = 60_000_000;
+        const HOUR: i64 = 60 * MINUTE;
+        let before = (self.read_from.as_microsecond() - MINUTE).div_euclid(HOUR);
+        Timestamp::from_microsecond((before + 1) * HOUR).unwrap_or(self.read_from)
+    }
 }
 
 /// Adds days with rows.

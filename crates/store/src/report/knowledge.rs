@@ -18,6 +18,8 @@ pub(crate) struct Knowledge {
     pub(crate) begins: Option<DayNumber>,
     /// Day of the first reading.
     pub(crate) first_reading: Option<DayNumber>,
+    /// Since when sessions are known, if none was over by the first reading: a whole hour.
+    pub(crate) known_from: Option<Timestamp>,
     /// The last reading of the period.
     pub(crate) read: Option<Timestamp>,
     /// Hours with a reading, by day.

@@ -6,7 +6,7 @@
 use super::asked::Asked;
 use super::calendar::{Calendar, DayNumber, date, number, seconds, weekday};
 use super::functions;
-use super::knowledge::Knowledge;
+use super::knowledge::{Knowledge, OfDay};
 use super::members::{Span, Stay};
 use super::people::PeopleBefore;
 use super::raw::ActiveDay;
@@ -262,17 +262,7 @@ impl Prepared<'_> {
     fn days(&self) -> Vec<(&'static str, ArrayRef)> {
         let from = number(self.asked.from);
         let now = self.now.as_microsecond();
-        let nothing = Knowledge::default();
-        let mut rows = Vec::new();
-        for (name, hub) in self.calendar.hubs() {
-            let known = self.knowledge.get(name).unwrap_or(&nothing);
-            for day in self.first..=self.last.min(hub.day_of(now)) {
-                let (starts, ends) = (hub.start(day), hub.start(day + 1));
-                if starts < ends {
-                    rows.push((name, day, starts, ends, known.of_day(day, hub, now)));
-                }
-            }
-        }
+        let rows = self.days_of_hubs();
         macro_rules! column {
             ($name:literal, $kind:ty, |$row:pat_param| $value:expr) => {
                 (
@@ -281,33 +271,61 @@ impl Prepared<'_> {
                 )
             };
         }
-        let times = |pick: &dyn Fn(&(i64, i64)) -> i64| -> ArrayRef {
-            let all = rows.iter().map(|row| Some(pick(&(row.2, row.3))));
-            Arc::new(
-                all.collect::<TimestampMicrosecondArray>()
-                    .with_timezone("UTC"),
-            )
-        };
+        macro_rules! times {
+            ($name:literal, |$row:pat_param| $value:expr) => {{
+                let all = rows.iter().map(|$row| Some($value));
+                let all: TimestampMicrosecondArray = all.collect();
+                ($name, Arc::new(all.with_timezone("UTC")) as ArrayRef)
+            }};
+        }
         vec![
-            column!("hub", StringArray, |row| Some(row.0.as_str())),
-            column!("day", Date32Array, |row| Some(row.1)),
-            ("starts", times(&|(starts, _)| *starts)),
-            ("ends", times(&|(_, ends)| *ends)),
-            column!("week", Date32Array, |row| Some(monday(row.1))),
-            column!("month", Date32Array, |row| Some(month(row.1))),
-            column!("weekday", Int64Array, |row| Some(weekday(row.1))),
-            column!("in_period", BooleanArray, |row| Some(row.1 >= from)),
-            column!("is_over", BooleanArray, |row| Some(row.3 <= now)),
-            column!("in_history", BooleanArray, |row| Some(row.4.in_history)),
-            column!("known", BooleanArray, |row| Some(row.4.known)),
-            column!("members_known", BooleanArray, |row| Some(row.4.members)),
-            column!("usage_known", BooleanArray, |row| Some(row.4.usage)),
-            column!("accounts_known", BooleanArray, |row| Some(row.4.accounts)),
-            column!("hooks_known", BooleanArray, |row| Some(row.4.hooks)),
-            column!("storage_known", BooleanArray, |row| Some(row.4.storage)),
-            column!("watched", Float64Array, |row| row.4.watched),
-            column!("seconds", Float64Array, |row| Some(seconds(row.3 - row.2))),
+            column!("hub", StringArray, |row| Some(row.hub)),
+            column!("day", Date32Array, |row| Some(row.day)),
+            times!("starts", |row| row.starts),
+            times!("ends", |row| row.ends),
+            times!("known_from", |row| row.known_from),
+            column!("week", Date32Array, |row| Some(monday(row.day))),
+            column!("month", Date32Array, |row| Some(month(row.day))),
+            column!("weekday", Int64Array, |row| Some(weekday(row.day))),
+            column!("in_period", BooleanArray, |row| Some(row.day >= from)),
+            column!("is_over", BooleanArray, |row| Some(row.ends <= now)),
+            column!("in_history", BooleanArray, |row| Some(row.of.in_history)),
+            column!("known", BooleanArray, |row| Some(row.of.known)),
+            column!("members_known", BooleanArray, |row| Some(row.of.members)),
+            column!("usage_known", BooleanArray, |row| Some(row.of.usage)),
+            column!("accounts_known", BooleanArray, |row| Some(row.of.accounts)),
+            column!("hooks_known", BooleanArray, |row| Some(row.of.hooks)),
+            column!("storage_known", BooleanArray, |row| Some(row.of.storage)),
+            column!("watched", Float64Array, |row| row.of.watched),
+            column!("seconds", Float64Array, |row| Some(seconds(
+                row.ends - row.starts
+            ))),
         ]
+    }
+
+    /// The days that are read, up to today, of each hub.
+    fn days_of_hubs(&self) -> Vec<DayOfHub<'_>> {
+        let now = self.now.as_microsecond();
+        let nothing = Knowledge::default();
+        let mut rows = Vec::new();
+        for (name, hub) in self.calendar.hubs() {
+            let known = self.knowledge.get(name).unwrap_or(&nothing);
+            let known_from = known.known_from.map_or(i64::MIN, Timestamp::as_microsecond);
+            for day in self.first..=self.last.min(hub.day_of(now)) {
+                let (starts, ends) = (hub.start(day), hub.start(day + 1));
+                if starts < ends {
+                    rows.push(DayOfHub {
+                        hub: name,
+                        day,
+                        starts,
+                        ends,
+                        known_from: known_from.clamp(starts, ends),
+                        of: known.of_day(day, hub, now),
+                    });
+                }
+            }
+        }
+        rows
     }
 
     fn networks(&self) -> Vec<(&'static str, ArrayRef)> {
@@ -325,6 +343,17 @@ impl Prepared<'_> {
             ("last", text(&|network| network.last.clone())),
         ]
     }
+}
+
+/// A day of a hub; moments in microseconds since 1970.
+struct DayOfHub<'a> {
+    hub: &'a str,
+    day: DayNumber,
+    starts: i64,
+    ends: i64,
+    /// Since when sessions are known.
+    known_from: i64,
+    of: OfDay,
 }
 
 /// When the day of a moment began in UTC.

@@ -4,8 +4,9 @@
 -- definition: How many servers ran at the same moment, and of how many people: two servers of one person count once.
 --   `peak` is the largest number, and `at` the first moment at which there were so many. `p95` is the smallest number
 --   that was not exceeded for 95 % of the time, `mean` the mean over the time; both weigh each number with how long
---   there were so many, also at night. Time is that of the days of the period that are known, up to now. A server runs
---   from its start on, and no longer at the moment of its end.
+--   there were so many, also at night. Time is that of the days of the period that are known, up to now, on the day of
+--   the first look at the hub from the first whole hour on. A server runs from its start on, and no longer at the
+--   moment of its end.
 -- scope: group, user
 -- needs: sessions, accounts
 -- readers: owner, user
@@ -35,7 +36,8 @@ levels as (
 lasted as (
     select hub, level / 1000000 as servers, level % 1000000 as users, min(moment) as at, sum(seconds) as seconds
     from (
-        select hub, level, moment, seconds_between(moment, least(next, ends, $now)) as seconds
+        select hub, level, moment,
+            seconds_between(greatest(moment, known_from), least(next, ends, $now)) as seconds
         from period_days join levels using (hub, day)
         where known
     )

@@ -2,10 +2,11 @@
 -- section: Sessions
 -- question: At which hours of the week is the hub busy?
 -- definition: How many servers ran at once in each hour of the week, on average: the hours that all servers ran within
---   this hour of the local clock, divided by how long it lasted on all days of the period that are known and over. So a
---   server that ran for half of the hour counts one half, and an hour of a day without servers counts as 0. `users` is
---   the same of people: two servers of one person at the same time count once. An hour that the clock repeats or skips
---   when it is changed counts as often and as long as it was.
+--   this hour of the local clock, divided by how long it lasted on all days of the period that are known and over, on
+--   the day of the first look at the hub without the hours that had begun by then. So a server that ran for half of the
+--   hour counts one half, and an hour of a day without servers counts as 0. `users` is the same of people: two servers
+--   of one person at the same time count once. An hour that the clock repeats or skips when it is changed counts as
+--   often and as long as it was.
 -- scope: group, user
 -- needs: sessions
 -- readers: owner, user
@@ -27,9 +28,9 @@ by_quarter as (
         from period_steps
         union all
         -- Each of the period, also those in which nothing begins or ends.
-        select hub, quarter, weekday, hour_of(hub, quarter), known and is_over, 0, 0, 0.0
+        select hub, quarter, weekday, hour_of(hub, quarter), known and is_over and known_from <= hour, 0, 0, 0.0
         from (
-            select hub, weekday, known, is_over, hour + after as quarter
+            select hub, weekday, known, is_over, known_from, hour, hour + after as quarter
             from (select *, unnest(hours_of(hub, starts, ends)) as hour from period_days)
                 cross join (
                     values (interval '0 minutes'), (interval '15 minutes'), (interval '30 minutes'), (interval '45 minutes')

@@ -1,7 +1,7 @@
 //! A day on which nothing was collected is not a day on which nothing happened.
 
 use super::story::{History, Like, histories, past};
-use super::{Desk, Rows, cases, period, reports, run_test};
+use super::{Desk, Rows, cases, period, real, reports, run_test};
 use crate::Cell;
 use crate::report::{Asked, Definition, Kind, ParameterKind};
 use jiff::civil::Date;
@@ -127,4 +127,49 @@ async fn a_server_that_runs_when_the_hub_is_looked_at_first_tells_nothing_of_the
     let rows = desk.tell(&past, "active-users", &asked).await;
     let people: Vec<&Cell> = rows.cells("users").skip(4).take(3).collect();
     assert_eq!(people, [&Cell::Null, &Cell::Integer(3), &Cell::Integer(3)]);
+}
+
+/// A hub that is looked at from half past ten on, on a Sunday.
+const LOOKED_AT_FROM_A_MORNING_ON: [&str; 5] = [
+    "hub lab Europe/Berlin",
+    "now 2026-03-03T12:00",
+    "watched 2026-03-01T10:30 2026-03-03T12:00",
+    "session ada - 2026-03-01T08:00 2026-03-01T12:30",
+    "session bob - 2026-03-01T11:00 2026-03-01T12:00",
+];
+
+async fn of_first_days(report: &str, more: &[&str]) -> Rows {
+    let lines = LOOKED_AT_FROM_A_MORNING_ON.iter().chain(more);
+    let lines: Vec<String> = lines.map(|line| (*line).to_owned()).collect();
+    let asked = period("2026-03-01".parse().unwrap(), "2026-03-02".parse().unwrap());
+    Desk::new().tell(&past(&lines), report, &asked).await
+}
+
+fn numbers(rows: &Rows, column: &str) -> Vec<Option<f64>> {
+    rows.cells(column).map(real).collect()
+}
+
+#[tokio::test]
+async fn the_night_before_the_first_look_is_not_known() {
+    let rows = of_first_days("concurrency-summary", &[]).await;
+    // 13 hours and a day; an hour of it with two servers, half of one with one.
+    assert_eq!(numbers(&rows, "known_hours"), [Some(37.0); 2]);
+    assert_eq!(numbers(&rows, "mean"), [Some(2.5 / 37.0); 2]);
+    assert_eq!(numbers(&rows, "peak"), [Some(2.0); 2]);
+    let rows = of_first_days("hour-of-week", &[]).await;
+    let servers = numbers(&rows, "servers");
+    // Of Monday all, of Sunday from the first whole hour on.
+    assert_eq!(servers[..24], [Some(0.0); 24]);
+    assert_eq!(servers[24..24 + 11], [None; 11]);
+    assert_eq!(servers[35..38], [Some(2.0), Some(0.5), Some(0.0)]);
+}
+
+#[tokio::test]
+async fn the_night_before_the_first_look_is_known_where_its_sessions_were_imported() {
+    let imported = ["session kim - 2026-03-01T01:00 2026-03-01T02:00"];
+    let rows = of_first_days("concurrency-summary", &imported).await;
+    assert_eq!(numbers(&rows, "known_hours"), [Some(48.0); 2]);
+    assert_eq!(numbers(&rows, "mean"), [Some(6.5 / 48.0); 2]);
+    let rows = of_first_days("hour-of-week", &imported).await;
+    assert_eq!(numbers(&rows, "servers")[24..26], [Some(0.0), Some(1.0)]);
 }

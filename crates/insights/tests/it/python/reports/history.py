@@ -459,7 +459,9 @@ class History:
         """Day of the first reading, or of the first session that was over by then."""
         names = self._reading_names
         first = min((it.at for it in self.observations if it.name in names), default=math.inf)
-        ended = [it.started for it in self.sessions if it.ended is not None and it.ended < first]
+        # Of the hour only: minutes become one reading of their hour.
+        over = first if first == math.inf else first // (3600 * SECOND) * 3600 * SECOND
+        ended = [it.started for it in self.sessions if it.ended is not None and it.ended < over]
         return min(self.day_of(at) for at in [*ended, first] if at != math.inf)
 
     def in_history(self, day):
@@ -479,6 +481,18 @@ class History:
     @cached_property
     def _first_reading(self):
         return min(self.reading_days, default=date.max)
+
+    @cached_property
+    def known_from(self):
+        """The first whole hour with readings, if no session was over by the first: of hours before it nothing is
+        known. Of an hour whose minutes became one reading it is known how many there were."""
+        hour = 3600 * SECOND
+        own = [it for it in self.observations if it.name in self._reading_names]
+        first = min((it.at for it in own), default=None)
+        if first is None or any(it.ended is not None and it.ended < first // hour * hour for it in self.sessions):
+            return 0
+        read = min(it.at if it.n is None or it.n >= 60 else it.at + hour for it in own)
+        return (read - 60 * SECOND) // hour * hour + hour
 
     def known(self, day):
         """Whether anything was collected on the day; before the first reading every day is known."""

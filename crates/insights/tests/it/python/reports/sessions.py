@@ -607,9 +607,10 @@ def hour_of_week(history, ask):
         # This zone changes its clock by whole hours: local hours are hours of UTC with another name.
         local, lasted = {}, Counter()
         for each in question.days:
-            counts = history.known(each) and history.is_over(each)
+            is_known = history.known(each) and history.is_over(each)
             for hour in range(history.day_start(each) // HOUR, history.day_end(each) // HOUR):
                 place = each.isoweekday(), history.local(hour * HOUR).hour
+                counts = is_known and history.known_from <= hour * HOUR
                 lasted[place] += HOUR if counts else 0
                 if counts:
                     local[hour] = place
@@ -687,8 +688,9 @@ def concurrency(history, ask):
 def concurrency_summary(history, ask):
     history, ask = brought(history, ask)
     for rows, question, _, about in questions(history, ask, "concurrency-summary", usual(history)):
-        found = [row for each, rows in levels(question) if history.known(each) for row in rows]
-        in_all = sum(end - start for start, end, *_ in found)
+        since = history.known_from
+        found = [row for each, rows in levels(question) if history.known(each) for row in rows if row[1] > since]
+        in_all = sum(end - max(start, since) for start, end, *_ in found)
         accounts = n_accounts(question) if history.accounts_known(question.to) else None
         want = []
         for what, place in (("servers", 2), ("users", 3)):
@@ -697,7 +699,7 @@ def concurrency_summary(history, ask):
                 row["peak"], row["at"] = most(found, place)
                 lasted = Counter()
                 for start, end, *levels_then in found:
-                    lasted[levels_then[place - 2]] += end - start
+                    lasted[levels_then[place - 2]] += end - max(start, since)
                 so_far = 0
                 for level in sorted(lasted):
                     so_far += lasted[level]
@@ -762,7 +764,8 @@ def growth(history, readings):
         is_over_midnight = before_hour is None or history.day_of(before_hour) != history.day_of(hour)
         counts = before_hour is not None and not (is_over_midnight and hour - before_hour > 2 * HOUR)
         for (name, labels), rows in hours[hour].items():
-            rows.sort(key=lambda it: it.at)
+            # Two of one moment: the higher count was there last.
+            rows.sort(key=lambda it: (it.at, it.value if it.last is None else it.last))
             lowest = min(it.value if it.min is None else it.min for it in rows)
             highest = max(it.value if it.max is None else it.max for it in rows)
             last = rows[-1].value if rows[-1].last is None else rows[-1].last
