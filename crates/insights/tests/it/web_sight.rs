@@ -9,7 +9,7 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use reqwest::Method;
 use site::{
-    ADMIN, ADMIN_TOKEN, MEMBER_OF_STAFF, OWNER, STAFF_TOKEN, STRONG_STAFF_TOKEN, Site,
+    ADMIN, ADMIN_TOKEN, MEMBER_OF_STAFF, NOBODY, OWNER, STAFF_TOKEN, STRONG_STAFF_TOKEN, Site,
     end_of_month, page_token, today,
 };
 
@@ -37,6 +37,7 @@ pub(crate) const TESTS: &[crate::Test] = &[
         history::hidden,
     ),
     ("a_look_that_cannot_be_kept_is_not_had", history::not_kept),
+    ("a_group_that_nobody_was_in_says_so", nobody),
 ];
 
 fn whole_months() {
@@ -206,4 +207,23 @@ fn weak_token() {
     let me = site.get("api/v1/me", STAFF_TOKEN).json();
     assert_eq!(me["name"], MEMBER_OF_STAFF);
     assert_eq!(me["standing"], "user");
+}
+
+fn nobody() {
+    let site = Site::start();
+    let mut browser = Browser::at(&site.sim.url);
+    let page = format!("groups/one?name={NOBODY}");
+    let page = site.log_in(&mut browser, &page, ADMIN);
+    assert_eq!(page.status, 200);
+    assert!(
+        page.text.contains("Nobody was in this group yet"),
+        "{}",
+        page.text
+    );
+    // Nothing that would fail.
+    assert!(!page.text.contains("data-part="), "{}", page.text);
+    let group: String = url::form_urlencoded::byte_serialize(site.group.as_bytes()).collect();
+    let page = site.at(&format!("groups/one?name={group}"));
+    let page = browser.step(Method::GET, &page, None).shown();
+    assert!(page.text.contains("data-part="), "{}", page.text);
 }

@@ -1,11 +1,12 @@
 //! *Groups*: those that somebody may see, and one of them.
 
-use super::asked::{AskedPeriod, Hubs, value_of};
+use super::asked::{AskedPeriod, Hubs, answers, value_of};
 use super::frame::{Frame, html};
 use super::message;
 use super::part::Look;
 use super::shells::{Page, PartSpec, part};
-use super::view::{Address, Fact, Field, GroupRow, GroupsPage, Link, Number, Width};
+use super::view::{Address, Fact, Field, GroupRow, GroupsPage, Link, Notice, Number, Tone, Width};
+use crate::answers::{AnswerError, Request};
 use crate::config::OwnerSees;
 use crate::web::Site;
 use crate::web::visitor::Visitor;
@@ -18,6 +19,7 @@ use model::snapshot::Group;
 use model::suppression::is_few;
 use model::viewer::{Sight, Standing};
 use std::collections::BTreeSet;
+use store::report::ReportError;
 
 /// With names of members.
 static NAMED: &[PartSpec] = &[
@@ -174,6 +176,10 @@ pub(in crate::web) async fn one(
     }
     let least = least_told(&site, &visitor);
     let n_members = group.members.len();
+    let nobody = match n_members {
+        0 => nobody_yet(&site, &asked).await,
+        _ => None,
+    };
     let members = Fact {
         name: "members".to_owned(),
         number: Number {
@@ -208,7 +214,28 @@ pub(in crate::web) async fn one(
             value: name,
         }],
         facts: vec![members],
+        instead: nobody,
         path: "groups/one",
     }
     .html(&asked)
+}
+
+/// Of a group that nobody was in reports know nothing, not even its name.
+async fn nobody_yet(site: &Site, asked: &AskedPeriod) -> Option<Notice> {
+    let request = Request {
+        name: "participation".to_owned(),
+        ..asked.request.clone()
+    };
+    let answer = answers(site)?.answer(&request).await;
+    let is_unknown = matches!(
+        answer,
+        Err(AnswerError::Report(ReportError::NotFound { .. }))
+    );
+    is_unknown.then(|| {
+        Notice::new(
+            Tone::Plain,
+            "Nobody was in this group yet, as far as the history goes back. Figures come when the hub \
+             says who is in it.",
+        )
+    })
 }

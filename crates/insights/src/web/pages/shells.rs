@@ -175,6 +175,7 @@ pub(super) async fn shown(
         selects: vec![select],
         kept: Vec::new(),
         facts,
+        instead: None,
         path: shell.path,
     }
     .html(&asked)
@@ -196,6 +197,8 @@ pub(super) struct Page<'a> {
     pub(super) selects: Vec<Select>,
     pub(super) kept: Vec<Field>,
     pub(super) facts: Vec<Fact>,
+    /// Said instead of all parts, where there is nothing that they could be about.
+    pub(super) instead: Option<Notice>,
     /// Where the page is, below the prefix.
     pub(super) path: &'a str,
 }
@@ -215,7 +218,8 @@ impl Page<'_> {
         if self.frame.site.answers.is_none() {
             notices.push(no_history());
         }
-        let has_history = notices.is_empty();
+        notices.extend(self.instead);
+        let has_parts = notices.is_empty();
         let page = ShellPage {
             layout: self.frame.layout(self.title, self.intro),
             picker: asked.picker(address, self.selects, self.kept),
@@ -223,7 +227,7 @@ impl Page<'_> {
             facts: self.facts,
             links: Vec::new(),
             ready: Vec::new(),
-            parts: if has_history { boxes } else { Vec::new() },
+            parts: if has_parts { boxes } else { Vec::new() },
         };
         html(StatusCode::OK, &page)
     }

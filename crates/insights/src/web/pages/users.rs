@@ -335,6 +335,7 @@ pub(in crate::web) async fn one(
             value: name,
         }],
         facts: Vec::new(),
+        instead: None,
         path: "users/one",
     }
     .html(&asked)

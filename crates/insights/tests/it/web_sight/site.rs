@@ -21,6 +21,8 @@ pub(super) const MEMBER_OF_STAFF: &str = "stella";
 /// Of the largest group of the demo.
 pub(super) const OWNER: &str = "olga";
 pub(super) const STAFF: &str = "staff";
+/// Without members, ever.
+pub(super) const NOBODY: &str = "nobody-yet";
 pub(super) const ADMIN_TOKEN: &str = "token-of-an-administrator";
 pub(super) const OWNER_TOKEN: &str = "token-of-olga";
 pub(super) const STAFF_TOKEN: &str = "token-of-stella";
@@ -195,6 +197,7 @@ fn people(world: &mut World, group: &str, member: &str) {
     world.user_mut(ADMIN).unwrap().admin = true;
     world.add_group(STAFF);
     world.add_member(STAFF, MEMBER_OF_STAFF);
+    world.add_group(NOBODY);
     world.add_group(group);
     world.add_member(group, member);
     let properties = &mut world.group_mut(group).unwrap().properties;
