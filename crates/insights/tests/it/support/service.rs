@@ -71,7 +71,7 @@ impl Service {
                 service.process.output()
             );
             assert!(
-                started.elapsed() < Duration::from_secs(30),
+                started.elapsed() < Duration::from_secs(90),
                 "the service does not listen"
             );
             std::thread::sleep(Duration::from_millis(20));
@@ -108,7 +108,7 @@ pub(crate) fn http() -> &'static reqwest::Client {
             .no_proxy()
             .resolve(HOST, (Ipv4Addr::LOCALHOST, 0).into())
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(30))
+            .timeout(Duration::from_mins(2))
             .pool_max_idle_per_host(0)
             .build()
             .unwrap()
