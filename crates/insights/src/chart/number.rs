@@ -59,7 +59,7 @@ pub(super) fn seconds(value: f64) -> String {
         ..0.0 => format!("−{}", seconds(-value)),
         0.0 => format!("0{SPACE}s"),
         0.0..1.0 => format!("{}{SPACE}ms", plain(value * 1000.0)),
-        1.0..59.95 => format!("{}{SPACE}s", plain(value)),
+        1.0..59.95 => format!("{}{SPACE}s", decimal(value, 2)),
         59.95..3599.5 => two_units(value.round(), "min", "s"),
         3599.5..359_970.0 => two_units((value / 60.0).round(), "h", "min"),
         _ => format!("{}{SPACE}h", plain(value / 3600.0)),
@@ -149,6 +149,7 @@ mod tests {
             &[
                 (0.0, "0 s"),
                 (0.35, "350 ms"),
+                (5.999, "6 s"),
                 (45.25, "45.25 s"),
                 (59.99, "1 min"),
                 (750.0, "12 min 30 s"),

@@ -5,7 +5,7 @@
 use super::error::{QueryError, Resource};
 use super::memory::Strict;
 use super::stop::{GiveWay, Wanted};
-use super::{functions, guard, views};
+use super::{functions, guard, threads, views};
 use crate::table::Table;
 use crate::{Format, Sources};
 use arrow::array::{ArrayRef, AsArray as _, RecordBatch};
@@ -65,7 +65,7 @@ impl EngineSettings {
         let all_but_one = cores.saturating_sub(1).max(1);
         Self {
             temporary,
-            threads: if can_give_way(cores) {
+            threads: if threads::can_give_way(cores) {
                 cores
             } else {
                 all_but_one
@@ -315,7 +315,7 @@ impl Started {
             .max_blocking_threads(READING_THREADS)
             .thread_stack_size(STACK_BYTES)
             .thread_name("query")
-            .on_thread_start(give_way)
+            .on_thread_start(threads::give_way)
             .enable_all()
             .build()
             .map_err(failed)?;
@@ -557,39 +557,6 @@ impl Query {
         Ok(state)
     }
 }
-
-/// What the service does besides, scrapes above all, comes first: of a core that both want a query gets a
-/// tenth. Where that is not possible, it gets its half.
-#[cfg(target_os = "linux")]
-fn give_way() {
-    // Not ten lower than whoever started the thread, as which it begins.
-    let _ = rustix::process::setpriority_process(None, 10);
-}
-
-/// Whether [`give_way`] helps with so many cores. Where time itself is rationed (a container's limit, a
-/// unit's quota) all threads wait when it is used up, the service's too.
-#[cfg(target_os = "linux")]
-fn can_give_way(cores: usize) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let allowed = status
-        .lines()
-        .find_map(|line| line.strip_prefix("Cpus_allowed:"));
-    let digits = allowed.unwrap_or_default().chars();
-    let n_allowed: u32 = digits
-        .filter_map(|digit| digit.to_digit(16))
-        .map(u32::count_ones)
-        .sum();
-    usize::try_from(n_allowed).is_ok_and(|n_allowed| n_allowed <= cores)
-}
-
-/// Elsewhere the whole process would.
-#[cfg(not(target_os = "linux"))]
-fn can_give_way(_cores: usize) -> bool {
-    false
-}
-
-#[cfg(not(target_os = "linux"))]
-fn give_way() {}
 
 pub(super) fn config(parts: usize) -> SessionConfig {
     let mut config = SessionConfig::new()

@@ -18,6 +18,7 @@ mod scope;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod views;
 mod written;
 
