@@ -132,6 +132,15 @@ mod tests {
     }
 
     #[test]
+    fn a_visit_by_a_clock_that_is_ahead_is_now() {
+        let visits = Visits::default();
+        let ahead = event("ada", "login", "hooks", "20T11");
+        visits.heard([ahead].iter(), at("20T10"));
+        let known = visits.added_to(&LastSeen::default());
+        assert_eq!(known.of(&"ada".into()), Some(Seen::At(at("20T10"))));
+    }
+
+    #[test]
     fn a_day_later_only_the_hub_is_asked() {
         let visits = Visits::default();
         visits.heard(

@@ -51,7 +51,7 @@ pub(crate) struct RowsFile {
     pub(crate) bounds: Vec<Bounds>,
 }
 
-/// Between what the values of a column lie, or a little within.
+/// Between what the values of a column lie; those of times may be a little further apart.
 #[derive(Clone, Debug)]
 pub(crate) struct Bounds {
     pub(crate) column: &'static str,
