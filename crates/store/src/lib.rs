@@ -19,6 +19,7 @@ mod query;
 mod rebuild;
 mod recent;
 pub mod report;
+mod running;
 mod shares;
 mod sources;
 mod state;

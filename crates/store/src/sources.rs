@@ -9,21 +9,17 @@ use crate::flush::{Discord, batch_of_lines};
 use crate::history::{DataFile, History, HistoryError, HistoryTable};
 use crate::query::{AnswersOfRows, Files, Part, Piece, RowsFile, Sources};
 use crate::recent::{Lookup, Recent};
+use crate::running::{self, Present};
 use crate::state::spool::{self, Portion, Waiting};
-use crate::state::{State, StateError, facts, present, settings_named};
+use crate::state::{State, StateError, settings_named};
 use crate::tables::{TABLES, TableDef};
-use arrow::array::{
-    ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
+use arrow::array::RecordBatch;
 use datafusion::datasource::MemTable;
 use jiff::{SignedDuration, Timestamp};
 use model::days::Day;
-use model::diff::Running;
-use model::fact::ActiveHour;
-use model::session::{self, Session};
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tokio::sync::Mutex;
 
 /// Settings that hold the time zone of a hub are named after it.
@@ -37,6 +33,7 @@ pub(crate) struct Reader {
     /// Remembers nothing: makes keys.
     keys: Arc<Recent>,
     answers: Arc<AnswersOfRows>,
+    look: Arc<std::sync::Mutex<running::Look>>,
     last: Mutex<Option<Last>>,
 }
 
@@ -67,13 +64,6 @@ struct Moment {
     running: Vec<Present>,
 }
 
-struct Present {
-    hub: String,
-    running: Running,
-    /// With what was told of earlier hours.
-    session: Option<Session>,
-}
-
 impl Reader {
     pub(crate) fn new(state: State, history: History) -> Self {
         Self {
@@ -82,6 +72,7 @@ impl Reader {
             open: Mutex::default(),
             keys: Arc::default(),
             answers: Arc::default(),
+            look: Arc::default(),
             last: Mutex::default(),
         }
     }
@@ -142,10 +133,12 @@ impl Reader {
     }
 
     async fn read(&self, now: Timestamp) -> Result<Last, StoreError> {
-        let moment = self
-            .state
-            .read(move |connection| Moment::read(connection, now))
-            .await?;
+        let look = Arc::clone(&self.look);
+        let read = move |connection: &Connection| {
+            let mut look = look.lock().unwrap_or_else(PoisonError::into_inner);
+            Moment::read(connection, &mut look, now)
+        };
+        let moment = self.state.read(read).await?;
         let mut sources = Sources::new(now).remembering(Arc::clone(&self.answers));
         for (hub, zone) in &moment.zones {
             sources = sources.with_hub(hub, zone);
@@ -183,7 +176,7 @@ impl Reader {
                 sources = sources.with_part(part.of_hub(&hub));
             }
         }
-        let running = running_batch(&moment.running)
+        let running = running::batch(&moment.running)
             .map_err(StateError::Corrupt)
             .and_then(|batch| {
                 memory(batch).map_err(|error| StateError::Corrupt(error.to_string()))
@@ -288,7 +281,11 @@ fn memory(batch: RecordBatch) -> Result<MemTable, datafusion::error::DataFusionE
 }
 
 impl Moment {
-    fn read(connection: &Connection, now: Timestamp) -> Result<Self, StateError> {
+    fn read(
+        connection: &Connection,
+        look: &mut running::Look,
+        now: Timestamp,
+    ) -> Result<Self, StateError> {
         let edition = edition(connection)?;
         let mut waiting = Vec::new();
         for def in TABLES {
@@ -306,83 +303,18 @@ impl Moment {
             }
         }
         let zones = settings_named(connection, ZONE)?;
-        let (mut running, mut closed) = (Vec::new(), BTreeMap::new());
+        let mut closed = BTreeMap::new();
         for hub in zones.keys() {
             if let Some(day) = last_closed(connection, hub)? {
                 closed.insert(hub.clone(), day);
             }
-            for server in present::read_servers(connection, hub)? {
-                running.push(Present {
-                    session: session_so_far(connection, hub, &server, now)?,
-                    hub: hub.clone(),
-                    running: server,
-                });
-            }
         }
         Ok(Self {
+            running: look.at(connection, zones.keys(), now)?,
             edition,
             waiting,
             zones,
             closed,
-            running,
         })
     }
-}
-
-/// What was told of earlier hours together with what is tallied since.
-fn session_so_far(
-    connection: &Connection,
-    hub: &str,
-    running: &Running,
-    now: Timestamp,
-) -> Result<Option<Session>, StateError> {
-    let mut facts = facts::of_key(connection, hub, &running.key)?;
-    facts.extend(running.activity(now).map(|keyed| keyed.fact));
-    let sessions = session::sessions(&facts);
-    let of_this = |session: &Session| session.started == running.started;
-    Ok(sessions.into_iter().find(of_this))
-}
-
-fn running_batch(running: &[Present]) -> Result<RecordBatch, String> {
-    let text = |value: &dyn Fn(&Present) -> Option<String>| -> ArrayRef {
-        Arc::new(running.iter().map(value).collect::<StringArray>())
-    };
-    let time = |value: &dyn Fn(&Present) -> Option<Timestamp>| -> ArrayRef {
-        let micros = running
-            .iter()
-            .map(|present| value(present).map(Timestamp::as_microsecond));
-        Arc::new(
-            micros
-                .collect::<TimestampMicrosecondArray>()
-                .with_timezone("UTC"),
-        )
-    };
-    let seconds = running.iter().map(|present| {
-        let seconds = present.session.as_ref()?.active_seconds?;
-        i64::try_from(seconds).ok()
-    });
-    let ready: BooleanArray = running.iter().map(|_| Some(true)).collect();
-    let columns = vec![
-        text(&|present| Some(present.hub.clone())),
-        text(&|present| Some(present.running.key.user.to_string())),
-        text(&|present| Some(present.running.key.server.to_string())),
-        time(&|present| Some(present.running.started)),
-        time(&|present| Some(present.running.last_seen)),
-        time(&|present| present.running.tally.last_activity),
-        Arc::new(ready),
-        Arc::new(seconds.collect::<Int64Array>()),
-        text(&|present| by_hour(present.session.as_ref()?.known_active_hours()?)),
-        text(&|present| present.running.options.as_deref().map(str::to_owned)),
-        text(&|present| present.running.image.as_deref().map(str::to_owned)),
-    ];
-    RecordBatch::try_new(Sources::running_schema(), columns).map_err(|error| error.to_string())
-}
-
-/// The hours as a JSON object, with their starts as names.
-pub(crate) fn by_hour(hours: &[ActiveHour]) -> Option<String> {
-    let by_hour: BTreeMap<Timestamp, u32> = hours
-        .iter()
-        .map(|active| (active.hour, active.seconds))
-        .collect();
-    serde_json::to_string(&by_hour).ok()
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 /// How long facts stay at hand after their session ended. Later news are looked up in the history.
@@ -395,19 +396,50 @@ pub(crate) fn of_key(
     hub: &str,
     key: &ServerKey,
 ) -> Result<Vec<Fact>, StateError> {
+    let mut facts = Vec::new();
+    each_of_key(connection, hub, key, |at, text| {
+        facts.push(read(at, text)?);
+        Ok(())
+    })?;
+    Ok(facts)
+}
+
+/// Equal for equal facts of the server: much less work than reading them.
+pub(crate) fn mark_of_key(
+    connection: &Connection,
+    hub: &str,
+    key: &ServerKey,
+) -> Result<u64, StateError> {
+    let mut mark = DefaultHasher::new();
+    each_of_key(connection, hub, key, |at, text| {
+        (at, text).hash(&mut mark);
+        Ok(())
+    })?;
+    Ok(mark.finish())
+}
+
+fn each_of_key(
+    connection: &Connection,
+    hub: &str,
+    key: &ServerKey,
+    mut tell: impl FnMut(i64, &str) -> Result<(), StateError>,
+) -> Result<(), StateError> {
     let mut select = connection.prepare_cached(
         "select at, fact from facts where hub = ?1 and user = ?2 and server = ?3",
     )?;
     let mut rows = select.query(params![hub, key.user.as_str(), &*key.server])?;
-    let mut facts = Vec::new();
     while let Some(row) = rows.next()? {
-        let text: String = row.get(1)?;
-        facts.push(Fact {
-            at: super::time(row.get(0)?)?,
-            what: kept(&text)?,
-        });
+        let text = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        tell(row.get(0)?, text)?;
     }
-    Ok(facts)
+    Ok(())
+}
+
+fn read(at: i64, text: &str) -> Result<Fact, StateError> {
+    Ok(Fact {
+        at: super::time(at)?,
+        what: kept(text)?,
+    })
 }
 
 /// Names of a user's servers of which facts are at hand.

@@ -255,6 +255,44 @@ async fn a_server_that_was_stopped_since_the_last_look_is_one_session() {
     assert!(ask(running).await.is_empty());
 }
 
+#[tokio::test]
+async fn a_running_session_is_what_is_told_of_it_at_each_moment() {
+    let kept = kept().await;
+    let sql = r#"select "user", started, active_seconds, active_by_hour from running_sessions"#;
+    // Who asks again remembers what was told before; who opens the folder anew does not.
+    let told = async || {
+        let anew = Store::open(Folder::prepare(kept.folder.path()).unwrap()).unwrap();
+        let told = kept.ask(sql).await;
+        assert_eq!(told, ask(&anew, sql).await);
+        told
+    };
+    let started = "2026-11-21T09:00:00Z";
+    let mut all = Vec::new();
+    for time in ["2026-11-21T09:01:00Z", "2026-11-21T09:02:00Z"] {
+        let ada = [listed("ada", started, Some(time))];
+        poll(&kept.keeper, time, &ada).await;
+        all.push(told().await);
+    }
+    let what = What::Activity {
+        started: at(started),
+        hours: vec![ActiveHour {
+            hour: at(started),
+            seconds: 1800,
+        }],
+    };
+    let hour = fact("ada", "2026-11-21T09:30:00Z", what);
+    kept.keeper.take(intake(&[hour])).await.unwrap();
+    all.push(told().await);
+    let again = [listed("ada", "2026-11-21T09:58:00Z", None)];
+    poll(&kept.keeper, "2026-11-21T09:59:00Z", &again).await;
+    all.push(told().await);
+    poll(&kept.keeper, "2026-11-21T10:00:00Z", &[]).await;
+    all.push(told().await);
+    let n_told = all.len();
+    all.dedup();
+    assert_eq!(all.len(), n_told, "{all:?}");
+}
+
 /// Longer than anything here takes. The clock of keepers stands, so that no flush is due.
 const PATIENCE: Duration = Duration::from_mins(1);
 

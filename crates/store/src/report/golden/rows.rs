@@ -2,7 +2,7 @@
 
 use super::past::Past;
 use super::words::Words;
-use crate::sources::by_hour;
+use crate::running::by_hour;
 use crate::tables;
 use jiff::{SignedDuration, Timestamp};
 use model::fact::ActiveHour;

@@ -1,0 +1,149 @@
+//! The servers that run now, with their sessions so far, as rows of a query.
+//!
+//! What a session is says `model::session`; who finds out what runs is not the business of this module.
+
+use crate::query::Sources;
+use crate::state::{StateError, facts, present};
+use arrow::array::{
+    ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use jiff::Timestamp;
+use model::diff::Running;
+use model::fact::{ActiveHour, Fact, ServerKey};
+use model::session::{self, Session};
+use rusqlite::Connection;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// A server that runs.
+pub(crate) struct Present {
+    pub(crate) hub: String,
+    pub(crate) running: Running,
+    /// With what was told of earlier hours.
+    session: Option<Arc<Session>>,
+}
+
+/// Looks at servers that run; remembers what it derived from facts as long as they are the same: of a
+/// thousand servers few are told something new between two looks.
+#[derive(Default)]
+pub(crate) struct Look {
+    known: HashMap<String, HashMap<ServerKey, SoFar>>,
+}
+
+/// A session, and what it was derived from.
+struct SoFar {
+    mark: u64,
+    facts: Vec<Fact>,
+    started: Timestamp,
+    /// Its activity in the hour that is not told yet.
+    hour: Option<Fact>,
+    session: Option<Arc<Session>>,
+}
+
+impl Look {
+    /// All servers of the hubs.
+    pub(crate) fn at<'a>(
+        &mut self,
+        connection: &Connection,
+        hubs: impl Iterator<Item = &'a String>,
+        now: Timestamp,
+    ) -> Result<Vec<Present>, StateError> {
+        let mut before = std::mem::take(&mut self.known);
+        let mut all = Vec::new();
+        for hub in hubs {
+            let mut of_hub = before.remove(hub).unwrap_or_default();
+            let known = self.known.entry(hub.clone()).or_default();
+            for running in present::read_servers(connection, hub)? {
+                let mark = facts::mark_of_key(connection, hub, &running.key)?;
+                let so_far = match of_hub.remove(&running.key) {
+                    Some(so_far) if so_far.mark == mark => so_far.at(&running, now),
+                    _ => {
+                        let facts = facts::of_key(connection, hub, &running.key)?;
+                        SoFar::of(mark, facts, &running, now)
+                    }
+                };
+                let session = so_far.session.clone();
+                known.insert(running.key.clone(), so_far);
+                all.push(Present {
+                    hub: hub.clone(),
+                    running,
+                    session,
+                });
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl SoFar {
+    fn of(mark: u64, mut facts: Vec<Fact>, running: &Running, now: Timestamp) -> Self {
+        let hour = running.activity(now).map(|keyed| keyed.fact);
+        let n_told = facts.len();
+        facts.extend(hour.clone());
+        let sessions = session::sessions(&facts);
+        facts.truncate(n_told);
+        let of_this = |session: &Session| session.started == running.started;
+        let session = sessions.into_iter().find(of_this).map(Arc::new);
+        Self {
+            mark,
+            facts,
+            started: running.started,
+            hour,
+            session,
+        }
+    }
+
+    /// The same a little later, of the same facts.
+    fn at(self, running: &Running, now: Timestamp) -> Self {
+        let hour = running.activity(now).map(|keyed| keyed.fact);
+        if self.hour == hour && self.started == running.started {
+            return self;
+        }
+        Self::of(self.mark, self.facts, running, now)
+    }
+}
+
+/// Their rows: [`Sources::running_schema`].
+pub(crate) fn batch(running: &[Present]) -> Result<RecordBatch, String> {
+    let text = |value: &dyn Fn(&Present) -> Option<String>| -> ArrayRef {
+        Arc::new(running.iter().map(value).collect::<StringArray>())
+    };
+    let time = |value: &dyn Fn(&Present) -> Option<Timestamp>| -> ArrayRef {
+        let micros = running
+            .iter()
+            .map(|present| value(present).map(Timestamp::as_microsecond));
+        Arc::new(
+            micros
+                .collect::<TimestampMicrosecondArray>()
+                .with_timezone("UTC"),
+        )
+    };
+    let seconds = running.iter().map(|present| {
+        let seconds = present.session.as_ref()?.active_seconds?;
+        i64::try_from(seconds).ok()
+    });
+    let ready: BooleanArray = running.iter().map(|_| Some(true)).collect();
+    let columns = vec![
+        text(&|present| Some(present.hub.clone())),
+        text(&|present| Some(present.running.key.user.to_string())),
+        text(&|present| Some(present.running.key.server.to_string())),
+        time(&|present| Some(present.running.started)),
+        time(&|present| Some(present.running.last_seen)),
+        time(&|present| present.running.tally.last_activity),
+        Arc::new(ready),
+        Arc::new(seconds.collect::<Int64Array>()),
+        text(&|present| by_hour(present.session.as_ref()?.known_active_hours()?)),
+        text(&|present| present.running.options.as_deref().map(str::to_owned)),
+        text(&|present| present.running.image.as_deref().map(str::to_owned)),
+    ];
+    RecordBatch::try_new(Sources::running_schema(), columns).map_err(|error| error.to_string())
+}
+
+/// The hours as a JSON object, with their starts as names.
+pub(crate) fn by_hour(hours: &[ActiveHour]) -> Option<String> {
+    let by_hour: BTreeMap<Timestamp, u32> = hours
+        .iter()
+        .map(|active| (active.hour, active.seconds))
+        .collect();
+    serde_json::to_string(&by_hour).ok()
+}
