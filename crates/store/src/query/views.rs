@@ -13,6 +13,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::common::{Column, DFSchema, JoinType, Result, ScalarValue, TableReference};
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, ident, lit};
@@ -21,6 +22,7 @@ use jiff::civil::Date;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::sync::OnceCell;
 
 /// A view: its columns are checked against what its SQL gives.
 #[derive(Debug)]
@@ -336,6 +338,8 @@ pub struct Sources {
     answers: Arc<AnswersOfRows>,
     /// What was answered of just these rows, at about this moment.
     of_moment: Arc<AnswersOfRows>,
+    /// The servers that run, without those of which `sessions` tells already; asked once of just these rows.
+    still_running: Arc<OnceCell<Arc<dyn TableProvider>>>,
 }
 
 impl Sources {
@@ -351,6 +355,7 @@ impl Sources {
             scope: Arc::default(),
             answers: Arc::default(),
             of_moment: Arc::default(),
+            still_running: Arc::default(),
         }
     }
 
@@ -373,6 +378,7 @@ impl Sources {
     pub(crate) fn with_part(mut self, part: Part) -> Self {
         self.tables.entry(part.table.name).or_default().push(part);
         self.of_moment = Arc::default();
+        self.still_running = Arc::default();
         self
     }
 
@@ -381,6 +387,7 @@ impl Sources {
     pub(crate) fn with_running(mut self, running: Arc<dyn TableProvider>) -> Self {
         self.running.push(running);
         self.of_moment = Arc::default();
+        self.still_running = Arc::default();
         self
     }
 
@@ -635,9 +642,15 @@ impl<'a> Catalog<'a> {
     }
 
     /// What runs, without the servers of which `sessions` tells already: a stop that the hub told
-    /// counts before the next look at what runs. Only sessions that began when one of these did
-    /// are read.
+    /// counts before the next look at what runs.
     async fn running(&mut self) -> Result<LogicalPlan, QueryError> {
+        let known = Arc::clone(&self.sources.still_running);
+        let rows = known.get_or_try_init(|| self.still_running()).await?;
+        Ok(union([Rows::of(rows)], RUNNING_COLUMNS.iter())?)
+    }
+
+    /// Only sessions that began when one of the servers did are read.
+    async fn still_running(&mut self) -> Result<Arc<dyn TableProvider>, QueryError> {
         let running = union(
             self.sources.running.iter().map(Rows::of),
             RUNNING_COLUMNS.iter(),
@@ -656,7 +669,7 @@ impl<'a> Catalog<'a> {
             left.partial_cmp(right).unwrap_or(Ordering::Equal)
         });
         let Some(first) = first.cloned() else {
-            return Ok(running);
+            return Ok(Arc::new(EmptyTable::new(Sources::running_schema())));
         };
         let began = ident("started").gt_eq(lit(first));
         let began = if times.len() > MAX_TIMES {
@@ -683,7 +696,9 @@ impl<'a> Catalog<'a> {
                 None,
             )?
             .build()?;
-        Ok(plan)
+        let schema = Arc::clone(plan.schema().inner());
+        let batches = self.collect(&plan).await?;
+        Ok(Arc::new(MemTable::try_new(schema, vec![batches])?))
     }
 
     fn corrections(&self, table: &'static TableDef) -> Corrections<'_> {
