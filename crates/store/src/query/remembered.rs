@@ -4,8 +4,9 @@
 //! are not kept here.
 
 use crate::table::Table;
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use tokio::sync::OnceCell;
 
 /// Memory of all that is remembered; what was asked for least lately goes first.
 const MOST_BYTES: usize = 32 << 20;
@@ -14,11 +15,46 @@ const ANSWER_BYTES: usize = 1 << 10;
 
 /// What was answered, by question and rows.
 #[derive(Debug, Default)]
-pub(crate) struct AnswersOfRows(Mutex<VecDeque<(String, Arc<Table>)>>);
+pub(crate) struct AnswersOfRows {
+    known: Mutex<VecDeque<(String, Arc<Table>)>>,
+    /// What is being computed now, for those who ask the same meanwhile.
+    under_way: Mutex<HashMap<String, Weak<OnceCell<Arc<Table>>>>>,
+}
 
 impl AnswersOfRows {
-    pub(crate) fn get(&self, key: &str) -> Option<Arc<Table>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The answer of this key; computed once, however many ask for it at the same time, as the parts of a
+    /// page do. If that fails or is given up, the next who waits for it computes it.
+    pub(crate) async fn get_or<E>(
+        &self,
+        key: String,
+        compute: impl Future<Output = Result<Table, E>>,
+    ) -> Result<Arc<Table>, E> {
+        if let Some(known) = self.get(&key) {
+            return Ok(known);
+        }
+        let cell = self.under_way(&key);
+        let computed = cell.get_or_try_init(async || compute.await.map(Arc::new));
+        let table = Arc::clone(computed.await?);
+        self.keep(key, Arc::clone(&table));
+        Ok(table)
+    }
+
+    fn under_way(&self, key: &str) -> Arc<OnceCell<Arc<Table>>> {
+        let mut all = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(cell) = all.get(key).and_then(Weak::upgrade) {
+            return cell;
+        }
+        all.retain(|_, cell| cell.strong_count() > 0);
+        let cell = Arc::default();
+        all.insert(key.to_owned(), Arc::downgrade(&cell));
+        cell
+    }
+
+    fn get(&self, key: &str) -> Option<Arc<Table>> {
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let position = all.iter().position(|(known, _)| known == key)?;
         let found = all.remove(position)?;
         let table = Arc::clone(&found.1);
@@ -26,12 +62,12 @@ impl AnswersOfRows {
         Some(table)
     }
 
-    pub(crate) fn keep(&self, key: String, table: Arc<Table>) {
+    fn keep(&self, key: String, table: Arc<Table>) {
         // It would put out everything else, and then itself.
         if table.memory_bytes() + ANSWER_BYTES > MOST_BYTES / 2 {
             return;
         }
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|(known, _)| *known != key);
         all.push_back((key, table));
         let bytes = |(_, table): &(String, Arc<Table>)| table.memory_bytes() + ANSWER_BYTES;
@@ -44,12 +80,17 @@ impl AnswersOfRows {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn table(n_rows: usize) -> Arc<Table> {
+        Arc::new(rows(n_rows))
+    }
+
+    fn rows(n_rows: usize) -> Table {
         let column: arrow::array::ArrayRef =
             Arc::new(arrow::array::Int64Array::from(vec![0; n_rows]));
         let batch = arrow::array::RecordBatch::try_from_iter([("n", column)]).unwrap();
-        Arc::new(Table::of_batches(batch.schema(), vec![batch]))
+        Table::of_batches(batch.schema(), vec![batch])
     }
 
     #[test]
@@ -65,5 +106,40 @@ mod tests {
         known.keep("a".to_owned(), table(1));
         assert_eq!(known.get("a").unwrap().rows().count(), 1);
         assert!(known.get("c").is_some());
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_at_the_same_time_is_computed_once() {
+        let known = AnswersOfRows::default();
+        let n_computed = AtomicUsize::new(0);
+        let compute = async || {
+            n_computed.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+            Ok::<_, ()>(rows(1))
+        };
+        let ask = || known.get_or("a".to_owned(), compute());
+        let (one, other) = tokio::join!(ask(), ask());
+        assert!(Arc::ptr_eq(&one.unwrap(), &other.unwrap()));
+        assert_eq!(n_computed.load(Ordering::Relaxed), 1);
+        assert!(ask().await.is_ok());
+        assert_eq!(n_computed.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn what_fails_or_is_given_up_is_computed_by_the_next_who_asks() {
+        let known = AnswersOfRows::default();
+        let given_up = known.get_or("a".to_owned(), std::future::pending::<Result<_, ()>>());
+        let fails = known.get_or("a".to_owned(), async { Err(()) });
+        let works = known.get_or("a".to_owned(), async { Ok::<_, ()>(rows(1)) });
+        let waiting = async {
+            tokio::select! {
+                biased;
+                _ = given_up => unreachable!("it never ends"),
+                () = tokio::task::yield_now() => {}
+            }
+        };
+        let ((), failed, worked) = tokio::join!(waiting, fails, works);
+        assert!(failed.is_err());
+        assert_eq!(worked.unwrap().rows().count(), 1);
     }
 }

@@ -116,7 +116,7 @@ impl Question<'_> {
         }
         if before < ends {
             let between = between(starts.max(today), ends);
-            let answer = self.ask(prepared, &sql, &between).await?;
+            let answer = self.ask_of_moment(prepared, &sql, &between).await?;
             watched.add(&answer, prepared, starts..ends);
         }
         for (hub, of_hub) in watched.0 {
@@ -135,17 +135,34 @@ impl Question<'_> {
         need: Need,
         known: &mut ByHub,
     ) -> Result<(), ReportError> {
-        for row in self.span(prepared, need).await?.rows() {
+        let told = match need {
+            Need::Hooks => self.told_by_hooks(prepared).await?,
+            _ => vec![self.span(prepared, need).await?],
+        };
+        for row in told.iter().flat_map(|told| told.rows()) {
             let [Cell::Text(hub), first, last] = &row[..] else {
                 continue;
             };
             if let Some(first) = day(first) {
                 let last = day(last).unwrap_or(DayNumber::MAX);
                 let known = known.entry(hub.clone()).or_default();
-                known.spans.insert(need, first..=last);
+                let days = known.spans.entry(need).or_insert(first..=last);
+                *days = first.min(*days.start())..=last.max(*days.end());
             }
         }
         Ok(())
+    }
+
+    /// Hooks tell much: what they told before today is remembered.
+    async fn told_by_hooks(&self, prepared: &Prepared<'_>) -> Result<Vec<Arc<Table>>, ReportError> {
+        let today = Timestamp::from_microsecond(prepared.today()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let today = [("told_from", Value::Time(today))];
+        let [before, since] = ["<", ">="].map(told_by_hooks);
+        let rows = prepared.rows_before_today(&events::TABLE);
+        Ok(vec![
+            self.ask_once(prepared, &before, &today, rows).await?,
+            self.ask_of_moment(prepared, &since, &today).await?,
+        ])
     }
 
     async fn span(&self, prepared: &Prepared<'_>, need: Need) -> Result<Arc<Table>, ReportError> {
@@ -197,9 +214,10 @@ impl Question<'_> {
             }
         }
         if prepared.raw <= prepared.last {
-            let answer = self.ask(prepared, OPEN_USAGE_DAYS, &[]).await?;
+            let answer = self.ask_of_moment(prepared, OPEN_USAGE_DAYS, &[]).await?;
             add_days(&answer, Need::Usage, known);
-            for row in self.ask(prepared, OPEN_RAN_DAYS, &[]).await?.rows() {
+            let ran = self.ask_of_moment(prepared, OPEN_RAN_DAYS, &[]).await?;
+            for row in ran.rows() {
                 if let [Cell::Text(hub), number] = &row[..]
                     && let Some(day) = day(number)
                 {
@@ -369,19 +387,22 @@ fn add_days(answer: &Table, need: Need, known: &mut ByHub) {
     }
 }
 
-/// The first and the last day; what has none goes on.
+/// The first day; there is no last one.
 fn span(need: Need) -> String {
-    let (table, condition, last) = match need {
-        Need::Members => ("memberships", "true", "cast(null as date)"),
-        Need::Hooks => ("events", "source = 'hooks'", "day_of(hub, max(\"at\"))"),
-        _ => (
-            "events",
-            "kind = 'user-added' and source = 'poll'",
-            "cast(null as date)",
-        ),
+    let (table, condition) = match need {
+        Need::Members => ("memberships", "true"),
+        _ => ("events", "kind = 'user-added' and source = 'poll'"),
     };
     format!(
-        "select hub, day_of(hub, min(\"at\")), {last} from {table} where {condition} group by hub"
+        "select hub, day_of(hub, min(\"at\")), cast(null as date) from {table} where {condition} group by hub"
+    )
+}
+
+/// The first and the last day before or since a moment.
+fn told_by_hooks(compared: &str) -> String {
+    format!(
+        "select hub, day_of(hub, min(\"at\")), day_of(hub, max(\"at\")) from events \
+         where source = 'hooks' and \"at\" {compared} $told_from group by hub"
     )
 }
 

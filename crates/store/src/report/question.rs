@@ -68,7 +68,9 @@ impl Question {
     /// # Errors
     /// Those of a query.
     pub async fn key(&self, engine: &Engine, limits: Limits) -> Result<Key, ReportError> {
-        let hooks = if self.report.needs.contains(&Need::Hooks) {
+        let ends = self.ends();
+        let is_over = ends <= self.sources.now();
+        let hooks = if is_over && self.report.needs.contains(&Need::Hooks) {
             self.hooks_told(engine, limits).await?
         } else {
             Vec::new()
@@ -90,7 +92,6 @@ impl Question {
                 self.sources.closed(hub).filter(|day| *day < self.asked.to)
             ));
         }
-        let ends = self.ends();
         let mut names: Vec<String> = self
             .sources
             .pieces_until(ends.as_microsecond())
@@ -103,7 +104,7 @@ impl Question {
         for told in hooks {
             add(&told);
         }
-        if ends > self.sources.now() || self.sources.ran_before(ends) {
+        if !is_over || self.sources.ran_before(ends) {
             // To the minute: figures of what goes on need not be newer.
             add(&(self.sources.now().as_second() / 60).to_string());
         }

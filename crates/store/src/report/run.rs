@@ -220,16 +220,12 @@ impl Question<'_> {
         let Some(key) = self.key_of(prepared, sql, more, rows) else {
             return self.ask(prepared, sql, more).await.map(Arc::new);
         };
-        if let Some(known) = self.sources.answers().get(&key) {
-            return Ok(known);
-        }
-        let answer = Arc::new(self.ask(prepared, sql, more).await?);
-        self.sources.answers().keep(key, Arc::clone(&answer));
-        Ok(answer)
+        let answer = self.ask(prepared, sql, more);
+        self.sources.answers().get_or(key, answer).await
     }
 
     /// The same, of all rows at this moment: other questions of a page ask it too.
-    async fn ask_of_moment(
+    pub(super) async fn ask_of_moment(
         &self,
         prepared: &Prepared<'_>,
         sql: &str,
@@ -238,13 +234,8 @@ impl Question<'_> {
         // The calendar knows the days of the hubs that are asked about.
         let (hub, named) = (&self.asked.hub, named(prepared, sql, more));
         let key = format!("{sql}\n{hub:?}\n{named:?}");
-        let answers = self.sources.answers_of_moment();
-        if let Some(known) = answers.get(&key) {
-            return Ok(known);
-        }
-        let answer = Arc::new(self.ask(prepared, sql, more).await?);
-        answers.keep(key, Arc::clone(&answer));
-        Ok(answer)
+        let answer = self.ask(prepared, sql, more);
+        self.sources.answers_of_moment().get_or(key, answer).await
     }
 
     /// Equal for equal answers.
