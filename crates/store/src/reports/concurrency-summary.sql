@@ -48,7 +48,8 @@ by_level as (
     select hub, what, level, min(at) as at, sum(seconds) as seconds
     from (
         select hub, what, case what when 'servers' then servers else users end as level, at, seconds
-        from lasted cross join (values ('servers'), ('users')) as whats (what)
+        -- Values come first in a cross join: there is a batch of rows for each of what stands before it.
+        from (values ('servers'), ('users')) as whats (what) cross join lasted
     )
     group by hub, what, level
 ),

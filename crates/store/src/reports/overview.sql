@@ -93,39 +93,30 @@ came as (
     from visitors v join periods t on t.hub = v.hub and t.what = v.what and t.in_period = v.in_period
     group by v.hub, v.what, v.in_period
 ),
-starts as (
-    select hub, day, count(*) as sessions from period_sessions group by hub, day
-),
-begun as (
-    select s.hub, d.what, d.in_period, sum(s.sessions) as sessions
-    from parts d join starts s on s.hub = d.hub and s.day = d.day
-    where d.known
-    group by s.hub, d.what, d.in_period
-),
 steps as (
-    select hub, case step when 1 then started else until end as moment, step
+    select hub, case step when 1 then started else until end as moment, step, step = 1 and day is not null as begins
     from (values (1), (-1)) as steps (step) cross join period_sessions
     union all
     -- What runs at midnight counts on the day that begins, too.
-    select hub, starts, 0 from period_days
+    select hub, starts, 0, false from period_days
 ),
 -- Of the same moment, ends come first: a session without length adds nothing.
 moments as (
-    select hub, moment, step,
+    select hub, moment, step, begins,
         sum(step) over (partition by hub order by moment, step rows unbounded preceding) as servers
     from steps
 ),
-day_peaks as (
-    select hub, day_of(hub, moment) as day, max(servers) as servers
+ran as (
+    select hub, day_of(hub, moment) as day, max(servers) as servers, count(*) filter (where begins) as sessions
     from moments
     where step >= 0
     group by hub, day_of(hub, moment)
 ),
-peaks as (
-    select m.hub, d.what, d.in_period, max(m.servers) as servers
-    from parts d join day_peaks m on m.hub = d.hub and m.day = d.day
+served as (
+    select r.hub, d.what, d.in_period, max(r.servers) as servers, sum(r.sessions) as sessions
+    from parts d join ran r on r.hub = d.hub and r.day = d.day
     where d.known
-    group by m.hub, d.what, d.in_period
+    group by r.hub, d.what, d.in_period
 ),
 group_days as (
     select distinct hub, group, day from period_group_days where sessions > 0 and is_real
@@ -152,12 +143,12 @@ figures as (
     select t.hub, t.what, t.in_period,
         case when t.is_known then coalesce(v.users, 0) end as users,
         case when t.is_known and t.has_accounts then coalesce(v.newcomers, 0) end as newcomers,
-        case when t.is_known then coalesce(b.sessions, 0) end as sessions,
+        case when t.is_known then coalesce(s.sessions, 0) end as sessions,
         case when t.is_known then coalesce(u.hours, 0.0) end as hours,
         -- Nobody's activity and usage is 0; whether a hub tells of GPUs at all, only a figure shows.
         case when t.is_known then coalesce(u.active_hours, case when coalesce(v.users, 0) = 0 then 0.0 end) end
             as active_hours,
-        case when t.is_known then coalesce(p.servers, 0) end as peak,
+        case when t.is_known then coalesce(s.servers, 0) end as peak,
         coalesce(u.cpu, case when t.has_usage and coalesce(v.users, 0) = 0 then 0.0 end) as cpu,
         coalesce(u.gpu, case when t.has_usage and coalesce(v.users, 0) = 0 and count(u.gpu) over by_hub > 0 then 0.0 end) as gpu,
         coalesce(u.days_untold, 0) as days_untold,
@@ -166,8 +157,7 @@ figures as (
     from periods t
         left join used u on u.hub = t.hub and u.what = t.what and u.in_period = t.in_period
         left join came v on v.hub = t.hub and v.what = t.what and v.in_period = t.in_period
-        left join begun b on b.hub = t.hub and b.what = t.what and b.in_period = t.in_period
-        left join peaks p on p.hub = t.hub and p.what = t.what and p.in_period = t.in_period
+        left join served s on s.hub = t.hub and s.what = t.what and s.in_period = t.in_period
         left join taking_part g on g.hub = t.hub and g.what = t.what and g.in_period = t.in_period
         left join homes h on h.hub = t.hub and h.what = t.what and h.in_period = t.in_period
     where t.in_period or t.is_in_history

@@ -30,13 +30,18 @@ with readings as (
     group by hub, day
 ),
 starts as (
+    select hub, day, case step when 1 then started else started + interval '10 minutes' end as moment, step
+    from (values (1), (-1)) as steps (step) cross join period_sessions
+),
+-- Of the same moment, starts come first: one that is ten minutes old still counts.
+lately as (
     select hub, day,
-        count(*) over (partition by hub, day order by started range between interval '10 minutes' preceding and current row) as within_ten_minutes
-    from period_sessions
+        sum(step) over (partition by hub, day order by moment, step desc rows unbounded preceding) as within_ten_minutes
+    from starts
 ),
 needs as (
     select hub, day, max(within_ten_minutes) as needed
-    from starts
+    from lately
     group by hub, day
 ),
 days as (

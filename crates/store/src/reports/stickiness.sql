@@ -44,9 +44,10 @@ steps as (
     select hub, length,
         case step when 1 then day else day + least(until_next, length) end as day,
         step * people as change
-    from alike
-        cross join (values (1), (7), (30)) as windows (length)
+    -- Values come first in a cross join: there is a batch of rows for each of what stands before it.
+    from (values (1), (7), (30)) as windows (length)
         cross join (values (1), (-1)) as steps (step)
+        cross join alike
 ),
 changes as (
     select hub, day,
