@@ -16,8 +16,9 @@ pub struct Group {
     pub name: GroupName,
     /// Sorted, without repetitions. Empty groups exist.
     pub members: Arc<[UserName]>,
-    /// Who looks after it, as its property [`OWNERS_PROPERTY`] says; sorted, without repetitions.
-    pub owners: Arc<[UserName]>,
+    /// Who looks after it, as its property [`OWNERS_PROPERTY`] says; sorted, without repetitions. `None` of
+    /// a group as the history has it: only the hub tells.
+    pub owners: Option<Arc<[UserName]>>,
 }
 
 /// The property of a group at the hub that names its owners: a list of names, or one text with commas
@@ -30,7 +31,7 @@ impl Group {
         Self {
             name,
             members: sorted(members),
-            owners: Arc::default(),
+            owners: None,
         }
     }
 
@@ -38,7 +39,7 @@ impl Group {
     #[must_use]
     pub fn owned_by(self, owners: impl IntoIterator<Item = UserName>) -> Self {
         Self {
-            owners: sorted(owners),
+            owners: Some(sorted(owners)),
             ..self
         }
     }

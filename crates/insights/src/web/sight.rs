@@ -2,6 +2,7 @@
 //! for pages, their parts and the API alike.
 
 use super::Site;
+use super::api::ApiError;
 use super::visitor::Visitor;
 use crate::answers::{AnswerError, Answers, Days, Request};
 use crate::config::{AccessConfig, Config, OwnerSees};
@@ -29,6 +30,15 @@ pub(super) enum Denied {
     /// The report.
     #[error("this report is for administrators only")]
     Report,
+}
+
+/// What somebody is told who may not ask it. A service that starts goes on with the groups of its history;
+/// who looks after them it knows once the hub was asked.
+pub(super) fn refused(site: &Site, denied: Denied) -> ApiError {
+    if denied == Denied::Group && site.groups().iter().any(|group| group.owners.is_none()) {
+        return ApiError::Busy("the groups of the hub are not read yet".to_owned());
+    }
+    ApiError::Denied(denied.to_string())
 }
 
 /// How much of an answer somebody gets.

@@ -214,7 +214,8 @@ fn viewer(site: &Site, name: &str, authority: Authority) -> Viewer {
     let filter = site.config.attribution().filter;
     let mut owns: BTreeSet<GroupName> = BTreeSet::new();
     for group in groups {
-        let is_owner = group.owners.binary_search(&user).is_ok();
+        let owners = group.owners.as_deref().unwrap_or_default();
+        let is_owner = owners.binary_search(&user).is_ok();
         let mut by_configuration = configured.iter();
         let is_configured =
             by_configuration.any(|owner| owner.group == group.name.as_str() && owner.user == name);

@@ -4,13 +4,15 @@
 mod history;
 mod site;
 
-use crate::support::Browser;
+use crate::support::{Browser, until};
+use insights::hub::ROLE_SCOPES;
+use insights::sim::DEMO_TOKEN;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use reqwest::Method;
 use site::{
-    ADMIN, ADMIN_TOKEN, MEMBER_OF_STAFF, NOBODY, OWNER, STAFF_TOKEN, STRONG_STAFF_TOKEN, Site,
-    end_of_month, page_token, today,
+    ADMIN, ADMIN_TOKEN, MEMBER_OF_STAFF, NOBODY, OWNER, OWNER_TOKEN, STAFF_TOKEN,
+    STRONG_STAFF_TOKEN, Site, end_of_month, page_token, today,
 };
 
 pub(crate) const TESTS: &[crate::Test] = &[
@@ -38,6 +40,10 @@ pub(crate) const TESTS: &[crate::Test] = &[
     ),
     ("a_look_that_cannot_be_kept_is_not_had", history::not_kept),
     ("a_group_that_nobody_was_in_says_so", nobody),
+    (
+        "owners_are_told_to_wait_until_the_hub_has_said_who_they_are",
+        not_read,
+    ),
 ];
 
 fn whole_months() {
@@ -207,6 +213,34 @@ fn weak_token() {
     let me = site.get("api/v1/me", STAFF_TOKEN).json();
     assert_eq!(me["name"], MEMBER_OF_STAFF);
     assert_eq!(me["standing"], "user");
+}
+
+/// After a start the service goes on with the groups of its history, which does not say who owns them.
+fn not_read() {
+    let hidden = ["list:groups", "read:groups"];
+    let scopes = ROLE_SCOPES.iter().copied();
+    let scopes: Vec<&str> = scopes.filter(|scope| !hidden.contains(scope)).collect();
+    let site = Site::begin(
+        &[],
+        |_| {},
+        |world| world.add_token(DEMO_TOKEN, "insights", &scopes),
+    );
+    site.until_people(3);
+    let early = site.of_group("overview", "");
+    assert_eq!(early.status, 503, "{}", early.text);
+    assert!(early.text.contains("not read yet"), "{}", early.text);
+    // What is not about a group needs no owner.
+    assert_eq!(site.get("api/v1/me", OWNER_TOKEN).status, 200);
+    let mut world = site.sim.hub.world_mut();
+    world.add_token(DEMO_TOKEN, "insights", &ROLE_SCOPES);
+    drop(world);
+    until("the groups to be read", || {
+        (site.of_group("overview", "").status == 200).then_some(())
+    })
+    .unwrap();
+    // Another group than theirs is nothing to wait for.
+    let other = format!("api/v1/reports/overview?group={NOBODY}");
+    assert_eq!(site.get(&other, OWNER_TOKEN).status, 403);
 }
 
 fn nobody() {

@@ -5,7 +5,6 @@
 use super::asked::{Asked, Page};
 use super::error::ApiError;
 use crate::answers::{AnswerError, Answers, Pending, Request};
-use crate::config::Config;
 use crate::report::{self, ColumnOfReply, NoPicture, Reply, ReportFormat};
 use crate::web::sight::{self, Shown};
 use crate::web::visitor::Visitor;
@@ -108,7 +107,7 @@ pub(in crate::web) async fn answer(
     asked.request = sight::asked(&site, answers, &visitor, report, asked.request).await?;
     let sight = Sight {
         visitor: &visitor,
-        config: &site.config,
+        site: &site,
     };
     let shown = sight.of(report, &asked.request)?;
     let user = asked.request.user.as_deref();
@@ -187,14 +186,15 @@ async fn go_on(answers: &Answers, first: &str, pending: Pending) -> Result<Arc<A
 /// Who sees what.
 struct Sight<'a> {
     visitor: &'a Visitor,
-    config: &'a Config,
+    site: &'a Site,
 }
 
 impl Sight<'_> {
     /// What of an answer they get.
     fn of(&self, report: &Definition, request: &Request) -> Result<Shown, ApiError> {
-        let shown = sight::shown(&self.visitor.viewer, self.config, report, request);
-        shown.map_err(|denied| ApiError::Denied(denied.to_string()))
+        let viewer = &self.visitor.viewer;
+        let shown = sight::shown(viewer, &self.site.config, report, request);
+        shown.map_err(|denied| sight::refused(self.site, denied))
     }
 
     /// The pictures beside an answer that are theirs to see.

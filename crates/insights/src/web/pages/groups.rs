@@ -128,7 +128,11 @@ fn owners(site: &Site, group: &Group) -> Vec<String> {
     let configured = configured
         .iter()
         .filter(|owner| owner.group == group.name.as_str());
-    let told = group.owners.iter().map(ToString::to_string);
+    let told = group
+        .owners
+        .iter()
+        .flat_map(|owners| owners.iter())
+        .map(ToString::to_string);
     let all: BTreeSet<String> = configured
         .map(|owner| owner.user.to_owned())
         .chain(told)

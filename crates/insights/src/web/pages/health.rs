@@ -46,7 +46,12 @@ fn missing(site: &Site) -> Vec<Missing> {
         usage_source: site.usage.condition().map(|usage| usage.source),
         has_homes: site.usage.has_homes(),
         senders: &senders,
-        has_owners: site.groups().iter().any(|group| !group.owners.is_empty()),
+        has_owners: site.groups().iter().any(|group| {
+            group
+                .owners
+                .as_deref()
+                .is_some_and(|owners| !owners.is_empty())
+        }),
     };
     present.missing()
 }

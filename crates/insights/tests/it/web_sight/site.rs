@@ -35,7 +35,7 @@ pub(super) struct Site {
     pub(super) sim: SimServer,
     /// As browsers reach it.
     url: String,
-    _service: Service,
+    service: Service,
     folder: tempfile::TempDir,
     /// The largest of the demo.
     pub(super) group: String,
@@ -50,6 +50,22 @@ impl Site {
 
     /// With further settings, and what else is done to the history before the service starts.
     pub(super) fn start_with(further: &[&str], prepare: impl FnOnce(&Path)) -> Self {
+        let site = Self::begin(further, prepare, |_| {});
+        // Not the people of the demo, with whom it goes on: who owns the group is known once the hub was read.
+        site.service.until("everybody", |scrape| {
+            scrape
+                .value("jupyterhub_user_name_info", &[&format!("\"{OWNER}\"")])
+                .is_some()
+        });
+        site
+    }
+
+    /// The same, at a hub that was changed before; whether the service has read it is not waited for.
+    pub(super) fn begin(
+        further: &[&str],
+        prepare: impl FnOnce(&Path),
+        change: impl FnOnce(&mut World),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fill_by_demo(
             folder.path(),
@@ -65,7 +81,10 @@ impl Site {
                group by 1 order by sum(cpu_core_seconds) desc, 1"#
         );
         let member = sql(&folder.path().join("store"), &most).rows()[0].clone();
-        let sim = SimServer::start(|world| people(world, &group, &member));
+        let sim = SimServer::start(|world| {
+            people(world, &group, &member);
+            change(world);
+        });
         let url = format!("http://127.0.0.1:{}/services/insights/", free_port());
         sim.hub.register(ServiceClient {
             client_id: "service-insights".to_owned(),
@@ -90,18 +109,21 @@ impl Site {
             .chain(further.iter().copied())
             .flat_map(|set| ["--set", set]);
         let service = Service::start(&sim.url, DEMO_TOKEN, &arguments.collect::<Vec<_>>());
-        service.until("everybody", |scrape| {
-            // Without the member, where their group is not shown.
-            scrape.family("jupyterhub_user_name_info").len() >= 3
-        });
         Self {
             sim,
             url,
-            _service: service,
+            service,
             folder,
             group,
             member,
         }
+    }
+
+    /// Waits until the service has the names of this many people.
+    pub(super) fn until_people(&self, n_people: usize) {
+        self.service.until("people", |scrape| {
+            scrape.family("jupyterhub_user_name_info").len() >= n_people
+        });
     }
 
     pub(super) fn at(&self, below: &str) -> Url {
