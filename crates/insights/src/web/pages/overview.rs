@@ -18,8 +18,6 @@ static PARTS: &[PartSpec] = &[
         Look::Chart,
         Width::Half,
     ),
-    part("new-users", "New users", Look::Chart, Width::Half),
-    part("session-ends", "How they ended", Look::Chart, Width::Half),
     PartSpec {
         choices: &[Chosen {
             name: "most",
