@@ -9,7 +9,7 @@ use arrow::array::{
 };
 use jiff::Timestamp;
 use model::diff::Running;
-use model::fact::{ActiveHour, Fact, ServerKey};
+use model::fact::{ActiveHour, Fact, ServerKey, What};
 use model::session::{self, Session};
 use rusqlite::Connection;
 use std::collections::{BTreeMap, HashMap};
@@ -35,8 +35,8 @@ struct SoFar {
     mark: u64,
     facts: Vec<Fact>,
     started: Timestamp,
-    /// Its activity in the hour that is not told yet.
-    hour: Option<Fact>,
+    /// Its activity in hours that are not told yet; when it was looked at makes no difference.
+    hours: Option<What>,
     session: Option<Arc<Session>>,
 }
 
@@ -77,9 +77,9 @@ impl Look {
 
 impl SoFar {
     fn of(mark: u64, mut facts: Vec<Fact>, running: &Running, now: Timestamp) -> Self {
-        let hour = running.activity(now).map(|keyed| keyed.fact);
+        let hours = running.activity(now).map(|keyed| keyed.fact);
         let n_told = facts.len();
-        facts.extend(hour.clone());
+        facts.extend(hours.clone());
         let sessions = session::sessions(&facts);
         facts.truncate(n_told);
         let of_this = |session: &Session| session.started == running.started;
@@ -88,15 +88,15 @@ impl SoFar {
             mark,
             facts,
             started: running.started,
-            hour,
+            hours: hours.map(|fact| fact.what),
             session,
         }
     }
 
     /// The same a little later, of the same facts.
     fn at(self, running: &Running, now: Timestamp) -> Self {
-        let hour = running.activity(now).map(|keyed| keyed.fact);
-        if self.hour == hour && self.started == running.started {
+        let hours = running.activity(now).map(|keyed| keyed.fact.what);
+        if self.hours == hours && self.started == running.started {
             return self;
         }
         Self::of(self.mark, self.facts, running, now)
@@ -146,4 +146,50 @@ pub(crate) fn by_hour(hours: &[ActiveHour]) -> Option<String> {
         .map(|active| (active.hour, active.seconds))
         .collect();
     serde_json::to_string(&by_hour).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{at, key};
+    use model::tally::Tally;
+
+    const STARTED: &str = "2026-11-21T09:00:00Z";
+
+    fn running(last_activity: &str, seconds: u32) -> Running {
+        Running {
+            key: key("ada"),
+            started: at(STARTED),
+            is_cut: false,
+            options: None,
+            image: None,
+            seen_ready: at(STARTED),
+            last_seen: at(last_activity),
+            tally: Tally {
+                last_activity: Some(at(last_activity)),
+                hours: BTreeMap::from([(at(STARTED), seconds)]),
+            },
+        }
+    }
+
+    #[test]
+    fn a_session_is_derived_again_when_the_server_was_active_and_not_as_time_goes_by() {
+        let seen = Fact {
+            at: at(STARTED),
+            what: What::Seen {
+                started: at(STARTED),
+                options: None,
+                image: None,
+            },
+        };
+        let quiet = running("2026-11-21T09:05:00Z", 300);
+        let so_far = SoFar::of(1, vec![seen], &quiet, at("2026-11-21T09:20:00Z"));
+        let session = so_far.session.clone().unwrap();
+        assert_eq!(session.active_seconds, Some(300));
+        let so_far = so_far.at(&quiet, at("2026-11-21T09:21:00Z"));
+        assert!(Arc::ptr_eq(&session, so_far.session.as_ref().unwrap()));
+        let active = running("2026-11-21T09:22:00Z", 400);
+        let so_far = so_far.at(&active, at("2026-11-21T09:23:00Z"));
+        assert_eq!(so_far.session.unwrap().active_seconds, Some(400));
+    }
 }

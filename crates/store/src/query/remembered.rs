@@ -23,7 +23,8 @@ pub(crate) struct AnswersOfRows {
 
 impl AnswersOfRows {
     /// The answer of this key; computed once, however many ask for it at the same time, as the parts of a
-    /// page do. If that fails or is given up, the next who waits for it computes it.
+    /// page do. If that fails or is given up, the next who waits for it computes it; one that is too large to
+    /// be kept is shared by those who wait for it only.
     pub(crate) async fn get_or<E>(
         &self,
         key: String,

@@ -156,12 +156,12 @@ impl Question<'_> {
     /// Hooks tell much: what they told before today is remembered.
     async fn told_by_hooks(&self, prepared: &Prepared<'_>) -> Result<Vec<Arc<Table>>, ReportError> {
         let today = Timestamp::from_microsecond(prepared.today()).unwrap_or(Timestamp::UNIX_EPOCH);
-        let today = [("told_from", Value::Time(today))];
+        let midnight = [("midnight", Value::Time(today))];
         let [before, since] = ["<", ">="].map(told_by_hooks);
         let rows = prepared.rows_before_today(&events::TABLE);
         Ok(vec![
-            self.ask_once(prepared, &before, &today, rows).await?,
-            self.ask_of_moment(prepared, &since, &today).await?,
+            self.ask_once(prepared, &before, &midnight, rows).await?,
+            self.ask_of_moment(prepared, &since, &midnight).await?,
         ])
     }
 
@@ -402,7 +402,7 @@ fn span(need: Need) -> String {
 fn told_by_hooks(compared: &str) -> String {
     format!(
         "select hub, day_of(hub, min(\"at\")), day_of(hub, max(\"at\")) from events \
-         where source = 'hooks' and \"at\" {compared} $told_from group by hub"
+         where source = 'hooks' and \"at\" {compared} $midnight group by hub"
     )
 }
 

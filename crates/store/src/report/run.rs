@@ -220,7 +220,7 @@ impl Question<'_> {
         let Some(key) = self.key_of(prepared, sql, more, rows) else {
             return self.ask(prepared, sql, more).await.map(Arc::new);
         };
-        let answer = self.ask(prepared, sql, more);
+        let answer = Box::pin(self.ask(prepared, sql, more));
         self.sources.answers().get_or(key, answer).await
     }
 
@@ -234,7 +234,7 @@ impl Question<'_> {
         // The calendar knows the days of the hubs that are asked about.
         let (hub, named) = (&self.asked.hub, named(prepared, sql, more));
         let key = format!("{sql}\n{hub:?}\n{named:?}");
-        let answer = self.ask(prepared, sql, more);
+        let answer = Box::pin(self.ask(prepared, sql, more));
         self.sources.answers_of_moment().get_or(key, answer).await
     }
 
