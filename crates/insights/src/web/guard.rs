@@ -2,7 +2,7 @@
 //! with a page for a browser, and with JSON or a line of text for a program.
 
 use super::routes::is_part;
-use super::visitor::{self, NotIn, Proof, Scheme, Visitor};
+use super::visitor::{self, NotIn, OWNERS_UNKNOWN, Proof, Scheme, Visitor};
 use super::{Refusal, Site, access, login, pages};
 use crate::web::negotiation::{Wanted, page_or_metrics};
 use axum::body::Body;
@@ -124,6 +124,9 @@ async fn let_in(site: &Site, request: Request, needed: Standing) -> Result<Reque
         Ok(visitor) => visitor,
         Err(reason) => return Err(Box::new(asking.away(site, &reason))),
     };
+    if visitor.viewer.standing < needed && needed == Standing::Owner && !visitor.owners_known {
+        return Err(Box::new(asking.away(site, &NotIn::OwnersUnknown)));
+    }
     if visitor.viewer.standing < needed {
         return Err(Box::new(asking.forbidden(site, &visitor, needed)));
     }
@@ -203,6 +206,9 @@ impl Asking {
             (Reader::Person, NotIn::LoggedOut) if site.login.is_some() => {
                 login::redirect_to_login(site, self.scheme, &self.target)
             }
+            (Reader::Person, NotIn::OwnersUnknown) => {
+                pages::message::too_early(site, reason.told())
+            }
             (Reader::Person, NotIn::TryLater(_)) => pages::message::show(
                 site,
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -215,7 +221,11 @@ impl Asking {
                 "This page cannot be shown here",
                 reason.told(),
             ),
-            (Reader::Program, NotIn::TryLater(reason)) => api_refusal(Refusal::TryLater { reason }),
+            (Reader::Program, NotIn::TryLater(_) | NotIn::OwnersUnknown) => {
+                api_refusal(Refusal::TryLater {
+                    reason: reason.told(),
+                })
+            }
             // Our own script leads to the login.
             (Reader::Program, NotIn::LoggedOut) if self.is_our_script => {
                 super::api::unauthorized(reason.told())
@@ -252,6 +262,7 @@ impl NotIn {
                  Bearer TOKEN"
             }
             Self::TryLater(reason) => reason,
+            Self::OwnersUnknown => OWNERS_UNKNOWN,
         }
     }
 }

@@ -117,7 +117,7 @@ async fn answer(
     let report = sight::report(&visitor.viewer, answers, &request.name)?;
     let request = sight::asked(site, answers, visitor, report, request).await?;
     let shown = sight::shown(&visitor.viewer, &site.config, report, &request);
-    let shown = shown.map_err(|denied| sight::refused(site, denied))?;
+    let shown = shown.map_err(|denied| sight::refused(visitor, denied))?;
     audit::part(site, visitor, &report.name, request.user.as_deref()).await?;
     let answer = answers.answer(&request).await?;
     Ok((request, sight::cut(answer, shown)))

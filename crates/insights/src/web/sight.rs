@@ -3,7 +3,7 @@
 
 use super::Site;
 use super::api::ApiError;
-use super::visitor::Visitor;
+use super::visitor::{OWNERS_UNKNOWN, Visitor};
 use crate::answers::{AnswerError, Answers, Days, Request};
 use crate::config::{AccessConfig, Config, OwnerSees};
 use jiff::ToSpan as _;
@@ -32,11 +32,10 @@ pub(super) enum Denied {
     Report,
 }
 
-/// What somebody is told who may not ask it. A service that starts goes on with the groups of its history;
-/// who looks after them it knows once the hub was asked.
-pub(super) fn refused(site: &Site, denied: Denied) -> ApiError {
-    if denied == Denied::Group && site.groups().iter().any(|group| group.owners.is_none()) {
-        return ApiError::Busy("the groups of the hub are not read yet".to_owned());
+/// What somebody is told who may not ask it.
+pub(super) fn refused(visitor: &Visitor, denied: Denied) -> ApiError {
+    if denied == Denied::Group && !visitor.owners_known {
+        return ApiError::Busy(OWNERS_UNKNOWN.to_owned());
     }
     ApiError::Denied(denied.to_string())
 }

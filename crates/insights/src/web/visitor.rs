@@ -36,7 +36,14 @@ pub(super) struct Visitor {
     pub(super) viewer: Viewer,
     /// Of a browser; a program with a token has none.
     pub(super) session: Option<Arc<Session>>,
+    /// Whether the hub has said who looks after which group. A service that starts goes on with the groups of
+    /// its history, which does not say it.
+    pub(super) owners_known: bool,
 }
+
+/// What somebody is told who may look after a group, where that is not known yet.
+pub(super) const OWNERS_UNKNOWN: &str =
+    "who looks after groups is not known yet: the hub's groups are still to be read";
 
 /// Why nobody is let in.
 #[derive(Debug)]
@@ -51,6 +58,8 @@ pub(super) enum NotIn {
     NotAllowed,
     /// The hub cannot be asked, or too much was asked.
     TryLater(&'static str),
+    /// They may look after a group; the hub has not said yet.
+    OwnersUnknown,
 }
 
 /// What a request has to show.
@@ -139,10 +148,12 @@ fn of_session(site: &Site, session: Arc<Session>, identity: &Identity) -> Result
     let is_admin = identity.admin
         || holds_admin_scope(site, identity)
         || is_in_admin_group(site, &identity.name);
-    Ok(Visitor {
-        viewer: viewer(site, &identity.name, authority(is_admin)),
-        session: Some(session),
-    })
+    Ok(visitor(
+        site,
+        &identity.name,
+        authority(is_admin),
+        Some(session),
+    ))
 }
 
 /// The id in the cookie of this browser.
@@ -160,10 +171,7 @@ fn with_token(site: &Site, identity: &Identity) -> Result<Visitor, NotIn> {
     if !is_admin && !is_user {
         return Err(NotIn::NotAllowed);
     }
-    Ok(Visitor {
-        viewer: viewer(site, &identity.name, authority(is_admin)),
-        session: None,
-    })
+    Ok(visitor(site, &identity.name, authority(is_admin), None))
 }
 
 fn authority(is_admin: bool) -> Authority {
@@ -204,16 +212,23 @@ fn is_in_admin_group(site: &Site, name: &str) -> bool {
 }
 
 /// What somebody may see follows from groups as they are now.
-fn viewer(site: &Site, name: &str, authority: Authority) -> Viewer {
+fn visitor(
+    site: &Site,
+    name: &str,
+    authority: Authority,
+    session: Option<Arc<Session>>,
+) -> Visitor {
     let user = UserName::from(name);
     let config = &site.config.access;
     let snapshot = site.published.snapshot();
-    let groups = snapshot.groups.iter().flat_map(|groups| &*groups.value);
+    let groups = snapshot.groups.as_ref().map(|groups| &*groups.value);
+    let owners_known =
+        groups.is_some_and(|groups| groups.iter().all(|group| group.owners.is_some()));
     // Owners were checked when the configuration was loaded.
     let configured = config.owners().unwrap_or_default();
     let filter = site.config.attribution().filter;
     let mut owns: BTreeSet<GroupName> = BTreeSet::new();
-    for group in groups {
+    for group in groups.unwrap_or_default() {
         let owners = group.owners.as_deref().unwrap_or_default();
         let is_owner = owners.binary_search(&user).is_ok();
         let mut by_configuration = configured.iter();
@@ -223,7 +238,11 @@ fn viewer(site: &Site, name: &str, authority: Authority) -> Viewer {
             owns.insert(group.name.clone());
         }
     }
-    Viewer::new(user, authority, owns)
+    Visitor {
+        viewer: Viewer::new(user, authority, owns),
+        session,
+        owners_known,
+    }
 }
 
 /// Whether the cookie counts: the browser opens a page, and no script asked for it.

@@ -228,7 +228,17 @@ fn not_read() {
     site.until_people(3);
     let early = site.of_group("overview", "");
     assert_eq!(early.status, 503, "{}", early.text);
-    assert!(early.text.contains("not read yet"), "{}", early.text);
+    assert!(early.text.contains("still to be read"), "{}", early.text);
+    let mut browser = Browser::at(&site.sim.url);
+    let group: String = url::form_urlencoded::byte_serialize(site.group.as_bytes()).collect();
+    let page = site.log_in(&mut browser, "groups", OWNER);
+    assert_eq!(page.status, 503, "{}", page.text);
+    for below in ["groups/one?name=", "reports/usage-by-user?group="] {
+        let page = site.at(&format!("{below}{group}"));
+        let page = browser.step(Method::GET, &page, None).shown();
+        assert_eq!(page.status, 503, "{below}: {}", page.text);
+        assert!(page.text.contains("still to be read"), "{}", page.text);
+    }
     // What is not about a group needs no owner.
     assert_eq!(site.get("api/v1/me", OWNER_TOKEN).status, 200);
     let mut world = site.sim.hub.world_mut();
@@ -238,6 +248,8 @@ fn not_read() {
         (site.of_group("overview", "").status == 200).then_some(())
     })
     .unwrap();
+    let page = site.at(&format!("groups/one?name={group}"));
+    assert_eq!(browser.step(Method::GET, &page, None).shown().status, 200);
     // Another group than theirs is nothing to wait for.
     let other = format!("api/v1/reports/overview?group={NOBODY}");
     assert_eq!(site.get(&other, OWNER_TOKEN).status, 403);

@@ -5,6 +5,7 @@
 use super::asked::{Asked, Page};
 use super::error::ApiError;
 use crate::answers::{AnswerError, Answers, Pending, Request};
+use crate::config::Config;
 use crate::report::{self, ColumnOfReply, NoPicture, Reply, ReportFormat};
 use crate::web::sight::{self, Shown};
 use crate::web::visitor::Visitor;
@@ -107,7 +108,7 @@ pub(in crate::web) async fn answer(
     asked.request = sight::asked(&site, answers, &visitor, report, asked.request).await?;
     let sight = Sight {
         visitor: &visitor,
-        site: &site,
+        config: &site.config,
     };
     let shown = sight.of(report, &asked.request)?;
     let user = asked.request.user.as_deref();
@@ -186,15 +187,15 @@ async fn go_on(answers: &Answers, first: &str, pending: Pending) -> Result<Arc<A
 /// Who sees what.
 struct Sight<'a> {
     visitor: &'a Visitor,
-    site: &'a Site,
+    config: &'a Config,
 }
 
 impl Sight<'_> {
     /// What of an answer they get.
     fn of(&self, report: &Definition, request: &Request) -> Result<Shown, ApiError> {
         let viewer = &self.visitor.viewer;
-        let shown = sight::shown(viewer, &self.site.config, report, request);
-        shown.map_err(|denied| sight::refused(self.site, denied))
+        let shown = sight::shown(viewer, self.config, report, request);
+        shown.map_err(|denied| sight::refused(self.visitor, denied))
     }
 
     /// The pictures beside an answer that are theirs to see.

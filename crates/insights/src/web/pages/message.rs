@@ -73,6 +73,12 @@ pub(in crate::web) fn not_theirs(site: &Site, visitor: &Visitor, text: &str) -> 
     )
 }
 
+/// What will be known in a moment.
+pub(in crate::web) fn too_early(site: &Site, text: &str) -> Response {
+    let title = "Try again in a moment";
+    show(site, StatusCode::SERVICE_UNAVAILABLE, title, text)
+}
+
 /// An address behind which there is nothing, or nothing that they may know of.
 pub(in crate::web) fn nothing_here(site: &Site, visitor: Option<&Visitor>) -> Response {
     let (title, text) = (

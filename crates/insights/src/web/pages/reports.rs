@@ -10,7 +10,7 @@ use super::view::{
     ReportsPage, Select, Shape, Tone, Width,
 };
 use crate::report::{ReportFormat, Whom, question_html};
-use crate::web::visitor::Visitor;
+use crate::web::visitor::{OWNERS_UNKNOWN, Visitor};
 use crate::web::{Site, audit, parts, sight};
 use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
@@ -45,7 +45,11 @@ pub(in crate::web) async fn list(
     let mut sections: Vec<ReportSection> = Vec::new();
     if let Some(answers) = answers(&site) {
         for report in answers.registry().await.all() {
-            if !sight::may_ask(&visitor.viewer, &site.config.access, report) {
+            let may_ask = sight::may_ask(&visitor.viewer, &site.config.access, report);
+            if !may_ask && !visitor.owners_known {
+                return message::too_early(&site, OWNERS_UNKNOWN);
+            }
+            if !may_ask {
                 continue;
             }
             let title = report.section.to_string();
@@ -96,7 +100,10 @@ pub(in crate::web) async fn one(
     asked.request.name.clone_from(&name);
     asked.request = sight::meant(&visitor.viewer, &site.config, report, asked.request);
     if let Err(denied) = sight::shown(&visitor.viewer, &site.config, report, &asked.request) {
-        return message::not_theirs(&site, &visitor, &denied.to_string());
+        return match sight::refused(&visitor, denied).told() {
+            (StatusCode::SERVICE_UNAVAILABLE, text) => message::too_early(&site, &text),
+            (_, text) => message::not_theirs(&site, &visitor, &text),
+        };
     }
     if let Some(user) = &asked.request.user
         && let Err(response) = audit::look_at(&site, &visitor, &name, user).await
