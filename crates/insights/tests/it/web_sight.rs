@@ -239,6 +239,8 @@ fn not_read() {
         assert_eq!(page.status, 503, "{below}: {}", page.text);
         assert!(page.text.contains("still to be read"), "{}", page.text);
     }
+    let list = browser.step(Method::GET, &site.at("reports"), None);
+    assert_eq!(list.shown().status, 200, "there are reports about oneself");
     // What is not about a group needs no owner.
     assert_eq!(site.get("api/v1/me", OWNER_TOKEN).status, 200);
     let mut world = site.sim.hub.world_mut();

@@ -45,11 +45,7 @@ pub(in crate::web) async fn list(
     let mut sections: Vec<ReportSection> = Vec::new();
     if let Some(answers) = answers(&site) {
         for report in answers.registry().await.all() {
-            let may_ask = sight::may_ask(&visitor.viewer, &site.config.access, report);
-            if !may_ask && !visitor.owners_known {
-                return message::too_early(&site, OWNERS_UNKNOWN);
-            }
-            if !may_ask {
+            if !sight::may_ask(&visitor.viewer, &site.config.access, report) {
                 continue;
             }
             let title = report.section.to_string();
@@ -90,7 +86,11 @@ pub(in crate::web) async fn one(
         Ok(report) => report,
         Err(error) => return message::unanswered(&site, &visitor, &error),
     };
-    if !sight::may_ask(&visitor.viewer, &site.config.access, report) {
+    let may_ask = sight::may_ask(&visitor.viewer, &site.config.access, report);
+    if !may_ask && !visitor.owners_known {
+        return message::too_early(&site, OWNERS_UNKNOWN);
+    }
+    if !may_ask {
         return message::not_theirs(&site, &visitor, "this report is for administrators only");
     }
     let mut asked = match AskedPeriod::of(&site, &visitor, &query, Hubs::All).await {
