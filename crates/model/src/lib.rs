@@ -3,6 +3,7 @@
 //! Pure: plain values in, plain values out. No files, sockets, clock or async belong here, and
 //! no JSON: the `hub` module of the service converts the hub's replies into these types.
 
+pub mod at_once;
 pub mod attribution;
 pub mod days;
 pub mod diff;

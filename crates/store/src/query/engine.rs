@@ -362,6 +362,11 @@ impl Rows {
         self.threads.clone()
     }
 
+    /// That of all queries together.
+    pub(super) fn memory(&self) -> &Arc<dyn MemoryPool> {
+        &self.memory
+    }
+
     /// The next rows, none at the end.
     pub async fn next(&mut self) -> Result<Option<Table>, QueryError> {
         let batch = self.next_batch().await?;

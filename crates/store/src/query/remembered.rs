@@ -4,7 +4,7 @@
 //! are not kept here.
 
 use crate::table::Table;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::OnceCell;
 
@@ -13,34 +13,64 @@ const MOST_BYTES: usize = 32 << 20;
 /// What an answer takes beside its rows, about.
 const ANSWER_BYTES: usize = 1 << 10;
 
-/// What was answered, by question and rows.
-#[derive(Debug, Default)]
-pub(crate) struct AnswersOfRows {
-    known: Mutex<VecDeque<(String, Arc<Table>)>>,
-    /// What is being computed now, for those who ask the same meanwhile.
-    under_way: Mutex<HashMap<String, Weak<OnceCell<Arc<Table>>>>>,
+/// What takes memory as long as it is remembered.
+pub(crate) trait Weighed {
+    /// Bytes of it.
+    fn bytes(&self) -> usize;
 }
 
-impl AnswersOfRows {
+impl Weighed for Table {
+    fn bytes(&self) -> usize {
+        self.memory_bytes()
+    }
+}
+
+/// Tables that were computed together.
+pub(crate) type TablesByName = BTreeMap<&'static str, Table>;
+
+impl Weighed for TablesByName {
+    fn bytes(&self) -> usize {
+        self.values().map(Table::memory_bytes).sum()
+    }
+}
+
+/// What was answered, by question and rows.
+#[derive(Debug)]
+pub(crate) struct AnswersOfRows<T = Table> {
+    known: Mutex<VecDeque<(String, Arc<T>)>>,
+    /// What is being computed now, for those who ask the same meanwhile.
+    under_way: Mutex<HashMap<String, Weak<OnceCell<Arc<T>>>>>,
+}
+
+impl<T> Default for AnswersOfRows<T> {
+    fn default() -> Self {
+        Self {
+            known: Mutex::default(),
+            under_way: Mutex::default(),
+        }
+    }
+}
+
+impl<T: Weighed> AnswersOfRows<T> {
     /// The answer of this key; computed once, however many ask for it at the same time, as the parts of a
     /// page do. If that fails or is given up, the next who waits for it computes it; one that is too large to
     /// be kept is shared by those who wait for it only.
     pub(crate) async fn get_or<E>(
         &self,
         key: String,
-        compute: impl Future<Output = Result<Table, E>>,
-    ) -> Result<Arc<Table>, E> {
+        compute: impl Future<Output = Result<T, E>>,
+    ) -> Result<Arc<T>, E> {
         if let Some(known) = self.get(&key) {
             return Ok(known);
         }
         let cell = self.under_way(&key);
         let computed = cell.get_or_try_init(async || compute.await.map(Arc::new));
-        let table = Arc::clone(computed.await?);
-        self.keep(key, Arc::clone(&table));
-        Ok(table)
+        let answer = Arc::clone(computed.await?);
+        self.keep(key, Arc::clone(&answer));
+        Ok(answer)
     }
 
-    fn under_way(&self, key: &str) -> Arc<OnceCell<Arc<Table>>> {
+    fn under_way(&self, key: &str) -> Arc<OnceCell<Arc<T>>> {
         let mut all = self
             .under_way
             .lock()
@@ -54,24 +84,24 @@ impl AnswersOfRows {
         cell
     }
 
-    fn get(&self, key: &str) -> Option<Arc<Table>> {
+    fn get(&self, key: &str) -> Option<Arc<T>> {
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let position = all.iter().position(|(known, _)| known == key)?;
         let found = all.remove(position)?;
-        let table = Arc::clone(&found.1);
+        let answer = Arc::clone(&found.1);
         all.push_back(found);
-        Some(table)
+        Some(answer)
     }
 
-    fn keep(&self, key: String, table: Arc<Table>) {
+    fn keep(&self, key: String, answer: Arc<T>) {
         // It would put out everything else, and then itself.
-        if table.memory_bytes() + ANSWER_BYTES > MOST_BYTES / 2 {
+        if answer.bytes() + ANSWER_BYTES > MOST_BYTES / 2 {
             return;
         }
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|(known, _)| *known != key);
-        all.push_back((key, table));
-        let bytes = |(_, table): &(String, Arc<Table>)| table.memory_bytes() + ANSWER_BYTES;
+        all.push_back((key, answer));
+        let bytes = |(_, answer): &(String, Arc<T>)| answer.bytes() + ANSWER_BYTES;
         while all.iter().map(bytes).sum::<usize>() > MOST_BYTES {
             all.pop_front();
         }

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _, Unit};
 use model::days::{self, Day};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::OnceLock;
 
 /// Days since 1970.
@@ -253,6 +254,15 @@ impl HubCalendar {
     /// 1 is Monday, 7 is Sunday.
     pub(crate) fn weekday_of(&self, at: i64) -> i64 {
         weekday(self.day_of(at))
+    }
+
+    /// Starts of the local hours of some days, the end of the last one behind them.
+    pub(crate) fn hours_of_days(&self, days: RangeInclusive<DayNumber>) -> Vec<i64> {
+        let hours = self.hours();
+        let first = hours.partition_point(|hour| hour.day < *days.start());
+        let end = hours.partition_point(|hour| hour.day <= *days.end());
+        let starts = hours[first..hours.len().min(end + 1)].iter();
+        starts.map(|hour| hour.start).collect()
     }
 
     /// Number of local hours of a day.

@@ -206,13 +206,48 @@ pub static REPORT_VIEWS: &[ReportView] = &[
         ],
     },
     ReportView {
-        name: "period_steps",
-        doc: "A moment at which servers, or people of whom one runs, become more or fewer.",
+        name: "period_peaks",
+        doc: "How many servers ran at once at most on a day, and of how many people: two servers of one person count once. A server runs from its start on, and no longer at the moment of its end; what ran at midnight counts on the day that begins, too.",
         columns: &[
             HUB,
-            always("moment", Time, "The moment."),
-            always("servers", Integer, "1, -1 or 0."),
-            always("users", Integer, "1, -1 or 0."),
+            DAY,
+            always("servers", Integer, "Most servers at once."),
+            always("servers_at", Time, "When there were so many first."),
+            always("users", Integer, "Most people at once of whom a server ran."),
+            always("users_at", Time, "When there were so many first."),
+            always("started", Integer, "Servers that were started."),
+            always(
+                "started_within_10_minutes",
+                Integer,
+                "Most of them that were started within 10 minutes, two that are exactly 10 minutes apart included.",
+            ),
+        ],
+    },
+    ReportView {
+        name: "period_levels",
+        doc: "For how long so many servers, or people of whom one ran, were there at once, on the days that are known and up to now.",
+        columns: &[
+            HUB,
+            always("what", Text, "`servers` or `users`."),
+            always("level", Integer, "How many."),
+            always("at", Time, "When there were so many first."),
+            always("seconds", Real, "For how long, all times together."),
+        ],
+    },
+    ReportView {
+        name: "period_hours",
+        doc: "What ran in a local hour, all servers and all people together.",
+        columns: &[
+            HUB,
+            DAY,
+            always("hour", Time, "When the hour begins."),
+            always("seconds", Real, "How long it is: clocks change."),
+            always("server_seconds", Real, "Time of servers."),
+            always(
+                "user_seconds",
+                Real,
+                "Time of people of whom a server ran: two at once count once.",
+            ),
         ],
     },
     ReportView {

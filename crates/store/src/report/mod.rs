@@ -6,6 +6,7 @@
 
 mod answer;
 mod asked;
+mod at_once;
 mod calendar;
 mod definition;
 mod described;

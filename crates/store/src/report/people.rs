@@ -15,6 +15,7 @@ use std::sync::Arc;
 const HOURS_OF_NEWS: i64 = 48;
 
 /// A row of everybody, up to a moment.
+#[derive(Clone)]
 pub(super) struct PeopleBefore {
     pub(super) moment: Timestamp,
     /// Of whom a server had started that is over.

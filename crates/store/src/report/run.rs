@@ -2,6 +2,7 @@
 
 use super::answer::{ACCOUNTS_LEFT_OUT, Answer, HubOfAnswer, MEMBERS_LEFT_OUT};
 use super::asked::{Asked, Chosen, ReportError, RollUp};
+use super::at_once;
 use super::calendar::{Calendar, DayNumber, date, number};
 use super::definition::{Definition, Lead};
 use super::knowledge::Caveats;
@@ -10,7 +11,7 @@ use super::raw::{self, Ran, Told};
 use super::registry::Registry;
 use super::scope::Prepared;
 use crate::Sources;
-use crate::query::{Engine, Limits, QueryError, Scope, Value};
+use crate::query::{Engine, Limits, QueryError, Rows, Scope, Value};
 use crate::table::{Cell, Table};
 use crate::tables::{TableDef, memberships};
 use jiff::ToSpan as _;
@@ -62,7 +63,7 @@ impl RowsBefore {
 /// A question on its way.
 pub(super) struct Question<'a> {
     engine: &'a Engine,
-    sources: &'a Sources,
+    pub(super) sources: &'a Sources,
     pub(super) report: &'a Arc<Definition>,
     asked: &'a Asked,
     /// Of all its queries together.
@@ -81,6 +82,9 @@ impl Question<'_> {
         }
         if prepared.reads_activity {
             self.add_activity(&mut prepared).await?;
+        }
+        if at_once::VIEWS.iter().any(|view| self.reads(view)) {
+            prepared.at_once = Some(self.at_once(&prepared).await?);
         }
         let chosen = self.asked.values(self.report);
         let table = self.rows(&prepared, &chosen).await?;
@@ -180,6 +184,7 @@ impl Question<'_> {
             left_out: Vec::new(),
             activity: Vec::new(),
             people: None,
+            at_once: None,
         })
     }
 
@@ -190,22 +195,46 @@ impl Question<'_> {
         sql: &str,
         more: &[(&str, Value)],
     ) -> Result<Table, ReportError> {
-        let scope: Scope = prepared.scope()?;
-        let sources = self.sources.clone().with_scope(Arc::new(scope));
-        let own = prepared.params();
         let mut params: Vec<(&str, Value)> = more.to_vec();
-        params.extend(own);
-        let limits = Limits {
+        params.extend(prepared.params());
+        let (sources, limits) = (self.sources_of(prepared)?, self.limits_left());
+        let answer = self.engine.run(sql, sources, limits, &params).await;
+        answer.map_err(|error| self.told(error))
+    }
+
+    /// The same, of which the rows need not fit in memory.
+    pub(super) async fn stream(
+        &self,
+        prepared: &Prepared<'_>,
+        sql: &str,
+    ) -> Result<Rows, ReportError> {
+        let (sources, limits) = (self.sources_of(prepared)?, self.limits_left());
+        let params = prepared.params();
+        let rows = self.engine.stream(sql, sources, limits, &params).await;
+        rows.map_err(|error| self.told(error))
+    }
+
+    fn sources_of(&self, prepared: &Prepared<'_>) -> Result<Sources, QueryError> {
+        let scope: Scope = prepared.scope()?;
+        Ok(self.sources.clone().with_scope(Arc::new(scope)))
+    }
+
+    /// All queries of the question together have so much time.
+    fn limits_left(&self) -> Limits {
+        Limits {
             timeout: self.limits.timeout.saturating_sub(self.begun.elapsed()),
             ..self.limits
-        };
-        let answer = self.engine.run(sql, sources, limits, &params).await;
-        Ok(answer.map_err(|error| match error {
+        }
+    }
+
+    /// The error as it is of the whole question.
+    pub(super) fn told(&self, error: QueryError) -> ReportError {
+        ReportError::Query(match error {
             QueryError::TimedOut { .. } => QueryError::TimedOut {
                 seconds: self.limits.timeout.as_secs(),
             },
             error => error,
-        })?)
+        })
     }
 
     /// The same, of rows of one table that begin before a moment: remembered as long as they are the

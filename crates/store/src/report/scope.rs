@@ -11,7 +11,7 @@ use super::members::{Span, Stay};
 use super::people::PeopleBefore;
 use super::raw::ActiveDay;
 use super::run::RowsBefore;
-use crate::query::{QueryError, Scope, Value};
+use crate::query::{QueryError, Scope, TablesByName, Value};
 use crate::table::Table;
 use crate::tables::TableDef;
 use arrow::array::{
@@ -43,7 +43,6 @@ const VIEWS: &[(&str, &str)] = &[
     ),
     ("period_members", include_str!("views/period_members.sql")),
     ("period_sessions", include_str!("views/period_sessions.sql")),
-    ("period_steps", include_str!("views/period_steps.sql")),
     ("period_usage", include_str!("views/period_usage.sql")),
     ("period_storage", include_str!("views/period_storage.sql")),
     ("period_events", include_str!("views/period_events.sql")),
@@ -80,6 +79,7 @@ fn current(_: &str, text: &str) -> String {
 }
 
 /// A question on its way to the engine.
+#[derive(Clone)]
 pub(super) struct Prepared<'a> {
     pub(super) asked: &'a Asked,
     pub(super) calendar: Arc<Calendar>,
@@ -103,6 +103,8 @@ pub(super) struct Prepared<'a> {
     pub(super) activity: Vec<ActiveDay>,
     /// If they are read.
     pub(super) people: Option<PeopleBefore>,
+    /// Views that were computed, by name, if they are read.
+    pub(super) at_once: Option<Arc<TablesByName>>,
 }
 
 impl Prepared<'_> {
@@ -122,6 +124,11 @@ impl Prepared<'_> {
         if let Some(people) = &self.people {
             tables.insert("ran_before", again(&people.ran)?);
             tables.insert("accounts_before", again(&people.accounts)?);
+        }
+        if let Some(at_once) = &self.at_once {
+            for (name, rows) in at_once.iter() {
+                tables.insert(name, again(rows)?);
+            }
         }
         Ok(Scope {
             tables,
@@ -227,6 +234,15 @@ impl Prepared<'_> {
         ]
     }
 
+    /// The same question about other days.
+    pub(super) fn of_days(&self, first: DayNumber, last: DayNumber) -> Self {
+        Self {
+            first,
+            last,
+            ..self.clone()
+        }
+    }
+
     /// The first and the last moment at which the day begins at any of the hubs.
     pub(super) fn moment(&self, day: DayNumber) -> (Timestamp, Timestamp) {
         let starts = self.calendar.hubs().map(|(_, hub)| hub.start(day));
@@ -304,7 +320,7 @@ impl Prepared<'_> {
     }
 
     /// The days that are read, up to today, of each hub.
-    fn days_of_hubs(&self) -> Vec<DayOfHub<'_>> {
+    pub(super) fn days_of_hubs(&self) -> Vec<DayOfHub<'_>> {
         let now = self.now.as_microsecond();
         let nothing = Knowledge::default();
         let mut rows = Vec::new();
@@ -346,14 +362,14 @@ impl Prepared<'_> {
 }
 
 /// A day of a hub; moments in microseconds since 1970.
-struct DayOfHub<'a> {
-    hub: &'a str,
-    day: DayNumber,
-    starts: i64,
-    ends: i64,
+pub(super) struct DayOfHub<'a> {
+    pub(super) hub: &'a str,
+    pub(super) day: DayNumber,
+    pub(super) starts: i64,
+    pub(super) ends: i64,
     /// Since when sessions are known.
-    known_from: i64,
-    of: OfDay,
+    pub(super) known_from: i64,
+    pub(super) of: OfDay,
 }
 
 /// When the day of a moment began in UTC.

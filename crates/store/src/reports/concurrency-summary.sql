@@ -19,45 +19,11 @@
 -- column: known_hours hours Time that the figures are about.
 -- column: accounts count Accounts of the hub at the end of the period; empty if they are not known.
 -- chart: bars x=what y=peak,p95,mean
-with steps as (
-    select hub, moment, servers, users from period_steps
-    union all
-    -- Each midnight, so that no level reaches from one day into the next.
-    select hub, starts, 0, 0 from period_days
-),
--- Servers and people are summed up as one number: that is one running sum less.
-levels as (
-    select hub, moment, day_of(hub, moment) as day,
-        lead(moment) over (partition by hub order by moment, servers) as next,
-        sum(servers * 1000000 + users) over (partition by hub order by moment, servers rows unbounded preceding) as level
-    from steps
-),
--- How long there were so many servers and so many people.
-lasted as (
-    select hub, level / 1000000 as servers, level % 1000000 as users, min(moment) as at, sum(seconds) as seconds
-    from (
-        select hub, level, moment,
-            seconds_between(greatest(moment, known_from), least(next, ends, $now)) as seconds
-        from period_days join levels using (hub, day)
-        where known
-    )
-    where seconds > 0
-    group by hub, level
-),
-by_level as (
-    select hub, what, level, min(at) as at, sum(seconds) as seconds
-    from (
-        select hub, what, case what when 'servers' then servers else users end as level, at, seconds
-        -- Values come first in a cross join: there is a batch of rows for each of what stands before it.
-        from (values ('servers'), ('users')) as whats (what) cross join lasted
-    )
-    group by hub, what, level
-),
-ranked as (
+with ranked as (
     select hub, what, level, at, seconds,
         sum(seconds) over (partition by hub, what order by level) as seconds_up_to,
         sum(seconds) over (partition by hub, what) as seconds_in_all
-    from by_level
+    from period_levels
 ),
 summary as (
     select hub, what,

@@ -17,35 +17,10 @@
 -- column: users count Most people at once.
 -- column: users_at time When there were so many first; empty if there was nobody.
 -- chart: line x=day y=servers,users
-with steps as (
-    select hub, moment, servers, users from period_steps
-    union all
-    -- Each midnight, for those who are there already.
-    select hub, starts, 0, 0 from period_days
-),
--- Of the same moment, ends come first. Servers and people are summed up as one number: that is one running sum less.
-levels as (
-    select hub, moment, servers as step,
-        sum(servers * 1000000 + users) over (partition by hub order by moment, servers rows unbounded preceding) as level
-    from steps
-),
-peaks as (
-    select hub, day,
-        max(servers) as servers,
-        first_value(moment order by servers desc, moment) as servers_at,
-        max(users) as users,
-        first_value(moment order by users desc, moment) as users_at
-    from (
-        select hub, day_of(hub, moment) as day, moment, level / 1000000 as servers, level % 1000000 as users
-        from levels
-        where step >= 0
-    )
-    group by hub, day
-)
 select hub, day,
     case when known then servers end as servers,
     case when known and servers > 0 then servers_at end as servers_at,
     case when known then users end as users,
     case when known and users > 0 then users_at end as users_at
-from period_days join peaks using (hub, day)
+from period_days join period_peaks using (hub, day)
 order by hub, day

@@ -93,30 +93,11 @@ came as (
     from visitors v join periods t on t.hub = v.hub and t.what = v.what and t.in_period = v.in_period
     group by v.hub, v.what, v.in_period
 ),
-steps as (
-    select hub, case step when 1 then started else until end as moment, step, step = 1 and day is not null as begins
-    from (values (1), (-1)) as steps (step) cross join period_sessions
-    union all
-    -- What runs at midnight counts on the day that begins, too.
-    select hub, starts, 0, false from period_days
-),
--- Of the same moment, ends come first: a session without length adds nothing.
-moments as (
-    select hub, moment, step, begins,
-        sum(step) over (partition by hub order by moment, step rows unbounded preceding) as servers
-    from steps
-),
-ran as (
-    select hub, day_of(hub, moment) as day, max(servers) as servers, count(*) filter (where begins) as sessions
-    from moments
-    where step >= 0
-    group by hub, day_of(hub, moment)
-),
 served as (
-    select r.hub, d.what, d.in_period, max(r.servers) as servers, sum(r.sessions) as sessions
-    from parts d join ran r on r.hub = d.hub and r.day = d.day
+    select p.hub, d.what, d.in_period, max(p.servers) as servers, sum(p.started) as sessions
+    from parts d join period_peaks p on p.hub = d.hub and p.day = d.day
     where d.known
-    group by r.hub, d.what, d.in_period
+    group by p.hub, d.what, d.in_period
 ),
 group_days as (
     select distinct hub, group, day from period_group_days where sessions > 0 and is_real

@@ -29,28 +29,13 @@ with readings as (
     where name in ('pods_unschedulable', 'pods_placeholder')
     group by hub, day
 ),
-starts as (
-    select hub, day, case step when 1 then started else started + interval '10 minutes' end as moment, step
-    from (values (1), (-1)) as steps (step) cross join period_sessions
-),
--- Of the same moment, starts come first: one that is ten minutes old still counts.
-lately as (
-    select hub, day,
-        sum(step) over (partition by hub, day order by moment, step desc rows unbounded preceding) as within_ten_minutes
-    from starts
-),
-needs as (
-    select hub, day, max(within_ten_minutes) as needed
-    from lately
-    group by hub, day
-),
 days as (
-    select hub, day, known, needed
-    from period_days left join needs using (hub, day)
+    select hub, day, known, started_within_10_minutes as needed
+    from period_days join period_peaks using (hub, day)
 )
 select hub, day,
     coalesce(held, 0) / looks as held,
     coalesce(waiting, 0) / looks as waiting,
-    case when known then coalesce(needed, 0) end as needed
+    case when known then needed end as needed
 from days left join readings using (hub, day)
 order by hub, day
