@@ -5,6 +5,7 @@
 
 pub mod at_once;
 pub mod attribution;
+pub mod came;
 pub mod days;
 pub mod diff;
 pub mod fact;

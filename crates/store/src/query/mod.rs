@@ -29,7 +29,7 @@ pub(crate) use files::{Bounds, Files, RowsFile};
 pub(crate) use folded::Fold;
 #[cfg(test)]
 pub(crate) use guard::parse;
-pub(crate) use remembered::{AnswersOfRows, TablesByName};
+pub(crate) use remembered::{AnswersOfRows, TablesByName, Weighed};
 pub use schema::{schema_markdown, schema_text};
 pub(crate) use scope::Scope;
 pub use views::Sources;

@@ -4,7 +4,9 @@
 //! are not kept here.
 
 use crate::table::Table;
+use std::any::{Any, type_name};
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::OnceCell;
 
@@ -14,7 +16,7 @@ const MOST_BYTES: usize = 32 << 20;
 const ANSWER_BYTES: usize = 1 << 10;
 
 /// What takes memory as long as it is remembered.
-pub(crate) trait Weighed {
+pub(crate) trait Weighed: Any + Send + Sync {
     /// Bytes of it.
     fn bytes(&self) -> usize;
 }
@@ -26,51 +28,55 @@ impl Weighed for Table {
 }
 
 /// Tables that were computed together.
-pub(crate) type TablesByName = BTreeMap<&'static str, Table>;
+pub(crate) type TablesByName = BTreeMap<&'static str, Arc<Table>>;
 
 impl Weighed for TablesByName {
     fn bytes(&self) -> usize {
-        self.values().map(Table::memory_bytes).sum()
+        self.values().map(|table| table.memory_bytes()).sum()
     }
 }
+
+/// One of whatever kind.
+type Answer = Arc<dyn Weighed>;
 
 /// What was answered, by question and rows.
-#[derive(Debug)]
-pub(crate) struct AnswersOfRows<T = Table> {
-    known: Mutex<VecDeque<(String, Arc<T>)>>,
+#[derive(Default)]
+pub(crate) struct AnswersOfRows {
+    known: Mutex<VecDeque<(String, Answer)>>,
     /// What is being computed now, for those who ask the same meanwhile.
-    under_way: Mutex<HashMap<String, Weak<OnceCell<Arc<T>>>>>,
+    under_way: Mutex<HashMap<String, Weak<OnceCell<Answer>>>>,
 }
 
-impl<T> Default for AnswersOfRows<T> {
-    fn default() -> Self {
-        Self {
-            known: Mutex::default(),
-            under_way: Mutex::default(),
-        }
+impl fmt::Debug for AnswersOfRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnswersOfRows").finish_non_exhaustive()
     }
 }
 
-impl<T: Weighed> AnswersOfRows<T> {
+impl AnswersOfRows {
     /// The answer of this key; computed once, however many ask for it at the same time, as the parts of a
     /// page do. If that fails or is given up, the next who waits for it computes it; one that is too large to
     /// be kept is shared by those who wait for it only.
-    pub(crate) async fn get_or<E>(
+    pub(crate) async fn get_or<T: Weighed, E>(
         &self,
         key: String,
         compute: impl Future<Output = Result<T, E>>,
     ) -> Result<Arc<T>, E> {
+        let key = format!("{}\n{key}", type_name::<T>());
         if let Some(known) = self.get(&key) {
-            return Ok(known);
+            return Ok(typed(known));
         }
         let cell = self.under_way(&key);
-        let computed = cell.get_or_try_init(async || compute.await.map(Arc::new));
+        let computed = cell.get_or_try_init(async || {
+            let answer: Answer = Arc::new(compute.await?);
+            Ok(answer)
+        });
         let answer = Arc::clone(computed.await?);
         self.keep(key, Arc::clone(&answer));
-        Ok(answer)
+        Ok(typed(answer))
     }
 
-    fn under_way(&self, key: &str) -> Arc<OnceCell<Arc<T>>> {
+    fn under_way(&self, key: &str) -> Arc<OnceCell<Answer>> {
         let mut all = self
             .under_way
             .lock()
@@ -84,7 +90,7 @@ impl<T: Weighed> AnswersOfRows<T> {
         cell
     }
 
-    fn get(&self, key: &str) -> Option<Arc<T>> {
+    fn get(&self, key: &str) -> Option<Answer> {
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let position = all.iter().position(|(known, _)| known == key)?;
         let found = all.remove(position)?;
@@ -93,7 +99,7 @@ impl<T: Weighed> AnswersOfRows<T> {
         Some(answer)
     }
 
-    fn keep(&self, key: String, answer: Arc<T>) {
+    fn keep(&self, key: String, answer: Answer) {
         // It would put out everything else, and then itself.
         if answer.bytes() + ANSWER_BYTES > MOST_BYTES / 2 {
             return;
@@ -101,11 +107,16 @@ impl<T: Weighed> AnswersOfRows<T> {
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|(known, _)| *known != key);
         all.push_back((key, answer));
-        let bytes = |(_, answer): &(String, Arc<T>)| answer.bytes() + ANSWER_BYTES;
+        let bytes = |(_, answer): &(String, Answer)| answer.bytes() + ANSWER_BYTES;
         while all.iter().map(bytes).sum::<usize>() > MOST_BYTES {
             all.pop_front();
         }
     }
+}
+
+fn typed<T: Weighed>(answer: Answer) -> Arc<T> {
+    let answer: Arc<dyn Any + Send + Sync> = answer;
+    answer.downcast().expect("its key names its type")
 }
 
 #[cfg(test)]
@@ -135,7 +146,7 @@ mod tests {
         assert!(known.get("b").is_none());
         assert!(known.get("a").is_some() && known.get("c").is_some());
         known.keep("a".to_owned(), table(1));
-        assert_eq!(known.get("a").unwrap().rows().count(), 1);
+        assert_eq!(typed::<Table>(known.get("a").unwrap()).rows().count(), 1);
         assert!(known.get("c").is_some());
     }
 
@@ -159,8 +170,8 @@ mod tests {
     #[tokio::test]
     async fn what_fails_or_is_given_up_is_computed_by_the_next_who_asks() {
         let known = AnswersOfRows::default();
-        let given_up = known.get_or("a".to_owned(), std::future::pending::<Result<_, ()>>());
-        let fails = known.get_or("a".to_owned(), async { Err(()) });
+        let given_up = known.get_or("a".to_owned(), std::future::pending::<Result<Table, ()>>());
+        let fails = known.get_or("a".to_owned(), async { Err::<Table, ()>(()) });
         let works = known.get_or("a".to_owned(), async { Ok::<_, ()>(rows(1)) });
         let waiting = async {
             tokio::select! {

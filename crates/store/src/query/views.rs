@@ -6,7 +6,7 @@
 use super::corrections::{Corrections, MAX_TIMES, Remembered};
 use super::error::QueryError;
 use super::plain::Plain;
-use super::remembered::{AnswersOfRows, TablesByName};
+use super::remembered::AnswersOfRows;
 use super::scope::Scope;
 use crate::tables::{ColumnDef, ColumnKind, HUB, Presence, TABLES, TableDef, sessions, user_days};
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
@@ -338,8 +338,6 @@ pub struct Sources {
     answers: Arc<AnswersOfRows>,
     /// What was answered of just these rows, at about this moment.
     of_moment: Arc<AnswersOfRows>,
-    /// The same, of what gives several tables.
-    tables_of_moment: Arc<AnswersOfRows<TablesByName>>,
     /// The servers that run, without those of which `sessions` tells already; asked once of just these rows.
     still_running: Arc<OnceCell<Arc<dyn TableProvider>>>,
 }
@@ -357,7 +355,6 @@ impl Sources {
             scope: Arc::default(),
             answers: Arc::default(),
             of_moment: Arc::default(),
-            tables_of_moment: Arc::default(),
             still_running: Arc::default(),
         }
     }
@@ -381,7 +378,6 @@ impl Sources {
     pub(crate) fn with_part(mut self, part: Part) -> Self {
         self.tables.entry(part.table.name).or_default().push(part);
         self.of_moment = Arc::default();
-        self.tables_of_moment = Arc::default();
         self.still_running = Arc::default();
         self
     }
@@ -391,7 +387,6 @@ impl Sources {
     pub(crate) fn with_running(mut self, running: Arc<dyn TableProvider>) -> Self {
         self.running.push(running);
         self.of_moment = Arc::default();
-        self.tables_of_moment = Arc::default();
         self.still_running = Arc::default();
         self
     }
@@ -436,11 +431,6 @@ impl Sources {
     /// What was answered from all of these rows, at about this moment.
     pub(crate) fn answers_of_moment(&self) -> &AnswersOfRows {
         &self.of_moment
-    }
-
-    /// The same, of what gives several tables.
-    pub(crate) fn tables_of_moment(&self) -> &AnswersOfRows<TablesByName> {
-        &self.tables_of_moment
     }
 
     /// The same rows, a moment later.

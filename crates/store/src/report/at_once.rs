@@ -35,13 +35,9 @@ impl Question<'_> {
         &self,
         prepared: &Prepared<'_>,
     ) -> Result<Arc<TablesByName>, ReportError> {
-        let asked = prepared.asked;
-        let people = (&asked.hub, &asked.group, &asked.user, &asked.site.left_out);
-        // Whoever is left out is for all of the period.
-        let days = (asked.from, prepared.first, prepared.last);
-        let key = format!("at once {days:?} {people:?}");
+        let key = format!("at once {}", prepared.people_and_days());
         let tables = Box::pin(self.sweep(prepared));
-        self.sources.tables_of_moment().get_or(key, tables).await
+        self.sources.answers_of_moment().get_or(key, tables).await
     }
 
     async fn sweep(&self, prepared: &Prepared<'_>) -> Result<TablesByName, ReportError> {
@@ -210,7 +206,7 @@ impl AtOnce {
     fn tables(&self, calendar: &Calendar) -> Result<TablesByName, QueryError> {
         let table = |columns| {
             let failed = |error: crate::TableError| QueryError::Failed(error.describe());
-            Table::new(columns).map_err(failed)
+            Table::new(columns).map(Arc::new).map_err(failed)
         };
         Ok(BTreeMap::from([
             (PEAKS, table(self.peaks())?),

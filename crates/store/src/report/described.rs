@@ -213,7 +213,11 @@ pub static REPORT_VIEWS: &[ReportView] = &[
             DAY,
             always("servers", Integer, "Most servers at once."),
             always("servers_at", Time, "When there were so many first."),
-            always("users", Integer, "Most people at once of whom a server ran."),
+            always(
+                "users",
+                Integer,
+                "Most people at once of whom a server ran.",
+            ),
             always("users_at", Time, "When there were so many first."),
             always("started", Integer, "Servers that were started."),
             always(
@@ -249,6 +253,100 @@ pub static REPORT_VIEWS: &[ReportView] = &[
                 "Time of people of whom a server ran: two at once count once.",
             ),
         ],
+    },
+    ReportView {
+        name: "period_windows",
+        doc: "How many people came, each counted once, within some days that end with a day: of whom a server ran on one of those days that are known and read. A year takes no longer than a day.",
+        columns: &[
+            HUB,
+            DAY,
+            always("daily", Integer, "On the day."),
+            always("weekly", Integer, "Within 7 days."),
+            always("monthly", Integer, "Within 30 days."),
+        ],
+    },
+    ReportView {
+        name: "period_weeks",
+        doc: "A week in which somebody came, on a day that is known.",
+        columns: &[
+            HUB,
+            USER,
+            always("week", Day, "Its Monday."),
+            always(
+                "in_period",
+                Flag,
+                "Whether on a day of the period, and not only of the lead before it.",
+            ),
+        ],
+    },
+    ReportView {
+        name: "period_months",
+        doc: "A month in which somebody came, on a day that is known.",
+        columns: &[
+            HUB,
+            USER,
+            always("month", Day, "Its first day."),
+            always(
+                "in_period",
+                Flag,
+                "Whether on a day of the period, and not only of the lead before it.",
+            ),
+        ],
+    },
+    ReportView {
+        name: "period_visitors",
+        doc: "Somebody who came in the period, and once more if in the lead before it, on days that are known.",
+        columns: &[
+            HUB,
+            USER,
+            always(
+                "in_period",
+                Flag,
+                "Whether it is about the period, or about the lead.",
+            ),
+            always("first_day", Day, "First day on which they came."),
+            always("last_day", Day, "Last day on which they came."),
+        ],
+    },
+    ReportView {
+        name: "period_groups",
+        doc: "A group of the hub of which a member came in the period, and once more if in the lead before it, on days of the membership and of which memberships are known.",
+        columns: &[
+            HUB,
+            always("group", Name, "The group."),
+            always(
+                "in_period",
+                Flag,
+                "Whether it is about the period, or about the lead.",
+            ),
+            always("first_day", Day, "First day on which one came."),
+            always("last_day", Day, "Last day on which one came."),
+        ],
+    },
+    ReportView {
+        name: "period_day_sums",
+        doc: "What people did and used on a day, all together.",
+        columns: &[
+            HUB,
+            DAY,
+            always("people", Integer, "People of whom a server ran."),
+            always("active", Integer, "Those of them with activity."),
+            always("told", Integer, "Those of them whose activity is known."),
+            always("hours", Real, "Server hours."),
+            maybe(
+                "active_seconds",
+                Real,
+                "Seconds with activity, as far as known.",
+            ),
+            CPU,
+            MEMORY,
+            GPU,
+        ],
+    },
+    ReportView {
+        name: "period_home_sums",
+        doc: "The sizes of all homes that were measured on a day.",
+        columns: &[HUB, DAY, maybe("home_bytes", Real, "Bytes of all of them.")],
     },
     ReportView {
         name: "period_usage",

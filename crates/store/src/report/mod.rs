@@ -8,6 +8,7 @@ mod answer;
 mod asked;
 mod at_once;
 mod calendar;
+mod came;
 mod definition;
 mod described;
 mod evidence;
@@ -28,6 +29,7 @@ mod registry;
 mod run;
 mod scope;
 mod shown_to;
+mod sums;
 mod usual;
 
 pub use answer::{Answer, HubOfAnswer};

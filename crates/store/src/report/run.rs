@@ -2,7 +2,6 @@
 
 use super::answer::{ACCOUNTS_LEFT_OUT, Answer, HubOfAnswer, MEMBERS_LEFT_OUT};
 use super::asked::{Asked, Chosen, ReportError, RollUp};
-use super::at_once;
 use super::calendar::{Calendar, DayNumber, date, number};
 use super::definition::{Definition, Lead};
 use super::knowledge::Caveats;
@@ -10,10 +9,11 @@ use super::members::{self, Interval};
 use super::raw::{self, Ran, Told};
 use super::registry::Registry;
 use super::scope::Prepared;
+use super::{at_once, came, sums};
 use crate::Sources;
-use crate::query::{Engine, Limits, QueryError, Rows, Scope, Value};
+use crate::query::{Engine, Limits, QueryError, Rows, Scope, TablesByName, Value};
 use crate::table::{Cell, Table};
-use crate::tables::{TableDef, memberships};
+use crate::tables::{TableDef, memberships, user_days};
 use jiff::ToSpan as _;
 use jiff::tz::TimeZone;
 use model::attribution::MultiGroupRule;
@@ -83,9 +83,8 @@ impl Question<'_> {
         if prepared.reads_activity {
             self.add_activity(&mut prepared).await?;
         }
-        if at_once::VIEWS.iter().any(|view| self.reads(view)) {
-            prepared.at_once = Some(self.at_once(&prepared).await?);
-        }
+        let computed = self.computed(&prepared).await?;
+        prepared.computed = computed;
         let chosen = self.asked.values(self.report);
         let table = self.rows(&prepared, &chosen).await?;
         self.check_columns(&table)?;
@@ -104,7 +103,7 @@ impl Question<'_> {
         })
     }
 
-    fn reads(&self, view: &str) -> bool {
+    pub(super) fn reads(&self, view: &str) -> bool {
         self.report.sql.to_lowercase().contains(view)
     }
 
@@ -112,8 +111,27 @@ impl Question<'_> {
     /// columns that they read; one of the site may read them as `*`.
     fn reads_of_days(&self, columns: &[&str]) -> bool {
         let names_all = Registry::ours_has(&self.report.name);
-        (self.reads("period_user_days") || self.reads("period_group_days"))
+        let views = ["period_user_days", "period_group_days", sums::DAYS];
+        views.iter().any(|view| self.reads(view))
             && (!names_all || columns.iter().any(|column| self.reads(column)))
+    }
+
+    /// The views that are computed before the query, those of them that it reads.
+    async fn computed(&self, prepared: &Prepared<'_>) -> Result<TablesByName, ReportError> {
+        let mut all = TablesByName::new();
+        let reads_any = |views: &[&str]| views.iter().any(|view| self.reads(view));
+        if reads_any(&at_once::VIEWS) {
+            all.extend((*self.at_once(prepared).await?).clone());
+        }
+        if reads_any(&came::VIEWS) {
+            all.extend(self.who_came(prepared).await?);
+        }
+        for sums in &sums::ALL {
+            if self.reads(sums.name) {
+                all.insert(sums.name, Arc::new(self.sums(prepared, sums).await?));
+            }
+        }
+        Ok(all)
     }
 
     fn prepare(&self) -> Result<Prepared<'_>, ReportError> {
@@ -169,7 +187,8 @@ impl Question<'_> {
             first: number(first),
             last: number(to),
             raw: raw.max(number(first)),
-            reads_activity: self.reads_of_days(&["active_seconds"]),
+            reads_activity: self.reads_of_days(&["active_seconds"])
+                || (self.reads(sums::DAYS) && self.reads("told")),
             reads_usage: self.reads_of_days(&[
                 "cpu_core_seconds",
                 "memory_byte_seconds",
@@ -184,7 +203,7 @@ impl Question<'_> {
             left_out: Vec::new(),
             activity: Vec::new(),
             people: None,
-            at_once: None,
+            computed: BTreeMap::new(),
         })
     }
 
@@ -246,9 +265,12 @@ impl Question<'_> {
         more: &[(&str, Value)],
         rows: RowsBefore,
     ) -> Result<Arc<Table>, ReportError> {
-        let Some(key) = self.key_of(prepared, sql, more, rows) else {
+        let Some(rows) = self.key_of(&[rows]) else {
             return self.ask(prepared, sql, more).await.map(Arc::new);
         };
+        // The calendar knows the days of the hubs that are asked about.
+        let (hub, named) = (&self.asked.hub, named(prepared, sql, more));
+        let key = format!("{sql}\n{hub:?}\n{named:?}\n{rows}");
         let answer = Box::pin(self.ask(prepared, sql, more));
         self.sources.answers().get_or(key, answer).await
     }
@@ -267,20 +289,25 @@ impl Question<'_> {
         self.sources.answers_of_moment().get_or(key, answer).await
     }
 
-    /// Equal for equal answers.
-    fn key_of(
-        &self,
-        prepared: &Prepared<'_>,
-        sql: &str,
-        more: &[(&str, Value)],
-        rows: RowsBefore,
-    ) -> Option<String> {
-        let pieces = self.sources.pieces_of(rows.table, rows.before)?;
-        let named = named(prepared, sql, more);
-        let zones = self.sources.zones();
-        // The calendar knows the days of the hubs that are asked about.
-        let hub = &self.asked.hub;
-        Some(format!("{sql}\n{hub:?}\n{named:?}\n{zones:?}\n{pieces:?}"))
+    /// Equal as long as the rows are the same; `None` if nobody can tell.
+    pub(super) fn key_of(&self, rows: &[RowsBefore]) -> Option<String> {
+        let pieces = rows
+            .iter()
+            .map(|rows| self.sources.pieces_of(rows.table, rows.before));
+        let pieces = pieces.collect::<Option<Vec<_>>>()?;
+        Some(format!("{:?}\n{pieces:?}", self.sources.zones()))
+    }
+
+    /// The same of the rows that days which the roll-up has are made of, for the people who are asked about.
+    pub(super) fn key_of_closed(&self) -> Option<String> {
+        let days = RowsBefore::all(&user_days::TABLE);
+        let is_of_groups =
+            self.asked.group.is_some() || !self.asked.site.left_out.groups.is_empty();
+        if is_of_groups {
+            self.key_of(&[days, RowsBefore::all(&memberships::TABLE)])
+        } else {
+            self.key_of(&[days])
+        }
     }
 
     async fn rows(&self, prepared: &Prepared<'_>, chosen: &[Chosen]) -> Result<Table, ReportError> {
@@ -325,7 +352,8 @@ impl Question<'_> {
     }
 
     async fn add_members(&self, prepared: &mut Prepared<'_>) -> Result<(), ReportError> {
-        let reads_spans = self.reads("period_group_days") || self.reads("period_members");
+        let views = ["period_group_days", "period_members", came::GROUPS];
+        let reads_spans = views.iter().any(|view| self.reads(view));
         let left_out = &self.asked.site.left_out.groups;
         let asked = self.asked.group.as_deref();
         if !reads_spans && left_out.is_empty() && asked.is_none() {

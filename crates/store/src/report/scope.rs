@@ -103,8 +103,8 @@ pub(super) struct Prepared<'a> {
     pub(super) activity: Vec<ActiveDay>,
     /// If they are read.
     pub(super) people: Option<PeopleBefore>,
-    /// Views that were computed, by name, if they are read.
-    pub(super) at_once: Option<Arc<TablesByName>>,
+    /// Views that were computed, those that are read.
+    pub(super) computed: TablesByName,
 }
 
 impl Prepared<'_> {
@@ -125,10 +125,8 @@ impl Prepared<'_> {
             tables.insert("ran_before", again(&people.ran)?);
             tables.insert("accounts_before", again(&people.accounts)?);
         }
-        if let Some(at_once) = &self.at_once {
-            for (name, rows) in at_once.iter() {
-                tables.insert(name, again(rows)?);
-            }
+        for (name, rows) in &self.computed {
+            tables.insert(name, again(rows)?);
         }
         Ok(Scope {
             tables,
@@ -232,6 +230,26 @@ impl Prepared<'_> {
             ),
             ("people_since", since),
         ]
+    }
+
+    /// Equal for questions about the same people and days. Whoever is left out is for all of a period.
+    pub(super) fn people_and_days(&self) -> String {
+        let asked = self.asked;
+        let people = (&asked.hub, &asked.group, &asked.user, &asked.site.left_out);
+        let days = (asked.from, self.first, self.raw, self.last);
+        format!("{people:?} {days:?}")
+    }
+
+    /// The days that the roll-up has, if it has any of them.
+    pub(super) fn closed(&self) -> Option<Self> {
+        let last = self.last.min(self.raw - 1);
+        (self.first <= last).then(|| self.of_days(self.first, last))
+    }
+
+    /// The other days.
+    pub(super) fn open(&self) -> Option<Self> {
+        let first = self.first.max(self.raw);
+        (first <= self.last).then(|| self.of_days(first, self.last))
     }
 
     /// The same question about other days.
@@ -379,11 +397,11 @@ pub(super) fn day_start(moment: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MIN)
 }
 
-fn monday(day: DayNumber) -> DayNumber {
+pub(super) fn monday(day: DayNumber) -> DayNumber {
     day - (day + 3).rem_euclid(7)
 }
 
-fn month(day: DayNumber) -> DayNumber {
+pub(super) fn month(day: DayNumber) -> DayNumber {
     number(date(day).first_of_month())
 }
 

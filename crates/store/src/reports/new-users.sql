@@ -53,10 +53,9 @@ units as (
 ),
 -- One row per person and unit. Days of the lead-in only tell who came in the unit before.
 people as (
-    select hub, user, starts, bool_or(days.in_period) as in_period
-    from days join period_started_days using (hub, day)
-    where known
-    group by hub, user, starts
+    select hub, user, week as starts, in_period from period_weeks where $by = 'week'
+    union all
+    select hub, user, month, in_period from period_months where $by = 'month'
 ),
 visits as (
     select hub, user, starts, in_period,

@@ -35,10 +35,13 @@ with days as (
         from period_days
     )
 ),
+whats as (
+    select * from (values ('number'), ('change')) as whats (what)
+),
 -- Each day once for the numbers themselves and, if it is one of those that are compared, once for their change.
 parts as (
     select hub, what, in_period, day, is_over, known, in_history, accounts_known, members_known, usage_known
-    from days cross join (values ('number'), ('change')) as whats (what)
+    from days cross join whats
     where what = 'number' or is_compared
 ),
 periods as (
@@ -48,44 +51,26 @@ periods as (
     from parts
     group by hub, what, in_period
 ),
--- Whatever is of many people is summed up by day first: a day counts in up to two parts.
-did as (
-    select hub, day, sum(hours) as hours, sum(active_seconds) as active_seconds,
-        sum(cpu_core_seconds) as cpu_core_seconds, sum(gpu_seconds) as gpu_seconds,
-        count(*) filter (where sessions > 0 and active_seconds is null) as people_untold
-    from period_user_days
-    group by hub, day
-),
 used as (
     select u.hub, d.what, d.in_period, sum(u.hours) as hours, sum(u.active_seconds) / 3600.0 as active_hours,
         sum(u.cpu_core_seconds) / 3600.0 as cpu, sum(u.gpu_seconds) / 3600.0 as gpu,
-        sum(u.people_untold) filter (where d.is_over) as days_untold
-    from parts d join did u on u.hub = d.hub and u.day = d.day
+        sum(u.people - u.told) filter (where d.is_over) as days_untold
+    from parts d join period_day_sums u on u.hub = d.hub and u.day = d.day
     where d.known
     group by u.hub, d.what, d.in_period
 ),
-people as (
-    select u.hub, u.user,
-        bool_or(d.in_period) as in_period,
-        bool_or(not d.in_period) as before,
-        bool_or(d.in_period and d.is_compared) as later,
-        bool_or(not d.in_period and d.is_compared) as earlier
-    from days d join period_user_days u on u.hub = d.hub and u.day = d.day
-    where d.known and u.sessions > 0
-    group by u.hub, u.user
+-- What is compared are the first days of the period, those that are over, and the last of the time before it.
+limits as (
+    select hub, max(day) filter (where in_period and is_over) as last_over, min(day) filter (where is_compared) as first_compared
+    from days
+    group by hub
 ),
 visitors as (
-    select p.hub, w.what, w.in_period, a.added
-    from people p
-        left join period_people a on a.hub = p.hub and a.user = p.user
-        cross join (values ('number', true), ('number', false), ('change', true), ('change', false))
-            as w (what, in_period)
-    where case
-        when w.what = 'number' and w.in_period then p.in_period
-        when w.what = 'number' then p.before
-        when w.in_period then p.later
-        else p.earlier
-    end
+    select v.hub, what, v.in_period, a.added
+    from whats cross join period_visitors v
+        join limits l on l.hub = v.hub
+        left join period_people a on a.hub = v.hub and a.user = v.user
+    where what = 'number' or case when v.in_period then v.first_day <= l.last_over else v.last_day >= l.first_compared end
 ),
 came as (
     select v.hub, v.what, v.in_period, count(*) as users,
@@ -99,22 +84,17 @@ served as (
     where d.known
     group by p.hub, d.what, d.in_period
 ),
-group_days as (
-    select distinct hub, group, day from period_group_days where sessions > 0 and is_real
-),
 taking_part as (
-    select g.hub, d.what, d.in_period, count(distinct g.group) as groups
-    from parts d join group_days g on g.hub = d.hub and g.day = d.day
-    where d.members_known
-    group by g.hub, d.what, d.in_period
-),
-sizes as (
-    select hub, day, sum(home_bytes) as bytes from period_storage group by hub, day
+    select g.hub, what, g.in_period, count(*) as groups
+    from whats cross join period_groups g
+        join limits l on l.hub = g.hub
+    where what = 'number' or case when g.in_period then g.first_day <= l.last_over else g.last_day >= l.first_compared end
+    group by g.hub, what, g.in_period
 ),
 measured as (
-    select s.hub, d.what, d.in_period, s.bytes,
+    select s.hub, d.what, d.in_period, s.home_bytes as bytes,
         row_number() over (partition by s.hub, d.what, d.in_period order by d.day desc) as age
-    from parts d join sizes s on s.hub = d.hub and s.day = d.day
+    from parts d join period_home_sums s on s.hub = d.hub and s.day = d.day
 ),
 homes as (
     select hub, what, in_period, bytes from measured where age = 1

@@ -43,15 +43,9 @@ cohorts as (
     where makes_cohort
     group by people.hub, cohort, number
 ),
-came as (
-    select hub, user, month
-    from period_days join period_started_days using (hub, day)
-    where known
-    group by hub, user, month
-),
 stayed as (
     select hub, cohort, month, count(*) as users
-    from people join came using (hub, user)
+    from people join period_months using (hub, user)
     group by hub, cohort, month
 ),
 figures as (

@@ -23,49 +23,12 @@
 -- column: weekly_per_monthly share `weekly` divided by `monthly`; empty as the other one is.
 -- caveat: Days that are not known are left out of `weekly` and `monthly`, which may then be too small.
 -- chart: line x=day y=daily_per_monthly,weekly_per_monthly
-with came as (
-    select hub, day, user
-    from period_days join period_started_days using (hub, day)
-    where known
-),
--- Somebody who comes counts in a window from that day on until the window has moved past it, or until they come again
--- and count anew: so nobody counts twice, and one sort serves all windows.
-visits as (
-    select hub, day, least(coalesce(lead(day) over (partition by hub, user order by day) - day, 30), 30) as until_next
-    from came
-),
--- The same visits together, since everything after this concerns days and no longer people.
-alike as (
-    select hub, day, until_next, count(*) as people
-    from visits
-    group by hub, day, until_next
-),
-steps as (
-    select hub, length,
-        case step when 1 then day else day + least(until_next, length) end as day,
-        step * people as change
-    -- Values come first in a cross join: there is a batch of rows for each of what stands before it.
-    from (values (1), (7), (30)) as windows (length)
-        cross join (values (1), (-1)) as steps (step)
-        cross join alike
-),
-changes as (
-    select hub, day,
-        sum(change) filter (where length = 1) as daily,
-        sum(change) filter (where length = 7) as weekly,
-        sum(change) filter (where length = 30) as monthly
-    from steps
-    group by hub, day
-),
-rolling as (
-    select hub, day, in_period, known,
-        sum(coalesce(daily, 0)) over days_so_far as daily,
-        sum(coalesce(weekly, 0)) over days_so_far as weekly,
-        sum(coalesce(monthly, 0)) over days_so_far as monthly,
+with rolling as (
+    select hub, day, in_period, known, daily, weekly, monthly,
         lag(in_history, 6, false) over days_so_far and 2 * count(*) filter (where known) over week >= 7 as has_week,
         lag(in_history, 29, false) over days_so_far and 2 * count(*) filter (where known) over month >= 30 as has_month,
         count(*) filter (where known) over month = 30 as is_whole
-    from period_days left join changes using (hub, day)
+    from period_days join period_windows using (hub, day)
     window days_so_far as (partition by hub order by day),
         week as (partition by hub order by day rows 6 preceding),
         month as (partition by hub order by day rows 29 preceding)
