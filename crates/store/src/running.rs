@@ -32,7 +32,7 @@ pub(crate) struct Look {
 
 /// A session, and what it was derived from.
 struct SoFar {
-    mark: u64,
+    mark: Option<i64>,
     facts: Vec<Fact>,
     started: Timestamp,
     /// Its activity in hours that are not told yet; when it was looked at makes no difference.
@@ -76,7 +76,7 @@ impl Look {
 }
 
 impl SoFar {
-    fn of(mark: u64, mut facts: Vec<Fact>, running: &Running, now: Timestamp) -> Self {
+    fn of(mark: Option<i64>, mut facts: Vec<Fact>, running: &Running, now: Timestamp) -> Self {
         let hours = running.activity(now).map(|keyed| keyed.fact);
         let n_told = facts.len();
         facts.extend(hours.clone());
@@ -183,7 +183,7 @@ mod tests {
             },
         };
         let quiet = running("2026-11-21T09:05:00Z", 300);
-        let so_far = SoFar::of(1, vec![seen], &quiet, at("2026-11-21T09:20:00Z"));
+        let so_far = SoFar::of(Some(1), vec![seen], &quiet, at("2026-11-21T09:20:00Z"));
         let session = so_far.session.clone().unwrap();
         assert_eq!(session.active_seconds, Some(300));
         let so_far = so_far.at(&quiet, at("2026-11-21T09:21:00Z"));

@@ -7,7 +7,7 @@ use crate::StoreError;
 use crate::derive::last_closed;
 use crate::flush::{Discord, batch_of_lines};
 use crate::history::{DataFile, History, HistoryError, HistoryTable};
-use crate::query::{AnswersOfRows, Files, Part, Piece, RowsFile, Sources};
+use crate::query::{AnswersOfRows, Files, KnownToRun, Part, Piece, RowsFile, Sources};
 use crate::recent::{Lookup, Recent};
 use crate::running::{self, Present};
 use crate::state::spool::{self, Portion, Waiting};
@@ -117,6 +117,8 @@ impl Reader {
 
     /// What was given out a moment ago, if it is the same now.
     async fn unchanged(&self, last: &Last, now: Timestamp) -> Result<Option<Sources>, StoreError> {
+        // Of questions that come at once, one may look at the clock before another and come after it.
+        let now = now.max(last.sources.now().min(now + TOGETHER));
         let since = now.duration_since(last.sources.now());
         if since < SignedDuration::ZERO || since >= TOGETHER {
             return Ok(None);
@@ -181,15 +183,21 @@ impl Reader {
             .and_then(|batch| {
                 memory(batch).map_err(|error| StateError::Corrupt(error.to_string()))
             })?;
-        let first = moment
-            .running
-            .iter()
-            .map(|present| present.running.started)
-            .min();
+        let running_now = moment.running.iter().map(|present| {
+            let (hub, running) = (&present.hub, &present.running);
+            KnownToRun {
+                name: format!("{hub:?} {:?}", running.key),
+                started: running.started,
+                last_seen: running.last_seen,
+            }
+        });
+        let known_to_run = running_now.collect();
         Ok(Last {
             edition: moment.edition,
             versions: versions(&open),
-            sources: sources.with_running(Arc::new(running)).running_since(first),
+            sources: sources
+                .with_running(Arc::new(running))
+                .known_to_run(known_to_run),
         })
     }
 

@@ -33,5 +33,5 @@ pub(crate) use remembered::{AnswersOfRows, TablesByName, Weighed};
 pub use schema::{schema_markdown, schema_text};
 pub(crate) use scope::Scope;
 pub use views::Sources;
-pub(crate) use views::{Part, Piece};
+pub(crate) use views::{KnownToRun, Part, Piece};
 pub use written::Written;

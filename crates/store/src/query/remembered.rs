@@ -1,9 +1,10 @@
 //! Answers that are remembered as long as the rows are the same that they were read from.
 //!
-//! For the little that many questions have to find out before they are answered. Answers to people
-//! are not kept here.
+//! For what many questions have to find out before they are answered, and for what days that are over add to
+//! them. Answers to people are not kept here.
 
 use crate::table::Table;
+use sha2::{Digest as _, Sha256};
 use std::any::{Any, type_name};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
@@ -36,15 +37,26 @@ impl Weighed for TablesByName {
     }
 }
 
+/// A question with the names of all rows that its answer is made of, which are many: their digest.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key([u8; 32]);
+
+impl Key {
+    fn new(kind: &str, key: &str) -> Self {
+        let hash = Sha256::new().chain_update(kind).chain_update([0]);
+        Self(hash.chain_update(key).finalize().into())
+    }
+}
+
 /// One of whatever kind.
 type Answer = Arc<dyn Weighed>;
 
 /// What was answered, by question and rows.
 #[derive(Default)]
 pub(crate) struct AnswersOfRows {
-    known: Mutex<VecDeque<(String, Answer)>>,
+    known: Mutex<VecDeque<(Key, Answer)>>,
     /// What is being computed now, for those who ask the same meanwhile.
-    under_way: Mutex<HashMap<String, Weak<OnceCell<Answer>>>>,
+    under_way: Mutex<HashMap<Key, Weak<OnceCell<Answer>>>>,
 }
 
 impl fmt::Debug for AnswersOfRows {
@@ -62,7 +74,7 @@ impl AnswersOfRows {
         key: String,
         compute: impl Future<Output = Result<T, E>>,
     ) -> Result<Arc<T>, E> {
-        let key = format!("{}\n{key}", type_name::<T>());
+        let key = Key::new(type_name::<T>(), &key);
         if let Some(known) = self.get(&key) {
             return Ok(typed(known));
         }
@@ -76,7 +88,7 @@ impl AnswersOfRows {
         Ok(typed(answer))
     }
 
-    fn under_way(&self, key: &str) -> Arc<OnceCell<Answer>> {
+    fn under_way(&self, key: &Key) -> Arc<OnceCell<Answer>> {
         let mut all = self
             .under_way
             .lock()
@@ -86,11 +98,11 @@ impl AnswersOfRows {
         }
         all.retain(|_, cell| cell.strong_count() > 0);
         let cell = Arc::default();
-        all.insert(key.to_owned(), Arc::downgrade(&cell));
+        all.insert(key.clone(), Arc::downgrade(&cell));
         cell
     }
 
-    fn get(&self, key: &str) -> Option<Answer> {
+    fn get(&self, key: &Key) -> Option<Answer> {
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let position = all.iter().position(|(known, _)| known == key)?;
         let found = all.remove(position)?;
@@ -99,7 +111,7 @@ impl AnswersOfRows {
         Some(answer)
     }
 
-    fn keep(&self, key: String, answer: Answer) {
+    fn keep(&self, key: Key, answer: Answer) {
         // It would put out everything else, and then itself.
         if answer.bytes() + ANSWER_BYTES > MOST_BYTES / 2 {
             return;
@@ -107,7 +119,7 @@ impl AnswersOfRows {
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|(known, _)| *known != key);
         all.push_back((key, answer));
-        let bytes = |(_, answer): &(String, Answer)| answer.bytes() + ANSWER_BYTES;
+        let bytes = |(_, answer): &(Key, Answer)| answer.bytes() + ANSWER_BYTES;
         while all.iter().map(bytes).sum::<usize>() > MOST_BYTES {
             all.pop_front();
         }
@@ -124,6 +136,10 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    fn key(name: &str) -> Key {
+        Key::new("Table", name)
+    }
+
     fn table(n_rows: usize) -> Arc<Table> {
         Arc::new(rows(n_rows))
     }
@@ -139,15 +155,18 @@ mod tests {
     fn what_was_asked_for_least_lately_goes_first() {
         let known = AnswersOfRows::default();
         let half = MOST_BYTES / 8 / 2 - ANSWER_BYTES;
-        known.keep("a".to_owned(), table(half));
-        known.keep("b".to_owned(), table(half));
-        assert!(known.get("a").is_some());
-        known.keep("c".to_owned(), table(half));
-        assert!(known.get("b").is_none());
-        assert!(known.get("a").is_some() && known.get("c").is_some());
-        known.keep("a".to_owned(), table(1));
-        assert_eq!(typed::<Table>(known.get("a").unwrap()).rows().count(), 1);
-        assert!(known.get("c").is_some());
+        known.keep(key("a"), table(half));
+        known.keep(key("b"), table(half));
+        assert!(known.get(&key("a")).is_some());
+        known.keep(key("c"), table(half));
+        assert!(known.get(&key("b")).is_none());
+        assert!(known.get(&key("a")).is_some() && known.get(&key("c")).is_some());
+        known.keep(key("a"), table(1));
+        assert_eq!(
+            typed::<Table>(known.get(&key("a")).unwrap()).rows().count(),
+            1
+        );
+        assert!(known.get(&key("c")).is_some());
     }
 
     #[tokio::test]

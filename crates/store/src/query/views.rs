@@ -332,14 +332,23 @@ pub struct Sources {
     closed: BTreeMap<String, Date>,
     tables: BTreeMap<&'static str, Vec<Part>>,
     running: Vec<Arc<dyn TableProvider>>,
-    /// When the first of them started.
-    first_started: Option<Timestamp>,
+    /// The same, in a few words.
+    known_to_run: Arc<[KnownToRun]>,
     scope: Arc<Scope>,
     answers: Arc<AnswersOfRows>,
     /// What was answered of just these rows, at about this moment.
     of_moment: Arc<AnswersOfRows>,
     /// The servers that run, without those of which `sessions` tells already; asked once of just these rows.
     still_running: Arc<OnceCell<Arc<dyn TableProvider>>>,
+}
+
+/// A server that runs.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownToRun {
+    /// Hub, user and server.
+    pub(crate) name: String,
+    pub(crate) started: Timestamp,
+    pub(crate) last_seen: Timestamp,
 }
 
 impl Sources {
@@ -351,7 +360,7 @@ impl Sources {
             closed: BTreeMap::new(),
             tables: BTreeMap::new(),
             running: Vec::new(),
-            first_started: None,
+            known_to_run: Arc::default(),
             scope: Arc::default(),
             answers: Arc::default(),
             of_moment: Arc::default(),
@@ -457,16 +466,25 @@ impl Sources {
         Some(names)
     }
 
-    /// When the first of the servers started that run now.
+    /// The servers that run now, for keys of what is remembered.
     #[must_use]
-    pub(crate) fn running_since(mut self, started: Option<Timestamp>) -> Self {
-        self.first_started = started;
+    pub(crate) fn known_to_run(mut self, servers: Vec<KnownToRun>) -> Self {
+        self.known_to_run = servers.into();
         self
     }
 
-    /// Whether a server runs that started before.
-    pub(crate) fn ran_before(&self, moment: Timestamp) -> bool {
-        self.first_started.is_some_and(|started| started < moment)
+    /// Those that started before a moment, with all that tells of the time until then.
+    pub(crate) fn ran_before(&self, moment: Timestamp) -> Vec<String> {
+        let before = self.known_to_run.iter();
+        let before = before.filter(|server| server.started < moment);
+        let mut told: Vec<String> = before
+            .map(|server| {
+                let seen = server.last_seen.min(moment);
+                format!("{} {} {seen}", server.name, server.started)
+            })
+            .collect();
+        told.sort_unstable();
+        told
     }
 
     pub(super) fn scope(&self) -> &Scope {

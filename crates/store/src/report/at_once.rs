@@ -3,10 +3,11 @@
 
 use super::asked::ReportError;
 use super::calendar::{Calendar, DayNumber, date, seconds};
-use super::run::Question;
+use super::run::{Question, RowsBefore};
 use super::scope::{DayOfHub, Prepared};
-use crate::query::{Fold, QueryError, TablesByName};
+use crate::query::{Fold, QueryError, TablesByName, Weighed};
 use crate::table::{Column, Table};
+use crate::tables::sessions;
 use arrow::array::{AsArray as _, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use jiff::Timestamp;
@@ -42,16 +43,51 @@ impl Question<'_> {
 
     async fn sweep(&self, prepared: &Prepared<'_>) -> Result<TablesByName, ReportError> {
         let mut all = AtOnce::default();
+        if let Some(closed) = prepared.closed() {
+            all.add(&self.closed_days(prepared, &closed).await?);
+        }
+        if let Some(open) = prepared.open() {
+            all.add(&self.days_at_once(&open).await?);
+        }
+        Ok(all.tables(&prepared.calendar)?)
+    }
+
+    /// Remembered as long as no other session is known that started before the end of these days, of those that
+    /// run what lies before it is the same, and the same days are known.
+    async fn closed_days(
+        &self,
+        prepared: &Prepared<'_>,
+        closed: &Prepared<'_>,
+    ) -> Result<Arc<Vec<OfDays>>, ReportError> {
+        let ends = closed.moment(closed.last + 1).1;
+        let before = ends.as_microsecond();
+        let table = &sessions::TABLE;
+        let sessions = self.key_of(&[RowsBefore { table, before }]);
+        let days = Box::pin(self.days_at_once(closed));
+        let (Some(sessions), Some(days_and_groups)) = (sessions, self.key_of_closed()) else {
+            return days.await.map(Arc::new);
+        };
+        let running = self.sources.ran_before(ends);
+        let known = closed.days_of_hubs();
+        let known: Vec<_> = known.iter().map(|day| span(day, prepared.now)).collect();
+        let people = closed.people_and_days();
+        let key = format!("{people}\n{running:?}\n{known:?}\n{sessions}\n{days_and_groups}");
+        self.sources.answers().get_or(key, days).await
+    }
+
+    /// A piece after the other: the sessions of one have to fit in memory.
+    async fn days_at_once(&self, prepared: &Prepared<'_>) -> Result<Vec<OfDays>, ReportError> {
+        let mut all = Vec::new();
         let mut first = prepared.first;
         while first <= prepared.last {
             let last = prepared.last.min(first + MOST_DAYS - 1);
             let piece = prepared.of_days(first, last);
             let rows = self.stream(&piece, SESSIONS).await?;
             let found = rows.folded(Collected::new(&piece)).await;
-            all.add(found.map_err(|error| self.told(error))?);
+            all.extend(found.map_err(|error| self.told(error))?);
             first = last + 1;
         }
-        Ok(all.tables(&prepared.calendar)?)
+        Ok(all)
     }
 }
 
@@ -71,11 +107,28 @@ struct OfHub {
 }
 
 /// The figures of one hub with the days and hours that they are of.
+#[derive(Clone)]
 struct OfDays {
     hub: String,
     days: Vec<DayNumber>,
     hours: Vec<i64>,
     figures: Figures,
+}
+
+impl Weighed for Vec<OfDays> {
+    fn bytes(&self) -> usize {
+        let of_days = |it: &OfDays| {
+            let (figures, levels) = (
+                &it.figures,
+                it.figures.servers.len() + it.figures.people.len(),
+            );
+            size_of::<OfDays>()
+                + figures.days.len() * (size_of::<OfDay>() + size_of::<DayNumber>())
+                + figures.hours.len() * (size_of::<OfHour>() + size_of::<i64>())
+                + levels * size_of::<Level>()
+        };
+        self.iter().map(of_days).sum()
+    }
 }
 
 impl Collected {
@@ -188,7 +241,7 @@ struct HourRow<'a> {
 
 impl AtOnce {
     /// Adds later days.
-    fn add(&mut self, found: Vec<OfDays>) {
+    fn add(&mut self, found: &[OfDays]) {
         for of_days in found {
             let figures = &of_days.figures;
             for (what, levels) in [("servers", &figures.servers), ("users", &figures.people)] {
@@ -199,7 +252,7 @@ impl AtOnce {
                         .or_insert(*level);
                 }
             }
-            self.days.push(of_days);
+            self.days.push(of_days.clone());
         }
     }
 

@@ -229,7 +229,7 @@ pub static REPORT_VIEWS: &[ReportView] = &[
     },
     ReportView {
         name: "period_levels",
-        doc: "For how long so many servers, or people of whom one ran, were there at once, on the days that are known and up to now.",
+        doc: "For how long so many servers, or people of whom one ran, were there at once, on the days that are known and up to now, those of the lead included.",
         columns: &[
             HUB,
             always("what", Text, "`servers` or `users`."),
@@ -347,6 +347,54 @@ pub static REPORT_VIEWS: &[ReportView] = &[
         name: "period_home_sums",
         doc: "The sizes of all homes that were measured on a day.",
         columns: &[HUB, DAY, maybe("home_bytes", Real, "Bytes of all of them.")],
+    },
+    ReportView {
+        name: "period_logins",
+        doc: "What the hub's hooks told of logins of a day on which they told of any.",
+        columns: &[
+            HUB,
+            DAY,
+            always("logins", Integer, "Logins."),
+            always("users", Integer, "People who logged in."),
+            always("failed", Integer, "Logins that failed."),
+            always("logouts", Integer, "Logouts."),
+        ],
+    },
+    ReportView {
+        name: "period_usage_sums",
+        doc: "What somebody's server requested and used in the period, in up to two rows that have to be summed up: requests count in hours in which the use is known, too.",
+        columns: &[
+            HUB,
+            USER,
+            maybe(
+                "server",
+                Name,
+                "The server, where servers can be told apart.",
+            ),
+            maybe(
+                "samples",
+                Integer,
+                "Measurements with a request and a use of processor time or of memory.",
+            ),
+            maybe("cpu_samples", Integer, "Those of processor time."),
+            maybe("memory_samples", Integer, "Those of memory."),
+            maybe("most_samples", Integer, "Most measurements of one hour."),
+            CPU,
+            maybe(
+                "cpu_requested_core_seconds",
+                Real,
+                "Processor time requested.",
+            ),
+            MEMORY,
+            maybe(
+                "memory_requested_byte_seconds",
+                Real,
+                "Memory requested over time.",
+            ),
+            maybe("memory_peak_bytes", Real, "Largest memory at a moment."),
+            maybe("gpu_used_seconds", Real, "Time of GPUs used."),
+            maybe("gpu_requested_seconds", Real, "Time of GPUs requested."),
+        ],
     },
     ReportView {
         name: "period_usage",

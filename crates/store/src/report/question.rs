@@ -104,7 +104,7 @@ impl Question {
         for told in hooks {
             add(&told);
         }
-        if !is_over || self.sources.ran_before(ends) {
+        if !is_over || !self.sources.ran_before(ends).is_empty() {
             // To the minute: figures of what goes on need not be newer.
             add(&(self.sources.now().as_second() / 60).to_string());
         }
@@ -150,8 +150,9 @@ mod tests {
     use super::*;
     use crate::Intake;
     use crate::query::EngineSettings;
-    use crate::tables::{Event, RowId};
-    use crate::tests::{Kept, at, gone, intake, kept, look, seen, take_look};
+    use crate::table::Cell;
+    use crate::tables::{Event, Membership, RowId};
+    use crate::tests::{Kept, at, gone, intake, kept, listed, look, poll, seen, take_look};
     use model::attribution::{Attribution, ExtraMultipleRow, MultiGroupRule};
     use model::filter::GroupFilter;
 
@@ -207,6 +208,22 @@ mod tests {
         kept.keeper.take(intake).await.unwrap();
     }
 
+    async fn joins(kept: &Kept, user: &str, group: &str, time: &str) {
+        let membership = Membership {
+            id: RowId::of(&[user, group, time]),
+            hub: "hub".into(),
+            user: user.into(),
+            group: group.into(),
+            at: at(time),
+            not_before: None,
+            change: "joined".into(),
+            reason: None,
+        };
+        let mut intake = Intake::default();
+        intake.row(&membership, Some(&user.into())).unwrap();
+        kept.keeper.take(intake).await.unwrap();
+    }
+
     async fn run(kept: &Kept, user: &str, started: &str, ended: &str) {
         let facts = [
             seen(user, started, started),
@@ -221,6 +238,74 @@ mod tests {
         run(&kept, "ada", "2026-10-06T10:00:00Z", "2026-10-06T11:00:00Z").await;
         take_look(&kept.keeper, look("2026-11-21T11:00:00Z", &[])).await;
         kept
+    }
+
+    async fn answer(kept: &Kept, name: &str, asked: Asked) -> Answer {
+        let temporary = tempfile::tempdir().unwrap();
+        let engine = Engine::new(EngineSettings::new(temporary.path().to_owned()));
+        let report = Arc::clone(Registry::ours().get(name).unwrap());
+        let question = kept.store.question(&report, asked, at(NOW)).await.unwrap();
+        question.answer(&engine, Limits::default()).await.unwrap()
+    }
+
+    /// Reports of which closed days are remembered.
+    const OF_CLOSED_DAYS: [&str; 6] = [
+        "overview",
+        "active-users",
+        "stickiness",
+        "new-users",
+        "concurrency",
+        "hour-of-week",
+    ];
+
+    #[tokio::test]
+    async fn a_server_that_runs_since_closed_days_counts_once_on_those_that_are_not() {
+        let kept = kept().await;
+        let ada = listed("ada", "2026-11-17T10:00:00Z", None);
+        let ben = listed("ben", "2026-11-20T23:00:00Z", None);
+        poll(
+            &kept.keeper,
+            "2026-11-17T10:01:00Z",
+            std::slice::from_ref(&ada),
+        )
+        .await;
+        poll(&kept.keeper, "2026-11-21T11:59:00Z", &[ada, ben]).await;
+        for name in OF_CLOSED_DAYS {
+            let month = || asked("2026-11-01", "2026-11-21");
+            let mut unused = month();
+            unused.rollup = RollUp::Unused;
+            let (used, unused) = (
+                answer(&kept, name, month()).await,
+                answer(&kept, name, unused).await,
+            );
+            let rows = |answer: &Answer| answer.table.rows().collect::<Vec<_>>();
+            assert_eq!(rows(&used), rows(&unused), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_left_out_depends_on_the_whole_period() {
+        let kept = kept().await;
+        run(&kept, "ben", "2026-11-17T10:00:00Z", "2026-11-17T11:00:00Z").await;
+        take_look(&kept.keeper, look("2026-11-21T11:00:00Z", &[])).await;
+        joins(&kept, "ben", "staff", "2026-11-21T09:00:00Z").await;
+        let to = |to: &str| {
+            let mut asked = asked("2026-11-15", to);
+            asked.site.left_out.groups = vec!["staff".to_owned()];
+            asked
+        };
+        let peak = |answer: &Answer| {
+            let rows = answer.table.rows();
+            let servers = rows.filter_map(|row| match row[2] {
+                Cell::Integer(servers) => Some(servers),
+                _ => None,
+            });
+            servers.max()
+        };
+        let before = answer(&kept, "concurrency", to("2026-11-20")).await;
+        assert_eq!(peak(&before), Some(1));
+        let with_today = answer(&kept, "concurrency", to("2026-11-21")).await;
+        assert_eq!(peak(&with_today), Some(0));
     }
 
     #[tokio::test]

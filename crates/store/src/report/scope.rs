@@ -11,6 +11,7 @@ use super::members::{Span, Stay};
 use super::people::PeopleBefore;
 use super::raw::ActiveDay;
 use super::run::RowsBefore;
+use super::sums;
 use crate::query::{QueryError, Scope, TablesByName, Value};
 use crate::table::Table;
 use crate::tables::TableDef;
@@ -125,12 +126,19 @@ impl Prepared<'_> {
             tables.insert("ran_before", again(&people.ran)?);
             tables.insert("accounts_before", again(&people.accounts)?);
         }
+        let mut views: BTreeMap<&'static str, String> = views.collect();
+        views.extend(
+            sums::ALL
+                .iter()
+                .map(|sums| (sums.name, self.view(sums.sql))),
+        );
         for (name, rows) in &self.computed {
+            views.remove(name);
             tables.insert(name, again(rows)?);
         }
         Ok(Scope {
             tables,
-            views: views.collect(),
+            views,
             functions: functions::all(&self.calendar),
         })
     }
@@ -232,12 +240,19 @@ impl Prepared<'_> {
         ]
     }
 
-    /// Equal for questions about the same people and days. Whoever is left out is for all of a period.
+    /// Equal for questions about the same people and days. Whoever is left out for a group is for all of a period,
+    /// also if this is about a part of it; days are there up to that of today at each hub.
     pub(super) fn people_and_days(&self) -> String {
         let asked = self.asked;
         let people = (&asked.hub, &asked.group, &asked.user, &asked.site.left_out);
         let days = (asked.from, self.first, self.raw, self.last);
-        format!("{people:?} {days:?}")
+        let now = self.now.as_microsecond();
+        let hubs = self.calendar.hubs().map(|(_, hub)| {
+            let is_left_out_until = !asked.site.left_out.groups.is_empty();
+            (hub.day_of(now), is_left_out_until.then(|| hub.last()))
+        });
+        let hubs: Vec<_> = hubs.collect();
+        format!("{people:?} {days:?} {hubs:?}")
     }
 
     /// The days that the roll-up has, if it has any of them.

@@ -1,43 +1,46 @@
-//! Sums of a day over all people. Those of days that the roll-up has are remembered as long as the rows are the
-//! same that they are of; only those of the last days are summed up anew.
+//! Sums over many rows: of a day over all people, of a person over all days. Those of days that the roll-up has
+//! are remembered as long as the rows are the same that they are of; only those of the last days are summed up anew.
 
 use super::asked::ReportError;
 use super::run::{Question, RowsBefore};
 use super::scope::Prepared;
 use crate::query::QueryError;
 use crate::table::Table;
-use crate::tables::storage;
+use crate::tables::{TableDef, events, storage, usage};
 use arrow::array::RecordBatch;
 use std::sync::Arc;
 
 /// What people did on a day, all together.
 pub(super) const DAYS: &str = "period_day_sums";
-const HOMES: &str = "period_home_sums";
 
-/// A view with a row for each hub and day.
+/// A view whose rows are those of some of the days and those of the others.
 pub(super) struct Sums {
     pub(super) name: &'static str,
-    sql: &'static str,
-    of: Of,
+    pub(super) sql: &'static str,
+    /// What closed days have beside the roll-up: rows of the time until then.
+    table: Option<&'static TableDef>,
 }
 
-/// What the sums are of.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Of {
-    UserDays,
-    Storage,
-}
-
-pub(super) const ALL: [Sums; 2] = [
+pub(super) const ALL: [Sums; 4] = [
     Sums {
         name: DAYS,
         sql: include_str!("views/period_day_sums.sql"),
-        of: Of::UserDays,
+        table: None,
     },
     Sums {
-        name: HOMES,
+        name: "period_home_sums",
         sql: include_str!("views/period_home_sums.sql"),
-        of: Of::Storage,
+        table: Some(&storage::TABLE),
+    },
+    Sums {
+        name: "period_logins",
+        sql: include_str!("views/period_logins.sql"),
+        table: Some(&events::TABLE),
+    },
+    Sums {
+        name: "period_usage_sums",
+        sql: include_str!("views/period_usage_sums.sql"),
+        table: Some(&usage::TABLE),
     },
 ];
 
@@ -66,21 +69,16 @@ impl Question<'_> {
         closed: &Prepared<'_>,
         sums: &Sums,
     ) -> Result<Arc<Table>, ReportError> {
-        let rows = match sums.of {
-            Of::UserDays => self.key_of_closed(),
-            Of::Storage => {
-                let before = closed.moment(closed.last + 1).1.as_microsecond();
-                let table = &storage::TABLE;
-                let of_groups = self.key_of_closed();
-                let of_storage = self.key_of(&[RowsBefore { table, before }]);
-                of_storage.zip(of_groups).map(|(a, b)| a + &b)
-            }
-        };
+        let before = closed.moment(closed.last + 1).1.as_microsecond();
+        let of_table = sums.table.map(|table| RowsBefore { table, before });
+        let of_table = self.key_of(of_table.as_slice());
+        let rows = self.key_of_closed().zip(of_table);
         let answer = Box::pin(self.ask(closed, sums.sql, &[]));
-        let Some(rows) = rows else {
+        let Some((of_days, of_table)) = rows else {
             return answer.await.map(Arc::new);
         };
-        let key = format!("{} {}\n{rows}", sums.name, closed.people_and_days());
+        let people = closed.people_and_days();
+        let key = format!("{} {people}\n{of_days}\n{of_table}", sums.name);
         self.sources.answers().get_or(key, answer).await
     }
 }

@@ -19,8 +19,8 @@ with gpus as (
     select hub, user,
         sum(gpu_requested_seconds) / 3600 as gpu_hours,
         sum(gpu_used_seconds) / 3600 as gpu_used_hours
-    from period_usage
-    where gpu_requested_seconds > 0 and gpu_used_seconds is not null
+    from period_usage_sums
+    where gpu_requested_seconds is not null
     group by hub, user
 )
 select hub, user, gpu_hours, gpu_used_hours,

@@ -18,20 +18,10 @@
 -- caveat: A hub tells logins only with our hooks in its configuration; days before the first thing they told, and after the last, are not known.
 -- caveat: Failed attempts of nobody the hub knows are left out as soon as a group or a user is asked for.
 -- chart: line x=day y=logins,users,failed
-with told as (
-    select hub, day,
-        count(*) filter (where kind = 'login') as logins,
-        count(distinct case when kind = 'login' then user end) as users,
-        count(*) filter (where kind = 'login-failed') as failed,
-        count(*) filter (where kind = 'logout') as logouts
-    from period_events
-    where kind in ('login', 'login-failed', 'logout')
-    group by hub, day
-)
 select hub, day,
     case when hooks_known then coalesce(logins, 0) end as logins,
     case when hooks_known then coalesce(users, 0) end as users,
     case when hooks_known then coalesce(failed, 0) end as failed,
     case when hooks_known then coalesce(logouts, 0) end as logouts
-from period_days left join told using (hub, day)
+from period_days left join period_logins using (hub, day)
 order by hub, day

@@ -30,27 +30,19 @@
 -- caveat: Of a server that never ran through a whole hour, `hours` are too many, and requests and means too small.
 -- caveat: If a request was changed within the period, it is better to ask about the time after that alone.
 -- chart: rows x=user y=memory_peak_share series=server top=20
-with parts as (
-    select hub, user, server, samples,
-        cpu_core_seconds, cpu_requested_core_seconds,
-        memory_byte_seconds, memory_requested_byte_seconds, memory_peak_bytes,
-        cpu_requested_core_seconds > 0 and cpu_core_seconds is not null as has_cpu,
-        memory_requested_byte_seconds > 0 and memory_byte_seconds is not null as has_memory
-    from period_usage
-),
-sums as (
+with sums as (
     select hub, user, server,
-        sum(samples) filter (where has_cpu or has_memory) as samples,
-        nullif(sum(samples) filter (where has_cpu), 0) as cpu_samples,
-        nullif(sum(samples) filter (where has_memory), 0) as memory_samples,
+        sum(samples) as samples,
+        nullif(sum(cpu_samples), 0) as cpu_samples,
+        nullif(sum(memory_samples), 0) as memory_samples,
         -- Nobody tells how far measurements are apart; as many as this are an hour.
-        nullif(max(samples), 0) as samples_per_hour,
-        sum(cpu_core_seconds) filter (where has_cpu) as cpu_used,
-        sum(cpu_requested_core_seconds) filter (where has_cpu) as cpu_requested,
-        sum(memory_byte_seconds) filter (where has_memory) as memory_used,
-        sum(memory_requested_byte_seconds) filter (where has_memory) as memory_requested,
-        max(memory_peak_bytes) filter (where has_memory) as memory_peak_bytes
-    from parts
+        nullif(max(most_samples), 0) as samples_per_hour,
+        sum(cpu_core_seconds) as cpu_used,
+        sum(cpu_requested_core_seconds) as cpu_requested,
+        sum(memory_byte_seconds) as memory_used,
+        sum(memory_requested_byte_seconds) as memory_requested,
+        max(memory_peak_bytes) as memory_peak_bytes
+    from period_usage_sums
     group by hub, user, server
 ),
 means as (

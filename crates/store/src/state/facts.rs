@@ -9,12 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 pub(crate) use model::fact::KeyedFact;
 use model::fact::{ActiveHour, Fact, ServerKey, StopEvidence, Watch, What};
 use model::names::UserName;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 /// How long facts stay at hand after their session ended. Later news are looked up in the history.
@@ -396,43 +395,29 @@ pub(crate) fn of_key(
     hub: &str,
     key: &ServerKey,
 ) -> Result<Vec<Fact>, StateError> {
-    let mut facts = Vec::new();
-    each_of_key(connection, hub, key, |at, text| {
-        facts.push(read(at, text)?);
-        Ok(())
-    })?;
-    Ok(facts)
-}
-
-/// Equal for equal facts of the server: much less work than reading them.
-pub(crate) fn mark_of_key(
-    connection: &Connection,
-    hub: &str,
-    key: &ServerKey,
-) -> Result<u64, StateError> {
-    let mut mark = DefaultHasher::new();
-    each_of_key(connection, hub, key, |at, text| {
-        (at, text).hash(&mut mark);
-        Ok(())
-    })?;
-    Ok(mark.finish())
-}
-
-fn each_of_key(
-    connection: &Connection,
-    hub: &str,
-    key: &ServerKey,
-    mut tell: impl FnMut(i64, &str) -> Result<(), StateError>,
-) -> Result<(), StateError> {
     let mut select = connection.prepare_cached(
         "select at, fact from facts where hub = ?1 and user = ?2 and server = ?3",
     )?;
     let mut rows = select.query(params![hub, key.user.as_str(), &*key.server])?;
+    let mut facts = Vec::new();
     while let Some(row) = rows.next()? {
         let text = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
-        tell(row.get(0)?, text)?;
+        facts.push(read(row.get(0)?, text)?);
     }
-    Ok(())
+    Ok(facts)
+}
+
+/// As long as it is the same, the server's facts are; `None` if there are none.
+pub(crate) fn mark_of_key(
+    connection: &Connection,
+    hub: &str,
+    key: &ServerKey,
+) -> Result<Option<i64>, StateError> {
+    let mut select = connection.prepare_cached(
+        "select mark from fact_marks where hub = ?1 and user = ?2 and server = ?3",
+    )?;
+    let key = params![hub, key.user.as_str(), &*key.server];
+    Ok(select.query_row(key, |row| row.get(0)).optional()?)
 }
 
 fn read(at: i64, text: &str) -> Result<Fact, StateError> {
@@ -680,6 +665,51 @@ mod tests {
             key,
             fact: Fact { at, what },
         }
+    }
+
+    #[test]
+    fn a_mark_is_another_one_whenever_a_fact_comes_or_goes_or_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection =
+            super::super::schema::open_writer(&folder.path().join("state.db")).unwrap();
+        let started = |time: &str| {
+            let started = time.parse().unwrap();
+            let (options, image) = (None, None);
+            fact(What::Seen {
+                started,
+                options,
+                image,
+            })
+        };
+        let (one, other) = (
+            started("2026-11-21T08:00:00Z"),
+            started("2026-11-21T09:00:00Z"),
+        );
+        let put = |it: &KeyedFact| put(&connection, "hub", &it.key, &it.fact).unwrap();
+        let mark = || mark_of_key(&connection, "hub", &one.key).unwrap();
+        let change = |sql: &str| connection.execute(sql, []).unwrap();
+        assert_eq!(mark(), None);
+        put(&one);
+        let first = mark();
+        assert!(first.is_some());
+        put(&one);
+        assert_eq!(mark(), first, "it was told before");
+        put(&other);
+        let second = mark();
+        assert_ne!(second, first);
+        assert_eq!(
+            change("update facts set fact = replace(fact, '08:', '07:')"),
+            2
+        );
+        let third = mark();
+        assert_ne!(third, second);
+        assert_eq!(change("delete from facts where fact like '%T07:%'"), 1);
+        assert!(mark().is_some() && mark() != third);
+        assert_eq!(change("delete from facts"), 1);
+        assert_eq!(mark(), None);
+        let n_rows = "select count(*) from fact_marks";
+        let n_rows: i64 = connection.query_row(n_rows, [], |row| row.get(0)).unwrap();
+        assert_eq!(n_rows, 0);
     }
 
     #[test]

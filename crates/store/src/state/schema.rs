@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
     include_str!("schema-5.sql"),
+    include_str!("schema-6.sql"),
 ];
 
 /// How long a process waits for another one's write: two services may share the file.
@@ -83,13 +84,14 @@ fn check_format(path: &Path, found: i64) -> Result<(), StateError> {
 mod tests {
     use super::*;
 
-    const EMPTY: [&str; 6] = [
+    const EMPTY: [&str; 7] = [
         "tallies",
         "requests",
         "inbox",
         "used_days",
         "shares",
         "erasure_requests",
+        "fact_marks",
     ];
 
     /// A file as the version that knew so many steps left it.

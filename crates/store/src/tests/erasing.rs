@@ -732,7 +732,7 @@ async fn the_search_finds_the_name_in_every_kind_of_place() {
     is_found("_delta_log/00000000000000000099.json.cut-off", ": bytes");
     is_found("tmp/spill/1.arrow", ": bytes");
     is_found("state.db-wal", ": bytes");
-    for table in ["spool", "facts", "recorded", "tallies"] {
+    for table in ["spool", "facts", "fact_marks", "recorded", "tallies"] {
         is_found("state.db", &format!(": table {table}"));
     }
     // No version of the log ever named anybody.

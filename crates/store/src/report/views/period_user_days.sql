@@ -27,7 +27,7 @@ from (
         union all
         select s.hub, s.day, s."user", null, s.seconds, null, null, null
         from activity s
-        where true /*people s*/ /*activity*/
+        where s.day >= $first and s.day <= $to /*people s*/ /*activity*/
         union all
         select hub, day, "user", null, null, sum(cpu_core_seconds),
                sum(memory_byte_seconds), sum(gpu_requested_seconds)
@@ -37,7 +37,7 @@ from (
             from usage s
             where s.hour >= $raw_starts and s.hour < $ends /*people s*/ /*usage*/
         )
-        where day >= $raw
+        where day >= $raw and day <= $to
         group by hub, day, "user"
     )
     group by hub, day, "user"

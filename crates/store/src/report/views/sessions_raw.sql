@@ -13,4 +13,4 @@ from (
     ) s
     where true /*people s*/
 )
-where day >= $raw
+where day >= $raw and day <= $to
