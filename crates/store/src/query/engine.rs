@@ -380,17 +380,16 @@ impl Rows {
         format: Format,
         output: &mut impl Write,
     ) -> Result<u64, QueryError> {
-        let failed = |error: crate::TableError| QueryError::Failed(error.describe());
         // A query that fails at once writes nothing, not even a head.
         let mut next = self.next_batch().await?;
-        let mut writer = Table::writer(format, Arc::clone(&self.schema), output).map_err(failed)?;
+        let mut writer = Table::writer(format, Arc::clone(&self.schema), output)?;
         let mut n_rows = 0;
         while let Some(batch) = next {
             n_rows += batch.num_rows() as u64;
-            writer.write(&batch).map_err(failed)?;
+            writer.write(&batch)?;
             next = self.next_batch().await?;
         }
-        writer.finish().map_err(failed)?;
+        writer.finish()?;
         Ok(n_rows)
     }
 

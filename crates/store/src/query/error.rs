@@ -3,6 +3,7 @@
 //! The library's own errors are long, name its inner parts and repeat themselves: here they
 //! become one sentence.
 
+use crate::TableError;
 use datafusion::common::{Column, DataFusionError, SchemaError};
 use std::fmt;
 
@@ -63,6 +64,12 @@ impl fmt::Display for Resource {
             Self::Rows(limit) => write!(f, "more than {limit} rows; add a `limit`, or group them"),
             Self::Spill => f.write_str("more room for temporary files than queries may take"),
         }
+    }
+}
+
+impl From<TableError> for QueryError {
+    fn from(error: TableError) -> Self {
+        Self::Failed(error.describe())
     }
 }
 

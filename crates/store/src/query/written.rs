@@ -53,18 +53,17 @@ async fn try_write(
     format: Format,
     output: &mpsc::Sender<Result<Vec<u8>, QueryError>>,
 ) -> Result<(), QueryError> {
-    let failed = |error: crate::TableError| QueryError::Failed(error.describe());
     // A query that fails at once writes nothing, not even a head.
     let mut next = rows.next_batch().await?;
     let bytes = Bytes::default();
     let mut writer: TableWriter<Bytes> =
-        Table::writer(format, Arc::clone(rows.schema()), bytes.clone()).map_err(failed)?;
+        Table::writer(format, Arc::clone(rows.schema()), bytes.clone())?;
     while let Some(batch) = next {
-        writer.write(&batch).map_err(failed)?;
+        writer.write(&batch)?;
         bytes.send(output).await?;
         next = rows.next_batch().await?;
     }
-    writer.finish().map_err(failed)?;
+    writer.finish()?;
     bytes.send(output).await
 }
 

@@ -63,16 +63,15 @@ impl Question<'_> {
         let before = ends.as_microsecond();
         let table = &sessions::TABLE;
         let sessions = self.key_of(&[RowsBefore { table, before }]);
-        let days = Box::pin(self.days_at_once(closed));
-        let (Some(sessions), Some(days_and_groups)) = (sessions, self.key_of_closed()) else {
-            return days.await.map(Arc::new);
-        };
         let running = self.sources.ran_before(ends);
         let known = closed.days_of_hubs();
         let known: Vec<_> = known.iter().map(|day| span(day, prepared.now)).collect();
         let people = closed.people_and_days();
-        let key = format!("{people}\n{running:?}\n{known:?}\n{sessions}\n{days_and_groups}");
-        self.sources.answers().get_or(key, days).await
+        let key = sessions.zip(self.key_of_closed()).map(|(sessions, days)| {
+            format!("{people}\n{running:?}\n{known:?}\n{sessions}\n{days}")
+        });
+        let days = Box::pin(self.days_at_once(closed));
+        self.remembered(key, days).await
     }
 
     /// A piece after the other: the sessions of one have to fit in memory.
@@ -257,10 +256,7 @@ impl AtOnce {
     }
 
     fn tables(&self, calendar: &Calendar) -> Result<TablesByName, QueryError> {
-        let table = |columns| {
-            let failed = |error: crate::TableError| QueryError::Failed(error.describe());
-            Table::new(columns).map(Arc::new).map_err(failed)
-        };
+        let table = |columns| Table::new(columns).map(Arc::new);
         Ok(BTreeMap::from([
             (PEAKS, table(self.peaks())?),
             (LEVELS, table(self.levels())?),

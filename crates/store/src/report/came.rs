@@ -48,8 +48,7 @@ impl Question<'_> {
         let mut all = TablesByName::new();
         let mut add = |name, table: &dyn Fn() -> Result<Table, TableError>| {
             if self.reads(name) {
-                let failed = |error: TableError| QueryError::Failed(error.describe());
-                all.insert(name, Arc::new(table().map_err(failed)?));
+                all.insert(name, Arc::new(table().map_err(QueryError::from)?));
             }
             Ok::<_, ReportError>(())
         };
@@ -96,12 +95,10 @@ impl Question<'_> {
         prepared: &Prepared<'_>,
         closed: &Prepared<'_>,
     ) -> Result<ByHub, ReportError> {
+        let days = prepared.people_and_days();
+        let key = self.key_of_closed().map(|rows| format!("{days}\n{rows}"));
         let read = Box::pin(self.read_started(prepared, closed));
-        let Some(rows) = self.key_of_closed() else {
-            return read.await;
-        };
-        let key = format!("{}\n{rows}", prepared.people_and_days());
-        let known = self.sources.answers().get_or(key, read).await?;
+        let known = self.remembered(key, read).await?;
         Ok((*known).clone())
     }
 

@@ -256,7 +256,7 @@ pub static REPORT_VIEWS: &[ReportView] = &[
     },
     ReportView {
         name: "period_windows",
-        doc: "How many people came, each counted once, within some days that end with a day: of whom a server ran on one of those days that are known and read. A year takes no longer than a day.",
+        doc: "How many people came, each counted once, within some days that end with a day: of whom a server ran on one of those days that are known and read.",
         columns: &[
             HUB,
             DAY,

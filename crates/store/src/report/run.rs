@@ -11,7 +11,7 @@ use super::registry::Registry;
 use super::scope::Prepared;
 use super::{at_once, came, sums};
 use crate::Sources;
-use crate::query::{Engine, Limits, QueryError, Rows, Scope, TablesByName, Value};
+use crate::query::{Engine, Limits, QueryError, Rows, Scope, TablesByName, Value, Weighed};
 use crate::table::{Cell, Table};
 use crate::tables::{TableDef, memberships, user_days};
 use jiff::ToSpan as _;
@@ -271,14 +271,24 @@ impl Question<'_> {
         more: &[(&str, Value)],
         rows: RowsBefore,
     ) -> Result<Arc<Table>, ReportError> {
-        let Some(rows) = self.key_of(&[rows]) else {
-            return self.ask(prepared, sql, more).await.map(Arc::new);
-        };
         // The calendar knows the days of the hubs that are asked about.
         let (hub, named) = (&self.asked.hub, named(prepared, sql, more));
-        let key = format!("{sql}\n{hub:?}\n{named:?}\n{rows}");
+        let rows = self.key_of(&[rows]);
+        let key = rows.map(|rows| format!("{sql}\n{hub:?}\n{named:?}\n{rows}"));
         let answer = Box::pin(self.ask(prepared, sql, more));
-        self.sources.answers().get_or(key, answer).await
+        self.remembered(key, answer).await
+    }
+
+    /// An answer that is remembered by its key; computed each time where there is none.
+    pub(super) async fn remembered<T: Weighed>(
+        &self,
+        key: Option<String>,
+        compute: impl Future<Output = Result<T, ReportError>>,
+    ) -> Result<Arc<T>, ReportError> {
+        match key {
+            Some(key) => self.sources.answers().get_or(key, compute).await,
+            None => compute.await.map(Arc::new),
+        }
     }
 
     /// The same, of all rows at this moment: other questions of a page ask it too.

@@ -72,14 +72,11 @@ impl Question<'_> {
         let before = closed.moment(closed.last + 1).1.as_microsecond();
         let of_table = sums.table.map(|table| RowsBefore { table, before });
         let of_table = self.key_of(of_table.as_slice());
-        let rows = self.key_of_closed().zip(of_table);
-        let answer = Box::pin(self.ask(closed, sums.sql, &[]));
-        let Some((of_days, of_table)) = rows else {
-            return answer.await.map(Arc::new);
-        };
         let people = closed.people_and_days();
-        let key = format!("{} {people}\n{of_days}\n{of_table}", sums.name);
-        self.sources.answers().get_or(key, answer).await
+        let rows = self.key_of_closed().zip(of_table);
+        let key = rows.map(|(days, table)| format!("{} {people}\n{days}\n{table}", sums.name));
+        let answer = Box::pin(self.ask(closed, sums.sql, &[]));
+        self.remembered(key, answer).await
     }
 }
 
