@@ -292,9 +292,9 @@ fn counted_before(
     Some((until.min(limit), active))
 }
 
-/// Marks closed days on which a server was active longer than was known. Called before the fact is
-/// written down: at midnight the last minutes of a day are not told yet, and they come with the
-/// next day's while the session goes on and does not change.
+/// Marks closed days on which a server was active longer than was known, or of which that was not known
+/// at all. Called before the fact is written down: at midnight the last minutes of a day are not told
+/// yet, and they come with the next day's while the session goes on and does not change.
 pub(crate) fn mark_active_days(
     connection: &Connection,
     hub: &Hub,
@@ -307,33 +307,50 @@ pub(crate) fn mark_active_days(
     let Some(last) = last_closed(connection, &hub.name)? else {
         return Ok(());
     };
-    let open = last.span(&hub.zone).end;
-    if hours.iter().all(|active| active.hour >= open) {
+    if *started >= last.span(&hub.zone).end {
         return Ok(());
     }
     let sessions = session::sessions(&facts::of_key(connection, &hub.name, key)?);
     let of_this = sessions.iter().find(|session| session.started == *started);
-    let known = of_this.map_or(&[][..], |session| &session.active_hours);
+    let days = match of_this.and_then(Session::known_active_hours) {
+        Some(known) => days_with_more(hub, *started, known, hours),
+        // Each of its days is known from now on, also those without activity.
+        None => days_from(Day::of(*started, &hub.zone), last),
+    };
+    let at_hand = first_at_hand(hub, last, now);
+    for day in days.range(..=last) {
+        if *day < at_hand {
+            facts::ask_history(connection, &hub.name, key)?;
+        } else {
+            mark_day(connection, hub, key, *day)?;
+        }
+    }
+    Ok(())
+}
+
+/// Days of the hours of which more is told than is known.
+fn days_with_more(
+    hub: &Hub,
+    started: Timestamp,
+    known: &[ActiveHour],
+    told: &[ActiveHour],
+) -> BTreeSet<Day> {
     let known: HashMap<Timestamp, u32> = known
         .iter()
         .map(|active| (active.hour, active.seconds))
         .collect();
-    let at_hand = first_at_hand(hub, last, now);
-    for active in hours {
-        let is_more = known
+    let more = told.iter().filter(|active| {
+        known
             .get(&active.hour)
-            .is_none_or(|known| active.seconds > *known);
-        let day = Day::of(active.hour.max(*started), &hub.zone);
-        if !is_more || day > last {
-            continue;
-        }
-        if day < at_hand {
-            facts::ask_history(connection, &hub.name, key)?;
-        } else {
-            mark_day(connection, hub, key, day)?;
-        }
-    }
-    Ok(())
+            .is_none_or(|known| active.seconds > *known)
+    });
+    more.map(|active| Day::of(active.hour.max(started), &hub.zone))
+        .collect()
+}
+
+fn days_from(first: Day, last: Day) -> BTreeSet<Day> {
+    let days = std::iter::successors(Some(first), |day| Some(day.next()));
+    days.take_while(|day| *day <= last).collect()
 }
 
 /// Everything that ended since then is at hand: for a while, and until its day is closed.

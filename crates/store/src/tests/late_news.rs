@@ -113,6 +113,37 @@ async fn activity_before_midnight_that_is_told_later_counts_while_the_server_run
 }
 
 #[tokio::test]
+async fn activity_that_is_first_known_after_midnight_makes_the_day_before_known_once_it_is_told() {
+    let kept = kept().await;
+    let started = "2026-11-17T22:58:00Z";
+    let active = Some("2026-11-17T23:02:00Z");
+    let mut seen = Vec::new();
+    // Midnight in Berlin is 23:00.
+    for (time, activity) in [
+        ("2026-11-17T22:59:00Z", None),
+        ("2026-11-17T23:00:30Z", None),
+        ("2026-11-17T23:05:00Z", active),
+        ("2026-11-18T23:00:30Z", active),
+    ] {
+        turn_clock(time);
+        poll(&kept.keeper, time, &[listed("ada", started, activity)]).await;
+        seen.push(figures(&kept.store).await.1);
+    }
+    let unknown = ["2026-11-17 ada 1 0.033333 None"];
+    assert_eq!(seen[1], unknown);
+    assert_eq!(seen[2], unknown);
+    assert_eq!(
+        seen[3],
+        [
+            "2026-11-17 ada 1 0.033333 Some(0)",
+            "2026-11-18 ada 1 24.000000 Some(120)"
+        ]
+    );
+    let rebuilt = kept.keeper.rebuild().await.unwrap();
+    assert_eq!((rebuilt.n_sessions_changed, rebuilt.n_days_changed), (0, 0));
+}
+
+#[tokio::test]
 async fn news_after_a_long_outage_corrects_days_that_are_no_longer_at_hand() {
     let kept = kept().await;
     let ada = [listed("ada", "2026-11-05T10:00:00Z", None)];

@@ -427,6 +427,8 @@ class History:
         key = (session.user, session.server, session.started)
         # What is counted of a closed day and was not told yet is added when it is told.
         is_open = session.ended is None and day > self.last_closed
+        if session.ended is None and not is_open and key not in self._told_hours:
+            return None
         hours = self.hours_of_present if is_open else self._told_hours
         hours = hours.get(key, {})
         seconds = 0
