@@ -48,6 +48,26 @@ impl Came {
         }
     }
 
+    /// All days that there are.
+    pub fn days(&self) -> RangeInclusive<i32> {
+        let n_days = i32::try_from(self.n_days).unwrap_or(i32::MAX);
+        self.first..=self.first + n_days - 1
+    }
+
+    /// Whoever was told of, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.rows.keys().map(|name| &**name)
+    }
+
+    /// Whether the name came on any of some days.
+    pub fn came(&self, name: &str, days: RangeInclusive<i32>) -> bool {
+        let row = self.rows.get(name);
+        row.is_some_and(|row| {
+            self.set_bits(*row)
+                .any(|index| days.contains(&self.day(index)))
+        })
+    }
+
     /// The name came on the day; one that is not of the days does not count.
     pub fn add(&mut self, name: &str, day: i32) {
         if let Some(index) = self.index(day) {
@@ -214,6 +234,8 @@ mod tests {
             came.add("ada", day);
         }
         assert_eq!(came.windows(), [[0; 3]; 3]);
+        assert_eq!(came.days(), 10..=12);
+        assert!(!came.came("ada", 0..=99));
         assert!(came.visited(&[0]).is_empty());
     }
 
@@ -271,6 +293,7 @@ mod tests {
                     let end = starts.get(part + 1).copied().unwrap_or(i32::MAX);
                     let days = all.iter().filter(|it| it.0 == name && (*start..end).contains(&it.1));
                     let days: Vec<i32> = days.map(|it| it.1).collect();
+                    prop_assert_eq!(came.came(told, *start..=end - 1), !days.is_empty());
                     if let ([first, ..], [.., last]) = (&days[..], &days[..]) {
                         expected.push(Visited { name: told, part, first: *first, last: *last });
                     }

@@ -2,6 +2,7 @@
 //!
 //! What a session is says `model::session`; who finds out what runs is not the business of this module.
 
+use crate::derive;
 use crate::query::Sources;
 use crate::state::{StateError, facts, present};
 use arrow::array::{
@@ -41,7 +42,7 @@ struct SoFar {
 }
 
 impl Look {
-    /// All servers of the hubs.
+    /// All servers of the hubs, without those of which `sessions` tells already.
     pub(crate) fn at<'a>(
         &mut self,
         connection: &Connection,
@@ -54,6 +55,10 @@ impl Look {
             let mut of_hub = before.remove(hub).unwrap_or_default();
             let known = self.known.entry(hub.clone()).or_default();
             for running in present::read_servers(connection, hub)? {
+                // A stop that the hub told counts before the next look at what runs.
+                if derive::has_ended(connection, hub, &running.key, running.started)? {
+                    continue;
+                }
                 let mark = facts::mark_of_key(connection, hub, &running.key)?;
                 let so_far = match of_hub.remove(&running.key) {
                     Some(so_far) if so_far.mark == mark => so_far.at(&running, now),

@@ -34,7 +34,7 @@ use model::diff::Running;
 use model::fact::{ActiveHour, Fact, KeyedFact, ServerKey, StopEvidence, Watch, What};
 use model::names::UserName;
 use model::session::{self, Origin, Recorded, SLACK, Session, Standing};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -385,6 +385,31 @@ fn recorded(
         recorded.push(serde_json::from_str(&row?)?);
     }
     Ok(recorded)
+}
+
+/// Whether `sessions` tells of an end of this run of the server, of one that ran when last looked at: such are
+/// at hand.
+pub(crate) fn has_ended(
+    connection: &Connection,
+    hub: &str,
+    key: &ServerKey,
+    started: Timestamp,
+) -> Result<bool, StateError> {
+    let mut select = connection.prepare_cached(
+        "select row from recorded where hub = ?1 and user = ?2 and server = ?3 and started = ?4",
+    )?;
+    let key = params![
+        hub,
+        key.user.as_str(),
+        &*key.server,
+        started.as_microsecond()
+    ];
+    let row: Option<String> = select.query_row(key, |row| row.get(0)).optional()?;
+    let Some(row) = row else {
+        return Ok(false);
+    };
+    let recorded: Recorded = serde_json::from_str(&row)?;
+    Ok(recorded.standing == Standing::Valid && recorded.session.end.is_some())
 }
 
 /// The last day that was closed.

@@ -3,7 +3,7 @@
 //! A table's rows lie in several places (the Delta table, the spool): its public name is one
 //! plan over all of them, with equal and plain types. Views are one `.sql` file each.
 
-use super::corrections::{Corrections, MAX_TIMES, Remembered};
+use super::corrections::{Corrections, Remembered};
 use super::error::QueryError;
 use super::plain::Plain;
 use super::remembered::AnswersOfRows;
@@ -12,17 +12,14 @@ use crate::tables::{ColumnDef, ColumnKind, HUB, Presence, TABLES, TableDef, sess
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{MemTable, TableProvider};
-use datafusion::common::{Column, DFSchema, JoinType, Result, ScalarValue, TableReference};
-use datafusion::datasource::empty::EmptyTable;
+use datafusion::common::{DFSchema, Result, ScalarValue, TableReference};
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, ident, lit};
+use datafusion::logical_expr::{EmptyRelation, LogicalPlan, LogicalPlanBuilder, ident, lit};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::OnceCell;
 
 /// A view: its columns are checked against what its SQL gives.
 #[derive(Debug)]
@@ -338,8 +335,6 @@ pub struct Sources {
     answers: Arc<AnswersOfRows>,
     /// What was answered of just these rows, at about this moment.
     of_moment: Arc<AnswersOfRows>,
-    /// The servers that run, without those of which `sessions` tells already; asked once of just these rows.
-    still_running: Arc<OnceCell<Arc<dyn TableProvider>>>,
 }
 
 /// A server that runs.
@@ -364,7 +359,6 @@ impl Sources {
             scope: Arc::default(),
             answers: Arc::default(),
             of_moment: Arc::default(),
-            still_running: Arc::default(),
         }
     }
 
@@ -387,7 +381,6 @@ impl Sources {
     pub(crate) fn with_part(mut self, part: Part) -> Self {
         self.tables.entry(part.table.name).or_default().push(part);
         self.of_moment = Arc::default();
-        self.still_running = Arc::default();
         self
     }
 
@@ -396,7 +389,6 @@ impl Sources {
     pub(crate) fn with_running(mut self, running: Arc<dyn TableProvider>) -> Self {
         self.running.push(running);
         self.of_moment = Arc::default();
-        self.still_running = Arc::default();
         self
     }
 
@@ -642,7 +634,8 @@ impl<'a> Catalog<'a> {
     /// All rows that count, of every part.
     async fn stored(&mut self, name: &str) -> Result<LogicalPlan, QueryError> {
         if name == RUNNING {
-            return self.running().await;
+            let running = self.sources.running.iter().map(Rows::of);
+            return Ok(union(running, RUNNING_COLUMNS.iter())?);
         }
         if name == HUBS {
             let zones: Arc<dyn TableProvider> = Arc::new(self.sources.zones_table()?);
@@ -659,77 +652,12 @@ impl<'a> Catalog<'a> {
         self.sources.tables.get(name).map_or(&[][..], Vec::as_slice)
     }
 
-    /// What runs, without the servers of which `sessions` tells already: a stop that the hub told
-    /// counts before the next look at what runs.
-    async fn running(&mut self) -> Result<LogicalPlan, QueryError> {
-        let known = Arc::clone(&self.sources.still_running);
-        let rows = known.get_or_try_init(|| self.still_running()).await?;
-        Ok(union([Rows::of(rows)], RUNNING_COLUMNS.iter())?)
-    }
-
-    /// Only sessions that began when one of the servers did are read.
-    async fn still_running(&mut self) -> Result<Arc<dyn TableProvider>, QueryError> {
-        let running = union(
-            self.sources.running.iter().map(Rows::of),
-            RUNNING_COLUMNS.iter(),
-        )?;
-        let starts = LogicalPlanBuilder::from(running.clone())
-            .aggregate(vec![ident("started")], Vec::<Expr>::new())?
-            .build()?;
-        let mut times = Vec::new();
-        for batch in self.collect(&starts).await? {
-            for row in 0..batch.num_rows() {
-                times.push(ScalarValue::try_from_array(batch.column(0), row)?);
-            }
-        }
-        let first = times.iter().min_by(|left, right| {
-            // Times of one column can be compared.
-            left.partial_cmp(right).unwrap_or(Ordering::Equal)
-        });
-        let Some(first) = first.cloned() else {
-            return Ok(Arc::new(EmptyTable::new(Sources::running_schema())));
-        };
-        let began = ident("started").gt_eq(lit(first));
-        let began = if times.len() > MAX_TIMES {
-            began
-        } else {
-            let times = times.into_iter().map(lit).collect();
-            began.and(ident("started").in_list(times, false))
-        };
-        let sessions = Box::pin(self.table(sessions::TABLE.name)).await?;
-        let ended = LogicalPlanBuilder::scan("ended", provider_as_source(sessions), None)?
-            .filter(began)?
-            .build()?;
-        let key = [HUB, "user", "server", "started"];
-        let row = |name: &str| Column::new(Some("row"), name);
-        let plan = LogicalPlanBuilder::from(running)
-            .alias("row")?
-            .join(
-                ended,
-                JoinType::LeftAnti,
-                (
-                    key.map(row).to_vec(),
-                    key.map(|name| Column::new(Some("ended"), name)).to_vec(),
-                ),
-                None,
-            )?
-            .build()?;
-        let schema = Arc::clone(plan.schema().inner());
-        let batches = self.collect(&plan).await?;
-        Ok(Arc::new(MemTable::try_new(schema, vec![batches])?))
-    }
-
     fn corrections(&self, table: &'static TableDef) -> Corrections<'_> {
         Corrections {
             table,
             parts: self.parts(table.name),
             session: &self.inner,
         }
-    }
-
-    async fn collect(&self, plan: &LogicalPlan) -> Result<Vec<RecordBatch>, QueryError> {
-        let physical = self.inner.create_physical_plan(plan).await?;
-        Ok(datafusion::physical_plan::collect(physical, self.inner.task_ctx()).await?)
     }
 }
 

@@ -1,18 +1,19 @@
-//! Who came on which days of a period: the views of weeks, months, windows, visitors and groups, made of bits
-//! by [`model::came`]. In SQL each would group and sort the days of all people.
+//! Who came on which days of a period: the views of weeks, months, windows, visitors, groups and participants,
+//! made of bits by [`model::came`]. In SQL each would group and sort the days of all people.
 //!
 //! What is read of days that the roll-up has is remembered as long as it has the same rows of them.
 
 use super::asked::ReportError;
 use super::calendar::{DayNumber, date, number};
+use super::on_scan::{Make, OnScan};
 use super::run::Question;
-use super::scope::{DayOfHub, Prepared, monday, month};
-use crate::query::{Fold, QueryError, TablesByName, Weighed};
+use super::scope::{DayOfHub, Members, Prepared, Providers, monday, month};
+use crate::query::{Fold, QueryError, Weighed};
 use crate::table::{Column, Table, TableError};
 use arrow::array::{AsArray as _, RecordBatch};
 use arrow::datatypes::Date32Type;
-use model::came::Came;
-use std::collections::BTreeMap;
+use model::came::{Came, Visited};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const WINDOWS: &str = "period_windows";
@@ -21,8 +22,10 @@ const MONTHS: &str = "period_months";
 const VISITORS: &str = "period_visitors";
 /// Groups of which somebody came.
 pub(super) const GROUPS: &str = "period_groups";
+/// How many members of groups came.
+pub(super) const PARTICIPANTS: &str = "period_participants";
 /// The names of the views.
-pub(super) const VIEWS: [&str; 5] = [WINDOWS, WEEKS, MONTHS, VISITORS, GROUPS];
+pub(super) const VIEWS: [&str; 6] = [WINDOWS, WEEKS, MONTHS, VISITORS, GROUPS, PARTICIPANTS];
 
 const STARTED_DAYS: &str = r#"select hub, "user", day from period_started_days"#;
 
@@ -35,36 +38,78 @@ impl Weighed for ByHub {
     }
 }
 
+/// Who came, and what the views have to know of the days.
+struct Asked {
+    came: Arc<ByHub>,
+    /// Of each hub, up to today.
+    days: Vec<(String, DayNumber)>,
+    /// First day that is read, of the lead before the period if there is one.
+    first: DayNumber,
+    /// First day of the period.
+    from: DayNumber,
+    /// The group that is asked about.
+    group: Option<String>,
+    members: Arc<Members>,
+    /// Days of which memberships are known.
+    known_members: BTreeSet<(String, DayNumber)>,
+}
+
+impl Asked {
+    fn new(prepared: &Prepared<'_>, came: Arc<ByHub>) -> Self {
+        let days = prepared.days_of_hubs();
+        let named = |day: &DayOfHub<'_>| (day.hub.to_owned(), day.day);
+        Self {
+            came,
+            days: days.iter().map(named).collect(),
+            first: prepared.first,
+            from: number(prepared.asked.from),
+            group: prepared.asked.group.clone(),
+            members: Arc::clone(&prepared.members),
+            known_members: days
+                .iter()
+                .filter(|day| day.of.members)
+                .map(named)
+                .collect(),
+        }
+    }
+
+    /// Of which nobody came on any day.
+    fn nothing() -> Self {
+        Self {
+            came: Arc::default(),
+            days: Vec::new(),
+            first: 0,
+            from: 0,
+            group: None,
+            members: Arc::default(),
+            known_members: BTreeSet::new(),
+        }
+    }
+}
+
 impl Question<'_> {
     /// Those of the views that the report reads.
-    pub(super) async fn who_came(
-        &self,
-        prepared: &Prepared<'_>,
-    ) -> Result<TablesByName, ReportError> {
+    pub(super) async fn who_came(&self, prepared: &Prepared<'_>) -> Result<Providers, ReportError> {
         let key = prepared.people_and_days();
         let came = Box::pin(self.read_days(prepared));
         let came = self.sources.answers_of_moment().get_or(key, came).await?;
-        let days = prepared.days_of_hubs();
-        let mut all = TablesByName::new();
-        let mut add = |name, table: &dyn Fn() -> Result<Table, TableError>| {
+        let asked = Arc::new(Asked::new(prepared, came));
+        let nothing = Asked::nothing();
+        let makers: [(_, Make<Asked>); _] = [
+            (WINDOWS, windows),
+            (WEEKS, weeks),
+            (MONTHS, months),
+            (VISITORS, visitors),
+            (GROUPS, groups),
+            (PARTICIPANTS, participants),
+        ];
+        let mut all = Providers::new();
+        for (name, make) in makers {
             if self.reads(name) {
-                all.insert(name, Arc::new(table().map_err(QueryError::from)?));
+                let rows = OnScan::new(Arc::clone(&asked), &nothing, make);
+                all.insert(name, Arc::new(rows.map_err(QueryError::from)?));
             }
-            Ok::<_, ReportError>(())
-        };
-        let from = number(prepared.asked.from);
-        add(WINDOWS, &|| windows(&came, prepared.first, &days))?;
-        add(WEEKS, &|| {
-            units(&came, "week", &starts(&days, monday), from)
-        })?;
-        add(MONTHS, &|| {
-            units(&came, "month", &starts(&days, month), from)
-        })?;
-        let parts = [prepared.first, from];
-        add(VISITORS, &|| visitors(&came, "user", parts))?;
-        add(GROUPS, &|| {
-            visitors(&groups(&came, prepared, &days), "group", parts)
-        })?;
+        }
         Ok(all)
     }
 
@@ -75,10 +120,13 @@ impl Question<'_> {
             None => nobody(prepared),
         };
         if let Some(open) = prepared.open() {
-            let lately = self.read_started(prepared, &open).await?;
-            for (hub, lately) in lately {
-                if let Some(came) = came.get_mut(&hub) {
-                    came.merge(&lately);
+            let key = format!("lately {}", open.people_and_days());
+            let lately = Box::pin(self.read_started(&open, &open));
+            let lately = self.sources.answers_of_moment().get_or(key, lately);
+            let lately = lately.await?;
+            for (hub, lately) in &*lately {
+                if let Some(came) = came.get_mut(hub) {
+                    came.merge(lately);
                 }
             }
         }
@@ -160,37 +208,19 @@ fn keep<'a>(came: &mut Came, days: impl Iterator<Item = &'a DayOfHub<'a>>) {
     came.only(|day| kept.binary_search(&day).is_ok());
 }
 
-/// Of which groups somebody came as a member, on days of which memberships are known.
-fn groups(came: &ByHub, prepared: &Prepared<'_>, days: &[DayOfHub<'_>]) -> ByHub {
-    let mut groups = nobody(prepared);
-    let asked = prepared.asked.group.as_ref();
-    let is_asked = |group: &String| asked.is_none_or(|asked| asked == group);
-    for span in prepared.spans.iter().filter(|span| span.is_real) {
-        if let (Some(of_hub), Some(came)) = (groups.get_mut(&span.hub), came.get(&span.hub))
-            && is_asked(&span.group)
-        {
-            of_hub.add_all(&span.group, came, &span.user, span.first..=span.last);
-        }
-    }
-    for (hub, of_hub) in &mut groups {
-        let known = |day: &&DayOfHub<'_>| day.hub == hub && day.of.members;
-        keep(of_hub, days.iter().filter(known));
-    }
-    groups
-}
-
-fn windows(came: &ByHub, first: DayNumber, days: &[DayOfHub<'_>]) -> Result<Table, TableError> {
-    let counts: BTreeMap<&str, _> = came
+fn windows(asked: &Asked) -> Result<Table, TableError> {
+    let counts: BTreeMap<&str, _> = asked
+        .came
         .iter()
         .map(|(hub, came)| (hub.as_str(), came.windows()))
         .collect();
-    let of_day = |day: &DayOfHub<'_>| {
-        let index = usize::try_from(day.day - first).ok()?;
-        counts.get(day.hub)?.get(index).copied()
+    let of_day = |hub: &str, day: DayNumber| {
+        let index = usize::try_from(day - asked.first).ok()?;
+        counts.get(hub)?.get(index).copied()
     };
+    let days = asked.days.iter();
     let rows: Vec<_> = days
-        .iter()
-        .filter_map(|day| Some((day.hub, day.day, of_day(day)?)))
+        .filter_map(|(hub, day)| Some((hub, *day, of_day(hub, *day)?)))
         .collect();
     let rows = || rows.iter();
     Table::new(vec![
@@ -202,38 +232,125 @@ fn windows(came: &ByHub, first: DayNumber, days: &[DayOfHub<'_>]) -> Result<Tabl
     ])
 }
 
-/// Beginnings of weeks or months.
-fn starts(days: &[DayOfHub<'_>], start: fn(DayNumber) -> DayNumber) -> Vec<DayNumber> {
-    let mut all: Vec<DayNumber> = days.iter().map(|day| start(day.day)).collect();
-    all.sort_unstable();
-    all.dedup();
-    all
+fn weeks(asked: &Asked) -> Result<Table, TableError> {
+    units(asked, "week", monday)
 }
 
+fn months(asked: &Asked) -> Result<Table, TableError> {
+    units(asked, "month", month)
+}
+
+/// Weeks or months, of which the start of a day's is told.
 fn units(
-    came: &ByHub,
+    asked: &Asked,
     unit: &str,
-    starts: &[DayNumber],
-    from: DayNumber,
+    start: fn(DayNumber) -> DayNumber,
 ) -> Result<Table, TableError> {
-    let rows: Vec<_> = came
-        .iter()
-        .flat_map(|(hub, came)| came.visited(starts).into_iter().map(move |it| (hub, it)))
-        .collect();
+    let starts: BTreeSet<DayNumber> = asked.days.iter().map(|(_, day)| start(*day)).collect();
+    let starts: Vec<DayNumber> = starts.into_iter().collect();
+    let mut rows: Vec<(&str, Visited<'_>, Option<usize>)> = Vec::new();
+    for (hub, came) in &*asked.came {
+        let mut last: Option<Visited<'_>> = None;
+        for it in came.visited(&starts) {
+            let before = last.filter(|last| last.name == it.name);
+            rows.push((hub, it, before.map(|before| before.part)));
+            last = Some(it);
+        }
+    }
     let rows = || rows.iter();
+    let start = |part: usize| date(starts[part]);
     Table::new(vec![
-        Column::text("hub", rows().map(|(hub, _)| Some(hub))),
-        Column::text("user", rows().map(|(_, it)| Some(it.name))),
-        Column::day(unit, rows().map(|(_, it)| Some(date(starts[it.part])))),
-        Column::flag("in_period", rows().map(|(_, it)| Some(it.last >= from))),
+        Column::text("hub", rows().map(|(hub, ..)| Some(*hub))),
+        Column::text("user", rows().map(|(_, it, _)| Some(it.name))),
+        Column::day(unit, rows().map(|(_, it, _)| Some(start(it.part)))),
+        Column::flag(
+            "in_period",
+            rows().map(|(_, it, _)| Some(it.last >= asked.from)),
+        ),
+        Column::day("before", rows().map(|(.., before)| before.map(start))),
+    ])
+}
+
+fn visitors(asked: &Asked) -> Result<Table, TableError> {
+    in_parts(asked, &asked.came, "user")
+}
+
+/// Of which groups somebody came as a member, on days of which memberships are known.
+fn groups(asked: &Asked) -> Result<Table, TableError> {
+    let mut groups: ByHub = BTreeMap::new();
+    for span in &asked.members.attributed.spans {
+        let is_asked = asked
+            .group
+            .as_ref()
+            .is_none_or(|group| *group == span.group);
+        if let Some(came) = asked
+            .came
+            .get(&span.hub)
+            .filter(|_| span.is_real && is_asked)
+        {
+            let of_hub = groups.entry(span.hub.clone());
+            let of_hub = of_hub.or_insert_with(|| Came::new(came.days()));
+            of_hub.add_all(&span.group, came, &span.user, span.first..=span.last);
+        }
+    }
+    for (hub, of_hub) in &mut groups {
+        of_hub.only(|day| asked.known_members.contains(&(hub.clone(), day)));
+    }
+    in_parts(asked, &groups, "group")
+}
+
+/// How many of the members of each group came on days of the period on which they were members, and of which
+/// memberships are known; whoever is in no group is in the one of those.
+fn participants(asked: &Asked) -> Result<Table, TableError> {
+    let attributed = &asked.members.attributed;
+    let mut came = (*asked.came).clone();
+    for (hub, came) in &mut came {
+        let is_known = |day| asked.known_members.contains(&(hub.clone(), day));
+        came.only(|day| day >= asked.from && is_known(day));
+    }
+    let mut members: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+    let mut with_groups: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for span in &attributed.spans {
+        let (hub, user) = (span.hub.as_str(), span.user.as_str());
+        with_groups.insert((hub, user));
+        let of_hub = came.get(hub);
+        if of_hub.is_some_and(|came| came.came(user, span.first..=span.last)) {
+            members.entry((hub, &span.group)).or_default().insert(user);
+        }
+    }
+    for (hub, of_hub) in &came {
+        let without = of_hub
+            .names()
+            .filter(|user| !with_groups.contains(&(hub, user)));
+        let without: BTreeSet<&str> = without
+            .filter(|user| of_hub.came(user, of_hub.days()))
+            .collect();
+        if !without.is_empty() {
+            members
+                .entry((hub, &attributed.none))
+                .or_default()
+                .extend(without);
+        }
+    }
+    let is_asked = |group: &str| asked.group.as_ref().is_none_or(|asked| asked == group);
+    members.retain(|(_, group), _| is_asked(group));
+    let rows = || members.iter();
+    let people = |people: &BTreeSet<&str>| i64::try_from(people.len()).ok();
+    Table::new(vec![
+        Column::text("hub", rows().map(|((hub, _), _)| Some(*hub))),
+        Column::text("group", rows().map(|((_, group), _)| Some(*group))),
+        Column::integer("people", rows().map(|(_, members)| people(members))),
     ])
 }
 
 /// The lead and the period are the parts.
-fn visitors(came: &ByHub, who: &str, parts: [DayNumber; 2]) -> Result<Table, TableError> {
+fn in_parts(asked: &Asked, came: &ByHub, who: &str) -> Result<Table, TableError> {
     let rows: Vec<_> = came
         .iter()
-        .flat_map(|(hub, came)| came.visited(&parts).into_iter().map(move |it| (hub, it)))
+        .flat_map(|(hub, came)| {
+            let visited = came.visited(&[asked.first, asked.from]);
+            visited.into_iter().map(move |it| (hub, it))
+        })
         .collect();
     let rows = || rows.iter();
     Table::new(vec![

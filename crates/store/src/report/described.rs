@@ -277,6 +277,11 @@ pub static REPORT_VIEWS: &[ReportView] = &[
                 Flag,
                 "Whether on a day of the period, and not only of the lead before it.",
             ),
+            maybe(
+                "before",
+                Day,
+                "The last week before it in which they came; null if they did not on any of the days that are read.",
+            ),
         ],
     },
     ReportView {
@@ -290,6 +295,11 @@ pub static REPORT_VIEWS: &[ReportView] = &[
                 "in_period",
                 Flag,
                 "Whether on a day of the period, and not only of the lead before it.",
+            ),
+            maybe(
+                "before",
+                Day,
+                "The last month before it in which they came; null if they did not on any of the days that are read.",
             ),
         ],
     },
@@ -321,6 +331,83 @@ pub static REPORT_VIEWS: &[ReportView] = &[
             ),
             always("first_day", Day, "First day on which one came."),
             always("last_day", Day, "Last day on which one came."),
+        ],
+    },
+    ReportView {
+        name: "period_participants",
+        doc: "How many members of a group came on days of the period on which they were members and of which memberships are known.",
+        columns: &[
+            HUB,
+            always(
+                "group",
+                Name,
+                "The group, also the one that is made up for people in none or in several.",
+            ),
+            always("people", Integer, "Members who came, each counted once."),
+        ],
+    },
+    ReportView {
+        name: "period_group_sums",
+        doc: "What people did and used on a day, by group. Each value is by share: what somebody did who was in several groups is divided by the site's rule.",
+        columns: &[
+            HUB,
+            DAY,
+            always(
+                "group",
+                Name,
+                "The group, also the one that is made up for people in none or in several.",
+            ),
+            always(
+                "came",
+                Integer,
+                "People of whom a server ran and of whom anything counts here.",
+            ),
+            always(
+                "counted",
+                Integer,
+                "People of whom a server ran or who used anything, and of whom it counts here.",
+            ),
+            maybe("hours", Real, "Server hours; null if nothing counts here."),
+            maybe(
+                "active_seconds",
+                Real,
+                "Seconds with activity, as far as known.",
+            ),
+            CPU,
+            MEMORY,
+            GPU,
+        ],
+    },
+    ReportView {
+        name: "period_group_starts",
+        doc: "Servers that were started on a day, by group: by share, as `period_group_sums`.",
+        columns: &[
+            HUB,
+            DAY,
+            always(
+                "group",
+                Name,
+                "The group, also the one that is made up for people in none or in several.",
+            ),
+            always("sessions", Real, "Servers that were started."),
+        ],
+    },
+    ReportView {
+        name: "period_user_weeks",
+        doc: "What somebody did in a week, on those of its days that are read; a week may have two rows, which add up.",
+        columns: &[
+            HUB,
+            USER,
+            always("week", Day, "Its Monday."),
+            always("days", Integer, "Days on which a server ran."),
+            always("told", Integer, "Those of them of which activity is known."),
+            maybe("hours", Real, "Server hours; null if no server ran."),
+            maybe(
+                "active_seconds",
+                Real,
+                "Seconds with activity on these days, as far as known.",
+            ),
+            maybe("last_active", Day, "The last day with activity."),
         ],
     },
     ReportView {

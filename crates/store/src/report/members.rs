@@ -2,6 +2,7 @@
 //! there.
 
 use super::calendar::{Calendar, DayNumber, HubCalendar};
+use crate::query::Weighed;
 use model::attribution::{Attribution, Membership, PseudoNames};
 use model::names::{GroupName, UserName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,14 @@ pub(crate) struct Interval {
     pub(crate) group: String,
     pub(crate) joined: i64,
     pub(crate) left: Option<i64>,
+}
+
+impl Weighed for Vec<Interval> {
+    fn bytes(&self) -> usize {
+        let names = self.iter();
+        let names = names.map(|it| it.hub.len() + it.user.len() + it.group.len());
+        names.sum::<usize>() + self.len() * size_of::<Interval>()
+    }
 }
 
 /// Days on which somebody is in a group.
@@ -134,6 +143,7 @@ fn stay(interval: &Interval, calendar: &Calendar) -> Option<Stay> {
 }
 
 /// Where everybody counts.
+#[derive(Default)]
 pub(crate) struct Attributed {
     pub(crate) spans: Vec<Span>,
     /// What people in no group are said to be in; no group that may be shown has this name.

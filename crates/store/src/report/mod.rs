@@ -21,6 +21,7 @@ mod laws;
 mod members;
 #[cfg(test)]
 mod mutants;
+mod on_scan;
 mod people;
 mod question;
 mod raw;

@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// so the rows before stay as they are for a day.
 const HOURS_OF_NEWS: i64 = 48;
 
+/// Everybody.
+pub(super) const VIEW: &str = "period_people";
+
 /// A row of everybody, up to a moment.
 #[derive(Clone)]
 pub(super) struct PeopleBefore {
@@ -40,6 +43,15 @@ impl Question<'_> {
             }
             people => people,
         }
+    }
+
+    /// The rows of the view: several parts of a page read them, and each would plan what is made of three
+    /// tables anew.
+    pub(super) async fn people(&self, prepared: &Prepared<'_>) -> Result<Arc<Table>, ReportError> {
+        let key = format!("{VIEW} {}", prepared.people_until_the_end());
+        let sql = format!("select * from {VIEW}");
+        let answer = Box::pin(self.ask(prepared, &sql, &[]));
+        self.sources.answers_of_moment().get_or(key, answer).await
     }
 
     async fn people_until(

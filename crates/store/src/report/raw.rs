@@ -2,8 +2,9 @@
 //! seconds of each hour were active, and of a server that runs what runs tells it.
 
 use super::calendar::{Calendar, DayNumber};
+use crate::query::{Value, Weighed};
 use crate::table::{Cell, Table};
-use jiff::Timestamp;
+use jiff::{Timestamp, ToSpan as _};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,16 +17,89 @@ pub(crate) struct ActiveDay {
     pub(crate) seconds: f64,
 }
 
+impl Weighed for Vec<ActiveDay> {
+    fn bytes(&self) -> usize {
+        let names = self.iter().map(|day| day.hub.len() + day.user.len());
+        names.sum::<usize>() + self.len() * size_of::<ActiveDay>()
+    }
+}
+
 /// Sessions over midnight that ran on one of the days and whose activity is known.
 pub(super) const SESSIONS: &str = "
-select hub, \"user\", server, started, until
+select hub, \"user\", server, started, until, goes_on
 from (
-    select hub, \"user\", server, started, until
+    select hub, \"user\", server, started, until, ended is null as goes_on
     from ran_sessions
     where started < $ends and (ended is null or ended >= $raw_starts)
         and active_seconds is not null
 )
 where day_of(hub, started) < last_day_of(hub, started, until)";
+
+/// Servers that run and started longer ago are not asked about before they stop.
+const DAYS_AT_ONCE: i64 = 7;
+
+/// Of which time and of which sessions over midnight events are asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    from: Timestamp,
+    until: Timestamp,
+    /// Sessions that go on and started before are not asked about.
+    goes_on_since: Timestamp,
+}
+
+impl Asked {
+    /// What was told from a moment on of sessions that are over.
+    pub(super) fn since(moment: Timestamp) -> Self {
+        Self {
+            from: moment,
+            until: FAR,
+            goes_on_since: FAR,
+        }
+    }
+
+    /// What was told before a moment, of sessions that are over, and of those that may be soon: so the question is
+    /// the same when they are. `None` if there are no such sessions.
+    pub(super) fn before(moment: Timestamp, sessions: &[Ran]) -> Option<Self> {
+        let lately = moment.checked_sub((24 * DAYS_AT_ONCE).hours());
+        let asked = Self {
+            from: moment,
+            until: moment,
+            goes_on_since: lately.unwrap_or(moment),
+        };
+        let from = asked.sessions(sessions).map(|key| key.started).min()?;
+        let from = Timestamp::from_microsecond(from).ok()?;
+        Some(Self { from, ..asked })
+    }
+
+    /// Those that began by then.
+    fn sessions<'a>(&self, sessions: &'a [Ran]) -> impl Iterator<Item = &'a Key> {
+        let (since, until) = (self.goes_on_since, self.until);
+        let (since, until) = (since.as_microsecond(), until.as_microsecond());
+        let asked = sessions.iter().filter(move |session| {
+            session.key.started < until && (!session.goes_on || session.key.started >= since)
+        });
+        asked.map(|session| &session.key)
+    }
+
+    /// Equal for the same question about the same sessions.
+    pub(super) fn of(&self, sessions: &[Ran]) -> String {
+        let mut keys: Vec<&Key> = self.sessions(sessions).collect();
+        keys.sort_unstable();
+        format!("{self:?} {keys:?}")
+    }
+
+    /// Parameters of [`events`].
+    pub(super) fn params(&self) -> [(&'static str, Value); 3] {
+        [
+            ("told_from", Value::Time(self.from)),
+            ("told_until", Value::Time(self.until)),
+            ("goes_on_since", Value::Time(self.goes_on_since)),
+        ]
+    }
+}
+
+/// Later than everything; the engine computes with moments in nanoseconds, too.
+const FAR: Timestamp = Timestamp::constant(9_000_000_000, 0);
 
 /// What was told of their activity. Most is of other sessions, whose hours nobody needs.
 pub(super) fn events() -> String {
@@ -35,17 +109,18 @@ pub(super) fn events() -> String {
              select hub, \"user\", server, detail,
                     to_timestamp_micros(json_get_str(detail, 'started')) as started
              from events
-             where kind = 'server-activity' and source = 'poll' and \"at\" >= $since
+             where kind = 'server-activity' and source = 'poll' and \"at\" >= $told_from
+                 and \"at\" < $told_until
          ) e
          where exists (
              select 1 from ({SESSIONS}) s
-             where s.hub = e.hub and s.\"user\" = e.\"user\" and s.server = e.server
-                 and s.started = e.started
+             where (not s.goes_on or s.started >= $goes_on_since) and s.hub = e.hub
+                 and s.\"user\" = e.\"user\" and s.server = e.server and s.started = e.started
          )"
     )
 }
 
-/// What is known of the activity of servers that run.
+/// What is known of the activity of servers that run, also what was told of earlier hours.
 pub(super) const RUNNING: &str = "
 select hub, \"user\", server, started, active_by_hour from running_sessions
 where active_by_hour is not null";
@@ -54,9 +129,10 @@ where active_by_hour is not null";
 pub(super) struct Ran {
     key: Key,
     until: i64,
+    goes_on: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Key {
     hub: String,
     user: String,
@@ -83,6 +159,7 @@ impl Ran {
             Cell::Text(server),
             Cell::Time(started),
             Cell::Time(until),
+            Cell::Flag(goes_on),
         ] = row
         else {
             return None;
@@ -95,6 +172,7 @@ impl Ran {
                 started: started.as_microsecond(),
             },
             until: until.as_microsecond(),
+            goes_on: *goes_on,
         })
     }
 
@@ -102,15 +180,26 @@ impl Ran {
         (self.until - 1).max(self.key.started)
     }
 
-    /// When it began: since then events tell its days apart.
-    pub(super) fn started(&self) -> Option<Timestamp> {
-        Timestamp::from_microsecond(self.key.started).ok()
+    /// Whether events have to tell its days apart: of what runs [`RUNNING`] does.
+    pub(super) fn is_over(&self) -> bool {
+        !self.goes_on
     }
 }
 
 /// Active seconds by session and hour.
 #[derive(Default)]
 pub(super) struct Told(HashMap<Key, BTreeMap<i64, i64>>);
+
+impl Weighed for Told {
+    fn bytes(&self) -> usize {
+        let all = self.0.iter();
+        let bytes = all.map(|(key, hours)| {
+            let names = key.hub.len() + key.user.len() + key.server.len();
+            names + size_of::<Key>() + hours.len() * 2 * size_of::<(i64, i64)>()
+        });
+        bytes.sum()
+    }
+}
 
 impl Told {
     pub(super) fn of(table: &Table) -> Self {
@@ -119,6 +208,16 @@ impl Told {
             told.add(&row);
         }
         told
+    }
+
+    /// Adds what was told at other times.
+    pub(super) fn add_all(&mut self, other: &Self) {
+        for (key, hours) in &other.0 {
+            self.add_hours(
+                key.clone(),
+                hours.iter().map(|(hour, seconds)| (*hour, *seconds)),
+            );
+        }
     }
 
     /// Adds what [`RUNNING`] gives.
@@ -145,7 +244,7 @@ impl Told {
             server: server.clone(),
             started: started.as_microsecond(),
         };
-        self.add_hours(key, serde_json::from_str(by_hour).ok()?);
+        self.add_hours(key, micros(serde_json::from_str(by_hour).ok()?));
         Some(())
     }
 
@@ -166,18 +265,23 @@ impl Told {
             server: server.clone(),
             started: detail.started.as_microsecond(),
         };
-        self.add_hours(key, detail.active_seconds_by_hour);
+        self.add_hours(key, micros(detail.active_seconds_by_hour));
         Some(())
     }
 
-    fn add_hours(&mut self, key: Key, told: BTreeMap<Timestamp, i64>) {
+    fn add_hours(&mut self, key: Key, told: impl Iterator<Item = (i64, i64)>) {
         let hours = self.0.entry(key).or_default();
         for (hour, seconds) in told {
             // An hour that is told again was told in part before.
-            let known = hours.entry(hour.as_microsecond()).or_default();
+            let known = hours.entry(hour).or_default();
             *known = seconds.max(*known);
         }
     }
+}
+
+fn micros(hours: BTreeMap<Timestamp, i64>) -> impl Iterator<Item = (i64, i64)> {
+    let hours = hours.into_iter();
+    hours.map(|(hour, seconds)| (hour.as_microsecond(), seconds))
 }
 
 /// The active days of the sessions, from day `raw` on.

@@ -6,15 +6,15 @@ use super::calendar::{Calendar, DayNumber, date, number};
 use super::definition::{Definition, Lead};
 use super::knowledge::Caveats;
 use super::members::{self, Interval};
-use super::raw::{self, Ran, Told};
+use super::raw::{self, ActiveDay, Ran, Told};
 use super::registry::Registry;
-use super::scope::Prepared;
-use super::{at_once, came, sums};
+use super::scope::{Members, Prepared, Providers, again};
+use super::{at_once, came, people, sums};
 use crate::Sources;
-use crate::query::{Engine, Limits, QueryError, Rows, Scope, TablesByName, Value, Weighed};
+use crate::query::{Engine, Limits, QueryError, Rows, Scope, Value, Weighed};
 use crate::table::{Cell, Table};
-use crate::tables::{TableDef, memberships, user_days};
-use jiff::ToSpan as _;
+use crate::tables::{TableDef, events, memberships, user_days};
+use jiff::{Timestamp, ToSpan as _};
 use jiff::tz::TimeZone;
 use model::attribution::MultiGroupRule;
 use model::days::Day;
@@ -77,11 +77,11 @@ impl Question<'_> {
         let mut prepared = self.prepare()?;
         prepared.knowledge = self.knowledge(&prepared).await?;
         self.add_members(&mut prepared).await?;
-        if self.reads("period_people") {
+        if self.reads(people::VIEW) {
             prepared.people = Some(self.people_before(&prepared).await?);
         }
-        if prepared.reads_activity {
-            self.add_activity(&mut prepared).await?;
+        if prepared.reads_activity && prepared.raw <= prepared.last {
+            prepared.activity = self.activity(&prepared).await?;
         }
         let computed = self.computed(&prepared).await?;
         prepared.computed = computed;
@@ -111,31 +111,36 @@ impl Question<'_> {
     /// columns that they read; one of the site may read them as `*`.
     fn reads_of_days(&self, columns: &[&str]) -> bool {
         let names_all = Registry::ours_has(&self.report.name);
-        let views = ["period_user_days", "period_group_days", sums::DAYS];
+        let views = [
+            "period_user_days",
+            "period_group_days",
+            sums::DAYS,
+            sums::GROUPS,
+        ];
         views.iter().any(|view| self.reads(view))
             && (!names_all || columns.iter().any(|column| self.reads(column)))
     }
 
     /// The views that are computed before the query, those of them that it reads.
-    async fn computed(&self, prepared: &Prepared<'_>) -> Result<TablesByName, ReportError> {
-        let mut all = TablesByName::new();
+    async fn computed(&self, prepared: &Prepared<'_>) -> Result<Providers, ReportError> {
+        let mut all = Providers::new();
         let reads_any = |views: &[&str]| views.iter().any(|view| self.reads(view));
         if reads_any(&at_once::VIEWS) {
-            all.extend((*self.at_once(prepared).await?).clone());
+            for (name, rows) in &*self.at_once(prepared).await? {
+                all.insert(name, again(rows)?);
+            }
         }
         if reads_any(&came::VIEWS) {
             all.extend(self.who_came(prepared).await?);
         }
-        for sums in &sums::ALL {
-            if !self.reads(sums.name) {
-                continue;
-            }
-            match self.sums(prepared, sums).await {
-                // The query can do without: it then reads the view itself.
-                Err(ReportError::Query(QueryError::TooLarge { .. })) => {}
-                table => {
-                    all.insert(sums.name, Arc::new(table?));
-                }
+        if self.reads(people::VIEW)
+            && let Some(rows) = or_the_view(self.people(prepared).await)?
+        {
+            all.insert(people::VIEW, again(&rows)?);
+        }
+        for sums in sums::ALL.iter().filter(|sums| self.reads(sums.name)) {
+            if let Some(rows) = or_the_view(self.sums(prepared, sums).await)? {
+                all.insert(sums.name, again(&rows)?);
             }
         }
         Ok(all)
@@ -194,20 +199,19 @@ impl Question<'_> {
             first: number(first),
             last: number(to),
             raw: raw.max(number(first)),
-            reads_activity: self.reads_of_days(&["active_seconds"]) || self.reads(sums::DAYS),
-            reads_usage: self.reads_of_days(&[
-                "cpu_core_seconds",
-                "memory_byte_seconds",
-                "gpu_seconds",
-            ]),
+            reads_activity: self.reads_of_days(&["active_seconds"])
+                || self.reads(sums::DAYS)
+                || self.reads(sums::WEEKS),
+            // Several parts of a page read sums of days, some of them with usage: all share these.
+            reads_usage: self.reads(sums::DAYS)
+                || self.reads_of_days(&["cpu_core_seconds", "memory_byte_seconds", "gpu_seconds"]),
             now,
             knowledge: BTreeMap::new(),
-            spans: Vec::new(),
-            none: String::new(),
+            members: Arc::default(),
             group_days: Vec::new(),
             stays: Vec::new(),
             left_out: Vec::new(),
-            activity: Vec::new(),
+            activity: Arc::default(),
             people: None,
             computed: BTreeMap::new(),
         })
@@ -368,20 +372,21 @@ impl Question<'_> {
     }
 
     async fn add_members(&self, prepared: &mut Prepared<'_>) -> Result<(), ReportError> {
-        let views = ["period_group_days", "period_members", came::GROUPS];
-        let reads_spans = views.iter().any(|view| self.reads(view));
+        let views = [
+            "period_group_days",
+            "period_members",
+            came::GROUPS,
+            came::PARTICIPANTS,
+            sums::GROUPS,
+            sums::GROUP_STARTS,
+        ];
+        let reads_members = views.iter().any(|view| self.reads(view));
         let left_out = &self.asked.site.left_out.groups;
         let asked = self.asked.group.as_deref();
-        if !reads_spans && left_out.is_empty() && asked.is_none() {
+        if !reads_members && left_out.is_empty() && asked.is_none() {
             return Ok(());
         }
-        let rows = RowsBefore::all(&memberships::TABLE);
-        let intervals: Vec<Interval> = self
-            .ask_once(prepared, INTERVALS, &[], rows)
-            .await?
-            .rows()
-            .filter_map(interval)
-            .collect();
+        let intervals = self.intervals(prepared).await?;
         let (calendar, rule) = (&prepared.calendar, &self.asked.site.groups);
         if let Some(group) = asked {
             let is_allowed = rule.filter.allows(&group.into());
@@ -401,31 +406,85 @@ impl Question<'_> {
         // Whoever does not count in one report counts in none, however long before the period it reads.
         let from = number(self.asked.from);
         prepared.left_out.retain(|span| span.last >= from);
-        if reads_spans {
-            let attributed = members::attributed(&intervals, calendar, rule);
-            prepared.spans = attributed.spans;
-            prepared.none = attributed.none;
+        if reads_members {
+            prepared.members = self.members(prepared, &intervals).await?;
         }
         Ok(())
     }
 
-    async fn add_activity(&self, prepared: &mut Prepared<'_>) -> Result<(), ReportError> {
-        if prepared.raw > prepared.last {
-            return Ok(());
-        }
-        let sessions = self.ask_of_moment(prepared, raw::SESSIONS, &[]).await?;
-        let sessions = Ran::of(&sessions);
+    /// Who was in which group, at the hubs that are asked about.
+    async fn intervals(&self, prepared: &Prepared<'_>) -> Result<Arc<Vec<Interval>>, ReportError> {
+        let rows = self.key_of(&[RowsBefore::all(&memberships::TABLE)]);
+        let key = rows.map(|rows| format!("intervals {:?}\n{rows}", self.asked.hub));
+        let read = async {
+            let rows = Box::pin(self.ask(prepared, INTERVALS, &[])).await?;
+            Ok(rows.rows().filter_map(interval).collect::<Vec<_>>())
+        };
+        self.remembered(key, read).await
+    }
+
+    /// The same by days of the period, and by the rule.
+    async fn members(
+        &self,
+        prepared: &Prepared<'_>,
+        intervals: &[Interval],
+    ) -> Result<Arc<Members>, ReportError> {
+        let rows = self.key_of(&[RowsBefore::all(&memberships::TABLE)]);
+        let (calendar, rule) = (&prepared.calendar, &self.asked.site.groups);
+        let days = (prepared.first, prepared.last);
+        let key = rows.map(|rows| format!("{:?} {days:?} {rule:?}\n{rows}", self.asked.hub));
+        let attributed = async {
+            let attributed = members::attributed(intervals, calendar, rule);
+            Ok(Members::new(attributed)?)
+        };
+        self.remembered(key, attributed).await
+    }
+
+    /// Activity of sessions over midnight on days that are open. Other questions of a page ask for it, too.
+    async fn activity(&self, prepared: &Prepared<'_>) -> Result<Arc<Vec<ActiveDay>>, ReportError> {
+        let days = (prepared.raw, prepared.last);
+        let key = format!("activity {:?} {days:?}", self.asked.hub);
+        let found = Box::pin(self.find_activity(prepared));
+        self.sources.answers_of_moment().get_or(key, found).await
+    }
+
+    async fn find_activity(&self, prepared: &Prepared<'_>) -> Result<Vec<ActiveDay>, ReportError> {
+        let sessions = Ran::of(&self.ask(prepared, raw::SESSIONS, &[]).await?);
         let mut told = Told::default();
-        if let Some(since) = sessions.iter().filter_map(Ran::started).min() {
-            let since = [("since", Value::Time(since))];
-            let events = self.ask_of_moment(prepared, &raw::events(), &since).await?;
-            told = Told::of(&events);
-            let running = self.ask_of_moment(prepared, raw::RUNNING, &[]).await?;
-            told.add_running(&running);
+        if sessions.iter().any(Ran::is_over) {
+            let begins = prepared.moment(prepared.raw).0;
+            told.add_all(&*self.told_before(prepared, &sessions, begins).await?);
+            let lately = raw::Asked::since(begins);
+            told.add_all(&Told::of(
+                &self.ask(prepared, &raw::events(), &lately.params()).await?,
+            ));
         }
+        told.add_running(&self.ask(prepared, raw::RUNNING, &[]).await?);
         let calendar = &prepared.calendar;
-        prepared.activity = raw::active_days(&sessions, &told, calendar, prepared.raw);
-        Ok(())
+        Ok(raw::active_days(&sessions, &told, calendar, prepared.raw))
+    }
+
+    /// What was told before the days that are open: remembered, as it is of the same sessions all day long.
+    async fn told_before(
+        &self,
+        prepared: &Prepared<'_>,
+        sessions: &[Ran],
+        begins: Timestamp,
+    ) -> Result<Arc<Told>, ReportError> {
+        let Some(asked) = raw::Asked::before(begins, sessions) else {
+            return Ok(Arc::default());
+        };
+        let events = RowsBefore {
+            table: &events::TABLE,
+            before: begins.as_microsecond(),
+        };
+        let rows = self.key_of(&[events]);
+        let key = rows.map(|rows| format!("{:?} {}\n{rows}", self.asked.hub, asked.of(sessions)));
+        let told = async {
+            let told = Box::pin(self.ask(prepared, &raw::events(), &asked.params())).await?;
+            Ok(Told::of(&told))
+        };
+        self.remembered(key, told).await
     }
 
     fn hubs(&self, prepared: &Prepared<'_>) -> Vec<HubOfAnswer> {
@@ -460,6 +519,8 @@ impl Question<'_> {
         }
         // Whoever only counts people does not divide them; what reports of the site do nobody knows.
         let divides = self.reads("* share")
+            || self.reads(sums::GROUPS)
+            || self.reads(sums::GROUP_STARTS)
             || (!Registry::ours_has(&self.report.name)
                 && (self.reads("period_group_days") || self.reads("period_members")));
         if divides {
@@ -504,6 +565,14 @@ fn told_rule(rule: &MultiGroupRule) -> &'static str {
         MultiGroupRule::Bucket(_) => {
             "Hours and the like of people in several groups count in a group made for them: they add up to the whole."
         }
+    }
+}
+
+/// Nothing if that are more rows than can be remembered: the query can do without, and then reads the view.
+fn or_the_view<T>(rows: Result<T, ReportError>) -> Result<Option<T>, ReportError> {
+    match rows {
+        Err(ReportError::Query(QueryError::TooLarge { .. })) => Ok(None),
+        rows => rows.map(Some),
     }
 }
 

@@ -7,12 +7,12 @@ use super::asked::Asked;
 use super::calendar::{Calendar, DayNumber, date, number, seconds, weekday};
 use super::functions;
 use super::knowledge::{Knowledge, OfDay};
-use super::members::{Span, Stay};
+use super::members::{Attributed, Span, Stay};
 use super::people::PeopleBefore;
 use super::raw::ActiveDay;
 use super::run::RowsBefore;
 use super::sums;
-use crate::query::{QueryError, Scope, TablesByName, Value};
+use crate::query::{QueryError, Scope, Value, Weighed};
 use crate::table::Table;
 use crate::tables::TableDef;
 use arrow::array::{
@@ -79,6 +79,43 @@ fn current(_: &str, text: &str) -> String {
     text.to_owned()
 }
 
+/// Tables, by the names of the views that they stand for.
+pub(super) type Providers = BTreeMap<&'static str, Arc<dyn TableProvider>>;
+
+/// Where everybody counts, also as a table.
+#[derive(Default)]
+pub(super) struct Members {
+    pub(super) attributed: Attributed,
+    table: Option<Arc<MemTable>>,
+    bytes: usize,
+}
+
+impl Members {
+    pub(super) fn new(attributed: Attributed) -> Result<Self, QueryError> {
+        let columns = spans(&attributed.spans);
+        let bytes: usize = columns.iter().map(|it| it.1.get_array_memory_size()).sum();
+        Ok(Self {
+            table: Some(table(columns)?),
+            // Each name of a span is there twice, with what it takes to keep it.
+            bytes: 2 * bytes + attributed.spans.len() * 2 * size_of::<Span>(),
+            attributed,
+        })
+    }
+
+    fn table(&self) -> Result<Arc<dyn TableProvider>, QueryError> {
+        Ok(match &self.table {
+            Some(table) => Arc::clone(table) as Arc<dyn TableProvider>,
+            None => table(spans(&[]))?,
+        })
+    }
+}
+
+impl Weighed for Members {
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
 /// A question on its way to the engine.
 #[derive(Clone)]
 pub(super) struct Prepared<'a> {
@@ -95,17 +132,16 @@ pub(super) struct Prepared<'a> {
     pub(super) reads_usage: bool,
     pub(super) now: Timestamp,
     pub(super) knowledge: BTreeMap<String, Knowledge>,
-    pub(super) spans: Vec<Span>,
-    /// What people in no group are said to be in.
-    pub(super) none: String,
+    /// If they are read.
+    pub(super) members: Arc<Members>,
     pub(super) group_days: Vec<Span>,
     pub(super) stays: Vec<Stay>,
     pub(super) left_out: Vec<Span>,
-    pub(super) activity: Vec<ActiveDay>,
+    pub(super) activity: Arc<Vec<ActiveDay>>,
     /// If they are read.
     pub(super) people: Option<PeopleBefore>,
     /// Views that were computed, those that are read.
-    pub(super) computed: TablesByName,
+    pub(super) computed: Providers,
 }
 
 impl Prepared<'_> {
@@ -114,9 +150,9 @@ impl Prepared<'_> {
         let views = VIEWS
             .iter()
             .map(|(name, text)| (*name, self.view(&self.text(name, text))));
-        let mut tables: BTreeMap<&'static str, Arc<dyn TableProvider>> = BTreeMap::new();
+        let mut tables = Providers::new();
         tables.insert("period_days", table(self.days())?);
-        tables.insert("member_spans", table(spans(&self.spans))?);
+        tables.insert("member_spans", self.members.table()?);
         tables.insert("asked_members", table(spans(&self.group_days))?);
         tables.insert("asked_stays", table(stays(&self.stays))?);
         tables.insert("left_out", table(spans(&self.left_out))?);
@@ -134,7 +170,7 @@ impl Prepared<'_> {
         );
         for (name, rows) in &self.computed {
             views.remove(name);
-            tables.insert(name, again(rows)?);
+            tables.insert(name, Arc::clone(rows));
         }
         Ok(Scope {
             tables,
@@ -230,7 +266,7 @@ impl Prepared<'_> {
             ("now", Value::Time(self.now)),
             ("hub", text(&self.asked.hub)),
             ("group", text(&self.asked.group)),
-            ("none", Value::Text(self.none.clone())),
+            ("none", Value::Text(self.members.attributed.none.clone())),
             ("user", text(&self.asked.user)),
             (
                 "left_out",
@@ -240,19 +276,32 @@ impl Prepared<'_> {
         ]
     }
 
-    /// Equal for questions about the same people and days. Whoever is left out for a group is for all of a period,
-    /// also if this is about a part of it; days are there up to that of today at each hub.
+    /// Equal for questions about the same people and days.
     pub(super) fn people_and_days(&self) -> String {
+        let days = (self.asked.from, self.first, self.raw, self.last);
+        format!("{} {days:?}", self.whose())
+    }
+
+    /// The same, whenever the days begin: the day is told for members only, who may have left before.
+    pub(super) fn people_until_the_end(&self) -> String {
+        let asked = self.asked;
+        let is_of_groups = asked.group.is_some() || !asked.site.left_out.groups.is_empty();
+        let from = is_of_groups.then_some(asked.from);
+        format!("{} {from:?} {}", self.whose(), self.last)
+    }
+
+    /// The people. Whoever is left out for a group is for all of a period, also if this is about a part of it; days
+    /// are there up to that of today at each hub.
+    fn whose(&self) -> String {
         let asked = self.asked;
         let people = (&asked.hub, &asked.group, &asked.user, &asked.site.left_out);
-        let days = (asked.from, self.first, self.raw, self.last);
         let now = self.now.as_microsecond();
         let hubs = self.calendar.hubs().map(|(_, hub)| {
             let is_left_out_until = !asked.site.left_out.groups.is_empty();
             (hub.day_of(now), is_left_out_until.then(|| hub.last()))
         });
         let hubs: Vec<_> = hubs.collect();
-        format!("{people:?} {days:?} {hubs:?}")
+        format!("{people:?} {hubs:?}")
     }
 
     /// The days that the roll-up has, if it has any of them.
@@ -440,7 +489,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-fn table(columns: Vec<(&'static str, ArrayRef)>) -> Result<Arc<dyn TableProvider>, QueryError> {
+fn table(columns: Vec<(&'static str, ArrayRef)>) -> Result<Arc<MemTable>, QueryError> {
     let failed = |error: &dyn std::fmt::Display| QueryError::Failed(error.to_string());
     let columns = columns.into_iter().map(|(name, array)| (name, array, true));
     let batch =
@@ -450,19 +499,15 @@ fn table(columns: Vec<(&'static str, ArrayRef)>) -> Result<Arc<dyn TableProvider
 }
 
 /// Rows of an earlier answer, to be asked again.
-fn again(rows: &Table) -> Result<Arc<dyn TableProvider>, QueryError> {
+pub(super) fn again(rows: &Table) -> Result<Arc<dyn TableProvider>, QueryError> {
     let (schema, batches) = rows.batches();
     Ok(Arc::new(MemTable::try_new(schema, vec![batches.to_vec()])?))
 }
 
 fn spans(spans: &[Span]) -> Vec<(&'static str, ArrayRef)> {
-    let text = |pick: &dyn Fn(&Span) -> String| -> ArrayRef {
-        Arc::new(
-            spans
-                .iter()
-                .map(|span| Some(pick(span)))
-                .collect::<StringArray>(),
-        )
+    let text = |pick: &dyn Fn(&Span) -> &str| -> ArrayRef {
+        let all = spans.iter().map(|span| Some(pick(span)));
+        Arc::new(all.collect::<StringArray>())
     };
     let day = |pick: &dyn Fn(&Span) -> DayNumber| -> ArrayRef {
         Arc::new(
@@ -473,9 +518,9 @@ fn spans(spans: &[Span]) -> Vec<(&'static str, ArrayRef)> {
         )
     };
     vec![
-        ("hub", text(&|span| span.hub.clone())),
-        ("user", text(&|span| span.user.clone())),
-        ("group", text(&|span| span.group.clone())),
+        ("hub", text(&|span| &span.hub)),
+        ("user", text(&|span| &span.user)),
+        ("group", text(&|span| &span.group)),
         ("first_day", day(&|span| span.first)),
         ("last_day", day(&|span| span.last)),
         (

@@ -6,41 +6,76 @@ use super::run::{Question, RowsBefore};
 use super::scope::Prepared;
 use crate::query::QueryError;
 use crate::table::Table;
-use crate::tables::{TableDef, events, storage, usage};
+use crate::tables::{TableDef, events, memberships, sessions, storage, usage};
 use arrow::array::RecordBatch;
 use std::sync::Arc;
 
 /// What people did on a day, all together.
 pub(super) const DAYS: &str = "period_day_sums";
+/// What somebody did in a week.
+pub(super) const WEEKS: &str = "period_user_weeks";
+/// What people did on a day, by group.
+pub(super) const GROUPS: &str = "period_group_sums";
+/// Servers that were started on a day, by group.
+pub(super) const GROUP_STARTS: &str = "period_group_starts";
 
 /// A view whose rows are those of some of the days and those of the others.
 pub(super) struct Sums {
     pub(super) name: &'static str,
     pub(super) sql: &'static str,
-    /// What closed days have beside the roll-up: rows of the time until then.
-    table: Option<&'static TableDef>,
+    /// What closed days have beside the roll-up.
+    beside: &'static [Beside],
 }
 
-pub(super) const ALL: [Sums; 4] = [
+/// What sums of closed days are made of.
+enum Beside {
+    /// Rows of the time until the end of these days.
+    Rows(&'static TableDef),
+    /// Servers that run and were started by then.
+    Running,
+    /// Who was in which group, and the rule of those who were in several.
+    Groups,
+}
+
+pub(super) const ALL: [Sums; 7] = [
     Sums {
         name: DAYS,
         sql: include_str!("views/period_day_sums.sql"),
-        table: None,
+        beside: &[],
+    },
+    Sums {
+        name: WEEKS,
+        sql: include_str!("views/period_user_weeks.sql"),
+        beside: &[],
+    },
+    Sums {
+        name: GROUPS,
+        sql: include_str!("views/period_group_sums.sql"),
+        beside: &[Beside::Groups],
+    },
+    Sums {
+        name: GROUP_STARTS,
+        sql: include_str!("views/period_group_starts.sql"),
+        beside: &[
+            Beside::Groups,
+            Beside::Rows(&sessions::TABLE),
+            Beside::Running,
+        ],
     },
     Sums {
         name: "period_home_sums",
         sql: include_str!("views/period_home_sums.sql"),
-        table: Some(&storage::TABLE),
+        beside: &[Beside::Rows(&storage::TABLE)],
     },
     Sums {
         name: "period_logins",
         sql: include_str!("views/period_logins.sql"),
-        table: Some(&events::TABLE),
+        beside: &[Beside::Rows(&events::TABLE)],
     },
     Sums {
         name: "period_usage_sums",
         sql: include_str!("views/period_usage_sums.sql"),
-        table: Some(&usage::TABLE),
+        beside: &[Beside::Rows(&usage::TABLE)],
     },
 ];
 
@@ -69,14 +104,32 @@ impl Question<'_> {
         closed: &Prepared<'_>,
         sums: &Sums,
     ) -> Result<Arc<Table>, ReportError> {
-        let before = closed.moment(closed.last + 1).1.as_microsecond();
-        let of_table = sums.table.map(|table| RowsBefore { table, before });
-        let of_table = self.key_of(of_table.as_slice());
         let people = closed.people_and_days();
-        let rows = self.key_of_closed().zip(of_table);
-        let key = rows.map(|(days, table)| format!("{} {people}\n{days}\n{table}", sums.name));
+        let rows = self.key_of_closed().zip(self.key_beside(closed, sums));
+        let key = rows.map(|(days, beside)| format!("{} {people}\n{days}\n{beside}", sums.name));
         let answer = Box::pin(self.ask(closed, sums.sql, &[]));
         self.remembered(key, answer).await
+    }
+
+    /// Equal as long as what the sums are made of beside the roll-up is the same; `None` if nobody can tell.
+    fn key_beside(&self, closed: &Prepared<'_>, sums: &Sums) -> Option<String> {
+        let ends = closed.moment(closed.last + 1).1;
+        let (mut tables, mut others) = (Vec::new(), Vec::new());
+        for beside in sums.beside {
+            match beside {
+                Beside::Rows(table) => tables.push(RowsBefore {
+                    table,
+                    before: ends.as_microsecond(),
+                }),
+                Beside::Running => others.extend(self.sources.ran_before(ends)),
+                Beside::Groups => {
+                    tables.push(RowsBefore::all(&memberships::TABLE));
+                    others.push(format!("{:?}", closed.asked.site.groups));
+                }
+            }
+        }
+        let tables = self.key_of(&tables)?;
+        Some(format!("{tables}\n{others:?}"))
     }
 }
 

@@ -58,58 +58,34 @@ members as (
         and (group <> $none or coalesce(added <= last_day, true) and coalesce(removed >= first_day, true))
     group by hub, group
 ),
--- Starts by group as everything else, so that nothing has to be joined day by day.
 started as (
-    select s.hub, coalesce(spans.group, $none) as group, s.user, sum(coalesce(spans.share, 1)) as sessions
-    from period_members as spans right join (
-            select starts.hub, starts.user, starts.day
-            from period_days as days
-                join period_sessions as starts on starts.hub = days.hub and starts.day = days.day
-            where members_known
-        ) as s on s.hub = spans.hub and s.user = spans.user and s.day between spans.first_day and spans.last_day
-    group by s.hub, coalesce(spans.group, $none), s.user
-),
--- By some rules nothing counts in a group, which is no unknown share.
-used as (
-    select hub, group, user, day, sessions, hours, active_seconds, cpu_core_seconds, memory_byte_seconds, gpu_seconds,
-        nullif(share, 0) as share
-    from period_group_days
-),
--- One row per person and group, so that participants are counted and never made distinct.
-people as (
-    select used.hub, used.group, used.user,
-        bool_or(sessions > 0) as came,
-        count(share) filter (where sessions > 0) > 0 as is_active,
-        count(share) > 0 as is_user,
-        sum(hours * share) as hours,
-        sum(active_seconds * share) as active_seconds,
-        sum(cpu_core_seconds * share) as cpu_core_seconds,
-        sum(memory_byte_seconds * share) as memory_byte_seconds,
-        sum(gpu_seconds * share) as gpu_seconds
-    from period_days as days join used on used.hub = days.hub and used.day = days.day
+    select starts.hub, starts.group, sum(sessions) as sessions
+    from period_days as days join period_group_starts as starts on starts.hub = days.hub and starts.day = days.day
     where members_known
-    group by used.hub, used.group, used.user
+    group by starts.hub, starts.group
 ),
 did as (
-    select hub, group,
-        count(*) filter (where came) as participants,
-        bool_or(is_active) as has_active,
-        bool_or(is_user) as has_users,
-        sum(sessions) as sessions,
+    select sums.hub, sums.group,
+        sum(came) > 0 as has_active,
+        sum(counted) > 0 as has_users,
         sum(hours) as hours,
         sum(active_seconds) / 3600 as active_hours,
         sum(cpu_core_seconds) / 3600 as cpu_core_hours,
         sum(memory_byte_seconds) / 3600 / power(2, 30) as memory_gib_hours,
         sum(gpu_seconds) / 3600 as gpu_hours
-    from people left join started using (hub, group, user)
-    group by hub, group
+    from period_days as days join period_group_sums as sums on sums.hub = days.hub and sums.day = days.day
+    where members_known
+    group by sums.hub, sums.group
 ),
 figures as (
     select coalesce(members.hub, did.hub) as hub, coalesce(members.group, did.group) as group, members,
         not coalesce(has_active, false) as is_idle,
         not coalesce(has_users, false) as is_unused,
-        participants, sessions, hours, active_hours, cpu_core_hours, memory_gib_hours, gpu_hours
-    from members full join did on members.hub = did.hub and members.group = did.group
+        participants.people as participants, sessions, hours, active_hours, cpu_core_hours, memory_gib_hours, gpu_hours
+    from members
+        full join did on members.hub = did.hub and members.group = did.group
+        left join started on started.hub = did.hub and started.group = did.group
+        left join period_participants as participants on participants.hub = did.hub and participants.group = did.group
 )
 -- Where nobody came of whom anything counts, nothing was done; what somebody did may be unknown.
 select figures.hub, group,

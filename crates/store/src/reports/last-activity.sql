@@ -25,9 +25,8 @@ with ends as (
     group by hub
 ),
 active as (
-    select hub, user, max(day) as last_active
-    from period_user_days
-    where active_seconds > 0
+    select hub, user, max(last_active) as last_active
+    from period_user_weeks
     group by hub, user
 )
 select people.hub, people.user, last_started, last_seen,

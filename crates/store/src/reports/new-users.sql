@@ -52,15 +52,10 @@ units as (
     group by hub, starts
 ),
 -- One row per person and unit. Days of the lead-in only tell who came in the unit before.
-people as (
-    select hub, user, week as starts, in_period from period_weeks where $by = 'week'
-    union all
-    select hub, user, month, in_period from period_months where $by = 'month'
-),
 visits as (
-    select hub, user, starts, in_period,
-        lag(starts) over (partition by hub, user order by starts) as before
-    from people
+    select hub, user, week as starts, in_period, before from period_weeks where $by = 'week'
+    union all
+    select hub, user, month, in_period, before from period_months where $by = 'month'
 ),
 kinds as (
     select visits.hub, starts, in_period,

@@ -23,16 +23,12 @@ with weeks as (
     group by hub, week
     having count(*) filter (where known and is_over) = 7
 ),
-whole_days as (
-    select hub, day, weeks
-    from weeks join period_days using (hub, week)
-),
 people as (
     select hub, user, weeks,
         sum(hours) / weeks as server_hours,
-        case when count(active_seconds) = count(*) then sum(active_seconds) / 3600.0 / weeks end as active_hours
-    from whole_days join period_user_days using (hub, day)
-    where sessions > 0
+        case when sum(told) = sum(days) then sum(active_seconds) / 3600.0 / weeks end as active_hours
+    from weeks join period_user_weeks using (hub, week)
+    where days > 0
     group by hub, user, weeks
 ),
 figures as (

@@ -116,12 +116,13 @@ async fn activity_before_midnight_that_is_told_later_counts_while_the_server_run
 async fn activity_that_is_first_known_after_midnight_makes_the_day_before_known_once_it_is_told() {
     let kept = kept().await;
     let started = "2026-11-17T22:58:00Z";
-    let active = Some("2026-11-17T23:02:00Z");
+    let active = Some("2026-11-17T23:04:00Z");
     let mut seen = Vec::new();
     // Midnight in Berlin is 23:00.
     for (time, activity) in [
         ("2026-11-17T22:59:00Z", None),
         ("2026-11-17T23:00:30Z", None),
+        ("2026-11-17T23:03:00Z", Some("2026-11-17T23:02:00Z")),
         ("2026-11-17T23:05:00Z", active),
         ("2026-11-18T23:00:30Z", active),
     ] {
@@ -130,10 +131,9 @@ async fn activity_that_is_first_known_after_midnight_makes_the_day_before_known_
         seen.push(figures(&kept.store).await.1);
     }
     let unknown = ["2026-11-17 ada 1 0.033333 None"];
-    assert_eq!(seen[1], unknown);
-    assert_eq!(seen[2], unknown);
+    assert_eq!(seen[1..4], [unknown, unknown, unknown]);
     assert_eq!(
-        seen[3],
+        seen[4],
         [
             "2026-11-17 ada 1 0.033333 Some(0)",
             "2026-11-18 ada 1 24.000000 Some(120)"
