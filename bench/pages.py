@@ -12,6 +12,7 @@ the parts, one after the other. All are the least of --rounds; kB are those on t
 import argparse
 import concurrent.futures
 import contextlib
+import gzip
 import html
 import os
 import pathlib
@@ -23,7 +24,9 @@ import time
 import typing
 import urllib.request
 
-PAGES = ["", "now", "activity", "sessions", "groups", "users", "machines", "checks"]
+PAGES = ["", "now", "activity", "sessions", "groups", "groups/one", "users", "users/one", "machines", "checks", "me"]
+# Of the first of the list.
+LISTS = {"groups/one": "groups", "users/one": "users"}
 # In order.
 WHAT = ["whole, ms", "CPU, ms"]
 # As the script of the pages asks.
@@ -77,7 +80,8 @@ def figure(now, before):
 class Page:
     """What it takes to show one."""
 
-    def __init__(self, service, path, rounds):
+    def __init__(self, service, page, rounds):
+        path = service.one_of(page) if page in LISTS else page
         self.shell, text, self.bytes = service.get(path)
         asked = [html.unescape(it) for it in re.findall(r'data-part="([^"]+)"', text)]
         self.n_parts = len(asked)
@@ -126,7 +130,12 @@ class Service:
             body = reply.read()
             is_plain = reply.headers.get("Content-Encoding") is None
         took = (time.perf_counter() - begun) * 1000
-        return took, body.decode() if is_plain else "", len(body)
+        return took, (body if is_plain else gzip.decompress(body)).decode(errors="replace"), len(body)
+
+    def one_of(self, page):
+        """The page of the first of a list."""
+        _, text, _ = self.get(LISTS[page])
+        return html.unescape(re.search(rf'{page}\?name=[^"]+', text).group())
 
     def whole(self, path, parts):
         """The page and its parts, at a moment that nothing is known of."""

@@ -70,30 +70,32 @@ impl Came {
 
     /// The name came on the day; one that is not of the days does not count.
     pub fn add(&mut self, name: &str, day: i32) {
-        if let Some(index) = self.index(day) {
+        if self.index(day).is_some() {
             let row = self.row_of(name);
-            self.bits[row + index / BITS] |= 1 << (index % BITS);
+            self.set(row, day);
         }
     }
 
     /// Whatever came on these days came on them under this name, too: a member of a group.
     pub fn add_all(&mut self, name: &str, other: &Self, member: &str, days: RangeInclusive<i32>) {
-        let Some(row) = other.rows.get(member) else {
+        let Some(from) = other.rows.get(member) else {
             return;
         };
-        for index in other.set_bits(*row) {
+        let row = self.row_of(name);
+        for index in other.set_bits(*from) {
             let day = other.day(index);
             if days.contains(&day) {
-                self.add(name, day);
+                self.set(row, day);
             }
         }
     }
 
     /// Adds who came as another tells.
     pub fn merge(&mut self, other: &Self) {
-        for (name, row) in &other.rows {
-            for index in other.set_bits(*row) {
-                self.add(name, other.day(index));
+        for (name, from) in &other.rows {
+            let row = self.row_of(name);
+            for index in other.set_bits(*from) {
+                self.set(row, other.day(index));
             }
         }
     }
@@ -195,6 +197,12 @@ impl Came {
 
     fn day(&self, index: usize) -> i32 {
         self.first + i32::try_from(index).unwrap_or(i32::MAX)
+    }
+
+    fn set(&mut self, row: usize, day: i32) {
+        if let Some(index) = self.index(day) {
+            self.bits[row + index / BITS] |= 1 << (index % BITS);
+        }
     }
 
     /// Where the words of a name begin.

@@ -318,12 +318,11 @@ pub(crate) fn mark_active_days(
         None => days_from(Day::of(*started, &hub.zone), last),
     };
     let at_hand = first_at_hand(hub, last, now);
-    for day in days.range(..=last) {
-        if *day < at_hand {
-            facts::ask_history(connection, &hub.name, key)?;
-        } else {
-            mark_day(connection, hub, key, *day)?;
-        }
+    if days.first().is_some_and(|first| *first < at_hand) {
+        facts::ask_history(connection, &hub.name, key)?;
+    }
+    for day in days.range(at_hand..).take_while(|day| **day <= last) {
+        mark_day(connection, hub, key, *day)?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::table::{Column, Table, TableError};
 use arrow::array::{AsArray as _, RecordBatch};
 use arrow::datatypes::Date32Type;
 use model::came::{Came, Visited};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 const WINDOWS: &str = "period_windows";
@@ -39,7 +39,7 @@ impl Weighed for ByHub {
 }
 
 /// Who came, and what the views have to know of the days.
-struct Asked {
+struct Visits {
     came: Arc<ByHub>,
     /// Of each hub, up to today.
     days: Vec<(String, DayNumber)>,
@@ -54,7 +54,7 @@ struct Asked {
     known_members: BTreeSet<(String, DayNumber)>,
 }
 
-impl Asked {
+impl Visits {
     fn new(prepared: &Prepared<'_>, came: Arc<ByHub>) -> Self {
         let days = prepared.days_of_hubs();
         let named = |day: &DayOfHub<'_>| (day.hub.to_owned(), day.day);
@@ -93,9 +93,9 @@ impl Question<'_> {
         let key = prepared.people_and_days();
         let came = Box::pin(self.read_days(prepared));
         let came = self.sources.answers_of_moment().get_or(key, came).await?;
-        let asked = Arc::new(Asked::new(prepared, came));
-        let nothing = Asked::nothing();
-        let makers: [(_, Make<Asked>); _] = [
+        let visits = Arc::new(Visits::new(prepared, came));
+        let nothing = Visits::nothing();
+        let makers: [(_, Make<Visits>); _] = [
             (WINDOWS, windows),
             (WEEKS, weeks),
             (MONTHS, months),
@@ -106,7 +106,7 @@ impl Question<'_> {
         let mut all = Providers::new();
         for (name, make) in makers {
             if self.reads(name) {
-                let rows = OnScan::new(Arc::clone(&asked), &nothing, make);
+                let rows = OnScan::new(Arc::clone(&visits), &nothing, make);
                 all.insert(name, Arc::new(rows.map_err(QueryError::from)?));
             }
         }
@@ -120,7 +120,7 @@ impl Question<'_> {
             None => nobody(prepared),
         };
         if let Some(open) = prepared.open() {
-            let key = format!("lately {}", open.people_and_days());
+            let key = format!("came lately {}", open.people_and_days());
             let lately = Box::pin(self.read_started(&open, &open));
             let lately = self.sources.answers_of_moment().get_or(key, lately);
             let lately = lately.await?;
@@ -208,17 +208,17 @@ fn keep<'a>(came: &mut Came, days: impl Iterator<Item = &'a DayOfHub<'a>>) {
     came.only(|day| kept.binary_search(&day).is_ok());
 }
 
-fn windows(asked: &Asked) -> Result<Table, TableError> {
-    let counts: BTreeMap<&str, _> = asked
+fn windows(visits: &Visits) -> Result<Table, TableError> {
+    let counts: BTreeMap<&str, _> = visits
         .came
         .iter()
         .map(|(hub, came)| (hub.as_str(), came.windows()))
         .collect();
     let of_day = |hub: &str, day: DayNumber| {
-        let index = usize::try_from(day - asked.first).ok()?;
+        let index = usize::try_from(day - visits.first).ok()?;
         counts.get(hub)?.get(index).copied()
     };
-    let days = asked.days.iter();
+    let days = visits.days.iter();
     let rows: Vec<_> = days
         .filter_map(|(hub, day)| Some((hub, *day, of_day(hub, *day)?)))
         .collect();
@@ -232,24 +232,24 @@ fn windows(asked: &Asked) -> Result<Table, TableError> {
     ])
 }
 
-fn weeks(asked: &Asked) -> Result<Table, TableError> {
-    units(asked, "week", monday)
+fn weeks(visits: &Visits) -> Result<Table, TableError> {
+    units(visits, "week", monday)
 }
 
-fn months(asked: &Asked) -> Result<Table, TableError> {
-    units(asked, "month", month)
+fn months(visits: &Visits) -> Result<Table, TableError> {
+    units(visits, "month", month)
 }
 
 /// Weeks or months, of which the start of a day's is told.
 fn units(
-    asked: &Asked,
+    visits: &Visits,
     unit: &str,
     start: fn(DayNumber) -> DayNumber,
 ) -> Result<Table, TableError> {
-    let starts: BTreeSet<DayNumber> = asked.days.iter().map(|(_, day)| start(*day)).collect();
+    let starts: BTreeSet<DayNumber> = visits.days.iter().map(|(_, day)| start(*day)).collect();
     let starts: Vec<DayNumber> = starts.into_iter().collect();
     let mut rows: Vec<(&str, Visited<'_>, Option<usize>)> = Vec::new();
-    for (hub, came) in &*asked.came {
+    for (hub, came) in &*visits.came {
         let mut last: Option<Visited<'_>> = None;
         for it in came.visited(&starts) {
             let before = last.filter(|last| last.name == it.name);
@@ -265,51 +265,51 @@ fn units(
         Column::day(unit, rows().map(|(_, it, _)| Some(start(it.part)))),
         Column::flag(
             "in_period",
-            rows().map(|(_, it, _)| Some(it.last >= asked.from)),
+            rows().map(|(_, it, _)| Some(it.last >= visits.from)),
         ),
         Column::day("before", rows().map(|(.., before)| before.map(start))),
     ])
 }
 
-fn visitors(asked: &Asked) -> Result<Table, TableError> {
-    in_parts(asked, &asked.came, "user")
+fn visitors(visits: &Visits) -> Result<Table, TableError> {
+    in_parts(visits, &visits.came, "user")
 }
 
 /// Of which groups somebody came as a member, on days of which memberships are known.
-fn groups(asked: &Asked) -> Result<Table, TableError> {
-    let mut groups: ByHub = BTreeMap::new();
-    for span in &asked.members.attributed.spans {
-        let is_asked = asked
+fn groups(visits: &Visits) -> Result<Table, TableError> {
+    let came = visits.came.iter();
+    let nobody = came.map(|(hub, came)| (hub.clone(), Came::new(came.days())));
+    let mut groups: ByHub = nobody.collect();
+    for span in &visits.members.attributed.spans {
+        let is_asked = visits
             .group
             .as_ref()
             .is_none_or(|group| *group == span.group);
-        if let Some(came) = asked
-            .came
-            .get(&span.hub)
-            .filter(|_| span.is_real && is_asked)
+        let (came, of_hub) = (visits.came.get(&span.hub), groups.get_mut(&span.hub));
+        if let (Some(came), Some(of_hub)) = (came, of_hub)
+            && span.is_real
+            && is_asked
         {
-            let of_hub = groups.entry(span.hub.clone());
-            let of_hub = of_hub.or_insert_with(|| Came::new(came.days()));
             of_hub.add_all(&span.group, came, &span.user, span.first..=span.last);
         }
     }
     for (hub, of_hub) in &mut groups {
-        of_hub.only(|day| asked.known_members.contains(&(hub.clone(), day)));
+        of_hub.only(|day| visits.known_members.contains(&(hub.clone(), day)));
     }
-    in_parts(asked, &groups, "group")
+    in_parts(visits, &groups, "group")
 }
 
 /// How many of the members of each group came on days of the period on which they were members, and of which
 /// memberships are known; whoever is in no group is in the one of those.
-fn participants(asked: &Asked) -> Result<Table, TableError> {
-    let attributed = &asked.members.attributed;
-    let mut came = (*asked.came).clone();
+fn participants(visits: &Visits) -> Result<Table, TableError> {
+    let attributed = &visits.members.attributed;
+    let mut came = (*visits.came).clone();
     for (hub, came) in &mut came {
-        let is_known = |day| asked.known_members.contains(&(hub.clone(), day));
-        came.only(|day| day >= asked.from && is_known(day));
+        let is_known = |day| visits.known_members.contains(&(hub.clone(), day));
+        came.only(|day| day >= visits.from && is_known(day));
     }
-    let mut members: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
-    let mut with_groups: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let mut members: HashMap<(&str, &str), HashSet<&str>> = HashMap::new();
+    let mut with_groups: HashSet<(&str, &str)> = HashSet::new();
     for span in &attributed.spans {
         let (hub, user) = (span.hub.as_str(), span.user.as_str());
         with_groups.insert((hub, user));
@@ -322,7 +322,7 @@ fn participants(asked: &Asked) -> Result<Table, TableError> {
         let without = of_hub
             .names()
             .filter(|user| !with_groups.contains(&(hub, user)));
-        let without: BTreeSet<&str> = without
+        let without: HashSet<&str> = without
             .filter(|user| of_hub.came(user, of_hub.days()))
             .collect();
         if !without.is_empty() {
@@ -332,10 +332,11 @@ fn participants(asked: &Asked) -> Result<Table, TableError> {
                 .extend(without);
         }
     }
-    let is_asked = |group: &str| asked.group.as_ref().is_none_or(|asked| asked == group);
+    let is_asked = |group: &str| visits.group.as_ref().is_none_or(|asked| asked == group);
     members.retain(|(_, group), _| is_asked(group));
+    let members: BTreeMap<_, _> = members.into_iter().collect();
     let rows = || members.iter();
-    let people = |people: &BTreeSet<&str>| i64::try_from(people.len()).ok();
+    let people = |people: &HashSet<&str>| i64::try_from(people.len()).ok();
     Table::new(vec![
         Column::text("hub", rows().map(|((hub, _), _)| Some(*hub))),
         Column::text("group", rows().map(|((_, group), _)| Some(*group))),
@@ -344,11 +345,11 @@ fn participants(asked: &Asked) -> Result<Table, TableError> {
 }
 
 /// The lead and the period are the parts.
-fn in_parts(asked: &Asked, came: &ByHub, who: &str) -> Result<Table, TableError> {
+fn in_parts(visits: &Visits, came: &ByHub, who: &str) -> Result<Table, TableError> {
     let rows: Vec<_> = came
         .iter()
         .flat_map(|(hub, came)| {
-            let visited = came.visited(&[asked.first, asked.from]);
+            let visited = came.visited(&[visits.first, visits.from]);
             visited.into_iter().map(move |it| (hub, it))
         })
         .collect();

@@ -213,10 +213,10 @@ impl Question<'_> {
                 }
             }
         }
-        if prepared.raw <= prepared.last {
-            let answer = self.ask_of_moment(prepared, OPEN_USAGE_DAYS, &[]).await?;
+        if let Some(open) = prepared.open() {
+            let answer = self.ask_of_moment(&open, OPEN_USAGE_DAYS, &[]).await?;
             add_days(&answer, Need::Usage, known);
-            let ran = self.ask_of_moment(prepared, OPEN_RAN_DAYS, &[]).await?;
+            let ran = self.ask_of_moment(&open, OPEN_RAN_DAYS, &[]).await?;
             for row in ran.rows() {
                 if let [Cell::Text(hub), number] = &row[..]
                     && let Some(day) = day(number)
@@ -428,7 +428,7 @@ select hub, day from (
 
 const OPEN_RAN_DAYS: &str = "
 select hub, day from (
-    select hub, unnest(days_of(hub, started, until)) as day from ran_sessions
+    select hub, unnest(days_of(hub, started, until)) as day from ran_in_period
     where started < $ends and (ended is null or ended >= $raw_starts)
 ) where day >= $raw and day <= $to group by hub, day";
 

@@ -1,5 +1,5 @@
-//! Rows that are made when a query reads them: what its plan leaves out costs nothing, as the weeks do of
-//! a report that is asked by months.
+//! Rows that are made when a query reads them, each time that it names them: what its plan leaves out costs
+//! nothing, as the weeks do of a report that is asked by months.
 
 use super::scope::again;
 use crate::table::{Table, TableError};

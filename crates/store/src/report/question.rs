@@ -249,13 +249,17 @@ mod tests {
     }
 
     /// Reports of which closed days are remembered.
-    const OF_CLOSED_DAYS: [&str; 6] = [
+    const OF_CLOSED_DAYS: [&str; 10] = [
         "overview",
         "active-users",
         "stickiness",
         "new-users",
         "concurrency",
         "hour-of-week",
+        "groups",
+        "regular-users",
+        "last-activity",
+        "retention",
     ];
 
     #[tokio::test]
@@ -280,6 +284,24 @@ mod tests {
             );
             let rows = |answer: &Answer| answer.table.rows().collect::<Vec<_>>();
             assert_eq!(rows(&used), rows(&unused), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_came_on_days_that_are_not_asked_about_is_known_in_whatever_order_periods_are_asked()
+     {
+        let kept = hub().await;
+        run(&kept, "ben", "2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z").await;
+        for from in ["2026-11-21", "2026-11-01", "2026-11-21"] {
+            let answer = answer(&kept, "last-activity", asked(from, "2026-11-21")).await;
+            let rows = answer.table.rows();
+            let told: Vec<_> = rows.map(|row| (row[1].clone(), row[3].clone())).collect();
+            let name = |name: &str| Cell::Text(name.to_owned());
+            let seen = [
+                (name("ada"), Cell::Time(at("2026-10-06T11:00:00Z"))),
+                (name("ben"), Cell::Time(at("2026-11-20T11:00:00Z"))),
+            ];
+            assert_eq!(told, seen, "{from}");
         }
     }
 

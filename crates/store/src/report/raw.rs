@@ -1,12 +1,17 @@
 //! Activity of sessions over midnight, on days that the roll-up does not have: the events tell how many
 //! seconds of each hour were active, and of a server that runs what runs tells it.
 
+use super::asked::ReportError;
 use super::calendar::{Calendar, DayNumber};
+use super::run::{Question, RowsBefore};
+use super::scope::Prepared;
 use crate::query::{Value, Weighed};
 use crate::table::{Cell, Table};
+use crate::tables::events;
 use jiff::{Timestamp, ToSpan as _};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// How long somebody was active on a day in a session over midnight.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,32 +29,88 @@ impl Weighed for Vec<ActiveDay> {
     }
 }
 
+impl Question<'_> {
+    /// Activity of sessions over midnight on days that are open. Other questions of a page ask for it, too.
+    pub(super) async fn activity(
+        &self,
+        open: &Prepared<'_>,
+    ) -> Result<Arc<Vec<ActiveDay>>, ReportError> {
+        let days = (open.first, open.last);
+        let key = format!("activity {:?} {days:?}", open.asked.hub);
+        let found = Box::pin(self.find_activity(open));
+        self.sources.answers_of_moment().get_or(key, found).await
+    }
+
+    async fn find_activity(&self, open: &Prepared<'_>) -> Result<Vec<ActiveDay>, ReportError> {
+        let sessions = Ran::of(&self.ask(open, SESSIONS, &[]).await?);
+        let mut told = Told::default();
+        if sessions.iter().any(Ran::is_over) {
+            let begins = open.moment(open.first).0;
+            told.add_all(&*self.told_before(open, &sessions, begins).await?);
+            let lately = ToldOf::since(begins);
+            told.add_all(&Told::of(
+                &self.ask(open, &events(), &lately.params()).await?,
+            ));
+        }
+        told.add_running(&self.ask(open, RUNNING, &[]).await?);
+        let calendar = &open.calendar;
+        Ok(active_days(&sessions, &told, calendar, open.first))
+    }
+
+    /// What was told before the days that are open: remembered, as it is of the same sessions all day long.
+    async fn told_before(
+        &self,
+        open: &Prepared<'_>,
+        sessions: &[Ran],
+        begins: Timestamp,
+    ) -> Result<Arc<Told>, ReportError> {
+        let Some(asked) = ToldOf::before(begins, sessions) else {
+            return Ok(Arc::default());
+        };
+        let rows = RowsBefore {
+            table: &events::TABLE,
+            before: begins.as_microsecond(),
+        };
+        let rows = self.key_of(&[rows]);
+        let key = rows.map(|rows| format!("{:?} {}\n{rows}", open.asked.hub, asked.of(sessions)));
+        let told = async {
+            let told = Box::pin(self.ask(open, &events(), &asked.params())).await?;
+            Ok(Told::of(&told))
+        };
+        self.remembered(key, told).await
+    }
+}
+
+/// All sessions that ran on one of the days.
+pub(super) const LATELY: &str = "
+select * from ran_sessions where started < $ends and (ended is null or ended >= $raw_starts)";
+
 /// Sessions over midnight that ran on one of the days and whose activity is known.
-pub(super) const SESSIONS: &str = "
+const SESSIONS: &str = "
 select hub, \"user\", server, started, until, goes_on
 from (
     select hub, \"user\", server, started, until, ended is null as goes_on
-    from ran_sessions
+    from ran_in_period
     where started < $ends and (ended is null or ended >= $raw_starts)
         and active_seconds is not null
 )
 where day_of(hub, started) < last_day_of(hub, started, until)";
 
-/// Servers that run and started longer ago are not asked about before they stop.
-const DAYS_AT_ONCE: i64 = 7;
+/// What runs and started longer ago is not asked about before it stops, in days.
+const LONGEST_WHILE_RUNNING: i64 = 7;
 
 /// Of which time and of which sessions over midnight events are asked for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+struct ToldOf {
     from: Timestamp,
     until: Timestamp,
     /// Sessions that go on and started before are not asked about.
     goes_on_since: Timestamp,
 }
 
-impl Asked {
+impl ToldOf {
     /// What was told from a moment on of sessions that are over.
-    pub(super) fn since(moment: Timestamp) -> Self {
+    fn since(moment: Timestamp) -> Self {
         Self {
             from: moment,
             until: FAR,
@@ -59,8 +120,8 @@ impl Asked {
 
     /// What was told before a moment, of sessions that are over, and of those that may be soon: so the question is
     /// the same when they are. `None` if there are no such sessions.
-    pub(super) fn before(moment: Timestamp, sessions: &[Ran]) -> Option<Self> {
-        let lately = moment.checked_sub((24 * DAYS_AT_ONCE).hours());
+    fn before(moment: Timestamp, sessions: &[Ran]) -> Option<Self> {
+        let lately = moment.checked_sub((24 * LONGEST_WHILE_RUNNING).hours());
         let asked = Self {
             from: moment,
             until: moment,
@@ -82,14 +143,14 @@ impl Asked {
     }
 
     /// Equal for the same question about the same sessions.
-    pub(super) fn of(&self, sessions: &[Ran]) -> String {
+    fn of(&self, sessions: &[Ran]) -> String {
         let mut keys: Vec<&Key> = self.sessions(sessions).collect();
         keys.sort_unstable();
         format!("{self:?} {keys:?}")
     }
 
     /// Parameters of [`events`].
-    pub(super) fn params(&self) -> [(&'static str, Value); 3] {
+    fn params(&self) -> [(&'static str, Value); 3] {
         [
             ("told_from", Value::Time(self.from)),
             ("told_until", Value::Time(self.until)),
@@ -102,7 +163,7 @@ impl Asked {
 const FAR: Timestamp = Timestamp::constant(9_000_000_000, 0);
 
 /// What was told of their activity. Most is of other sessions, whose hours nobody needs.
-pub(super) fn events() -> String {
+fn events() -> String {
     format!(
         "select hub, \"user\", server, detail
          from (
@@ -121,12 +182,12 @@ pub(super) fn events() -> String {
 }
 
 /// What is known of the activity of servers that run, also what was told of earlier hours.
-pub(super) const RUNNING: &str = "
+const RUNNING: &str = "
 select hub, \"user\", server, started, active_by_hour from running_sessions
 where active_by_hour is not null";
 
 /// A session of the days.
-pub(super) struct Ran {
+struct Ran {
     key: Key,
     until: i64,
     goes_on: bool,
@@ -148,7 +209,7 @@ struct Detail {
 }
 
 impl Ran {
-    pub(super) fn of(table: &Table) -> Vec<Self> {
+    fn of(table: &Table) -> Vec<Self> {
         table.rows().filter_map(|row| Self::of_row(&row)).collect()
     }
 
@@ -181,14 +242,14 @@ impl Ran {
     }
 
     /// Whether events have to tell its days apart: of what runs [`RUNNING`] does.
-    pub(super) fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         !self.goes_on
     }
 }
 
 /// Active seconds by session and hour.
 #[derive(Default)]
-pub(super) struct Told(HashMap<Key, BTreeMap<i64, i64>>);
+struct Told(HashMap<Key, BTreeMap<i64, i64>>);
 
 impl Weighed for Told {
     fn bytes(&self) -> usize {
@@ -202,7 +263,7 @@ impl Weighed for Told {
 }
 
 impl Told {
-    pub(super) fn of(table: &Table) -> Self {
+    fn of(table: &Table) -> Self {
         let mut told = Self::default();
         for row in table.rows() {
             told.add(&row);
@@ -211,7 +272,7 @@ impl Told {
     }
 
     /// Adds what was told at other times.
-    pub(super) fn add_all(&mut self, other: &Self) {
+    fn add_all(&mut self, other: &Self) {
         for (key, hours) in &other.0 {
             self.add_hours(
                 key.clone(),
@@ -221,7 +282,7 @@ impl Told {
     }
 
     /// Adds what [`RUNNING`] gives.
-    pub(super) fn add_running(&mut self, table: &Table) {
+    fn add_running(&mut self, table: &Table) {
         for row in table.rows() {
             self.add_running_row(&row);
         }
@@ -285,7 +346,7 @@ fn micros(hours: BTreeMap<Timestamp, i64>) -> impl Iterator<Item = (i64, i64)> {
 }
 
 /// The active days of the sessions, from day `raw` on.
-pub(super) fn active_days(
+fn active_days(
     sessions: &[Ran],
     told: &Told,
     calendar: &Calendar,

@@ -3,18 +3,18 @@
 use super::answer::{ACCOUNTS_LEFT_OUT, Answer, HubOfAnswer, MEMBERS_LEFT_OUT};
 use super::asked::{Asked, Chosen, ReportError, RollUp};
 use super::calendar::{Calendar, DayNumber, date, number};
-use super::definition::{Definition, Lead};
+use super::definition::{Definition, Lead, Need};
 use super::knowledge::Caveats;
 use super::members::{self, Interval};
-use super::raw::{self, ActiveDay, Ran, Told};
+use super::raw;
 use super::registry::Registry;
 use super::scope::{Members, Prepared, Providers, again};
 use super::{at_once, came, people, sums};
 use crate::Sources;
 use crate::query::{Engine, Limits, QueryError, Rows, Scope, Value, Weighed};
 use crate::table::{Cell, Table};
-use crate::tables::{TableDef, events, memberships, user_days};
-use jiff::{Timestamp, ToSpan as _};
+use crate::tables::{TableDef, memberships, user_days};
+use jiff::ToSpan as _;
 use jiff::tz::TimeZone;
 use model::attribution::MultiGroupRule;
 use model::days::Day;
@@ -25,6 +25,10 @@ use std::time::Instant;
 /// Each day of a period is made before anything is read: the hours of thousands of years would take
 /// minutes. No hub is as old as this.
 const MOST_DAYS: DayNumber = 50 * 366;
+
+/// Where more days are not in the roll-up, as those of a history that was just imported, each query reads
+/// the sessions that it needs.
+const MOST_DAYS_LATELY: DayNumber = 7;
 
 /// Answers a question from these rows.
 pub(crate) async fn run(
@@ -75,13 +79,16 @@ impl Question<'_> {
     async fn answer(&self) -> Result<Answer, ReportError> {
         self.asked.check(self.report)?;
         let mut prepared = self.prepare()?;
+        if self.report.needs.contains(&Need::Sessions) {
+            prepared.lately = self.lately(&prepared).await?;
+        }
         prepared.knowledge = self.knowledge(&prepared).await?;
         self.add_members(&mut prepared).await?;
         if self.reads(people::VIEW) {
             prepared.people = Some(self.people_before(&prepared).await?);
         }
-        if prepared.reads_activity && prepared.raw <= prepared.last {
-            prepared.activity = self.activity(&prepared).await?;
+        if let Some(open) = prepared.open().filter(|open| open.reads_activity) {
+            prepared.activity = self.activity(&open).await?;
         }
         let computed = self.computed(&prepared).await?;
         prepared.computed = computed;
@@ -138,7 +145,9 @@ impl Question<'_> {
         {
             all.insert(people::VIEW, again(&rows)?);
         }
-        for sums in sums::ALL.iter().filter(|sums| self.reads(sums.name)) {
+        let n_days = prepared.last - prepared.first + 1;
+        let are_read = |sums: &&sums::Sums| self.reads(sums.name) && n_days <= sums.most_days;
+        for sums in sums::ALL.iter().filter(are_read) {
             if let Some(rows) = or_the_view(self.sums(prepared, sums).await)? {
                 all.insert(sums.name, again(&rows)?);
             }
@@ -212,6 +221,7 @@ impl Question<'_> {
             stays: Vec::new(),
             left_out: Vec::new(),
             activity: Arc::default(),
+            lately: None,
             people: None,
             computed: BTreeMap::new(),
         })
@@ -412,6 +422,20 @@ impl Question<'_> {
         Ok(())
     }
 
+    /// Sessions that ran on days that are open.
+    async fn lately(&self, prepared: &Prepared<'_>) -> Result<Option<Arc<Table>>, ReportError> {
+        let few = |open: &Prepared<'_>| open.last - open.first < MOST_DAYS_LATELY;
+        let Some(open) = prepared.open().filter(few) else {
+            return Ok(None);
+        };
+        // Of all hubs, and of the time in which the days are those of the hubs that are asked about.
+        let (starts, ends) = (open.moment(open.first).0, open.moment(open.last + 1).1);
+        let key = format!("ran lately {starts} {ends}");
+        let rows = Box::pin(self.ask(&open, raw::LATELY, &[]));
+        let rows = self.sources.answers_of_moment().get_or(key, rows);
+        or_the_view(rows.await)
+    }
+
     /// Who was in which group, at the hubs that are asked about.
     async fn intervals(&self, prepared: &Prepared<'_>) -> Result<Arc<Vec<Interval>>, ReportError> {
         let rows = self.key_of(&[RowsBefore::all(&memberships::TABLE)]);
@@ -438,53 +462,6 @@ impl Question<'_> {
             Ok(Members::new(attributed)?)
         };
         self.remembered(key, attributed).await
-    }
-
-    /// Activity of sessions over midnight on days that are open. Other questions of a page ask for it, too.
-    async fn activity(&self, prepared: &Prepared<'_>) -> Result<Arc<Vec<ActiveDay>>, ReportError> {
-        let days = (prepared.raw, prepared.last);
-        let key = format!("activity {:?} {days:?}", self.asked.hub);
-        let found = Box::pin(self.find_activity(prepared));
-        self.sources.answers_of_moment().get_or(key, found).await
-    }
-
-    async fn find_activity(&self, prepared: &Prepared<'_>) -> Result<Vec<ActiveDay>, ReportError> {
-        let sessions = Ran::of(&self.ask(prepared, raw::SESSIONS, &[]).await?);
-        let mut told = Told::default();
-        if sessions.iter().any(Ran::is_over) {
-            let begins = prepared.moment(prepared.raw).0;
-            told.add_all(&*self.told_before(prepared, &sessions, begins).await?);
-            let lately = raw::Asked::since(begins);
-            told.add_all(&Told::of(
-                &self.ask(prepared, &raw::events(), &lately.params()).await?,
-            ));
-        }
-        told.add_running(&self.ask(prepared, raw::RUNNING, &[]).await?);
-        let calendar = &prepared.calendar;
-        Ok(raw::active_days(&sessions, &told, calendar, prepared.raw))
-    }
-
-    /// What was told before the days that are open: remembered, as it is of the same sessions all day long.
-    async fn told_before(
-        &self,
-        prepared: &Prepared<'_>,
-        sessions: &[Ran],
-        begins: Timestamp,
-    ) -> Result<Arc<Told>, ReportError> {
-        let Some(asked) = raw::Asked::before(begins, sessions) else {
-            return Ok(Arc::default());
-        };
-        let events = RowsBefore {
-            table: &events::TABLE,
-            before: begins.as_microsecond(),
-        };
-        let rows = self.key_of(&[events]);
-        let key = rows.map(|rows| format!("{:?} {}\n{rows}", self.asked.hub, asked.of(sessions)));
-        let told = async {
-            let told = Box::pin(self.ask(prepared, &raw::events(), &asked.params())).await?;
-            Ok(Told::of(&told))
-        };
-        self.remembered(key, told).await
     }
 
     fn hubs(&self, prepared: &Prepared<'_>) -> Vec<HubOfAnswer> {

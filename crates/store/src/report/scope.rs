@@ -27,6 +27,7 @@ use std::sync::Arc;
 /// Name and text of the views.
 const VIEWS: &[(&str, &str)] = &[
     ("ran_sessions", include_str!("views/ran_sessions.sql")),
+    ("ran_in_period", include_str!("views/ran_in_period.sql")),
     ("asked_sessions", include_str!("views/asked_sessions.sql")),
     ("sessions_raw", include_str!("views/sessions_raw.sql")),
     ("started_raw", include_str!("views/started_raw.sql")),
@@ -59,7 +60,7 @@ const VIEWS: &[(&str, &str)] = &[
 ];
 
 /// What stands for `asked_sessions` where no group is asked about: it is to cost nothing.
-const ALL_SESSIONS: &str = "select *, true as has_begun from ran_sessions";
+const ALL_SESSIONS: &str = "select *, true as has_begun from ran_in_period";
 
 /// Their names.
 #[cfg(test)]
@@ -138,6 +139,9 @@ pub(super) struct Prepared<'a> {
     pub(super) stays: Vec<Stay>,
     pub(super) left_out: Vec<Span>,
     pub(super) activity: Arc<Vec<ActiveDay>>,
+    /// Sessions that ran on the days that are not in the roll-up: several queries read them, those about such
+    /// days only.
+    pub(super) lately: Option<Arc<Table>>,
     /// If they are read.
     pub(super) people: Option<PeopleBefore>,
     /// Views that were computed, those that are read.
@@ -168,6 +172,10 @@ impl Prepared<'_> {
                 .iter()
                 .map(|sums| (sums.name, self.view(sums.sql))),
         );
+        if let Some(lately) = self.lately.as_ref().filter(|_| self.is_open()) {
+            views.remove("ran_in_period");
+            tables.insert("ran_in_period", again(lately)?);
+        }
         for (name, rows) in &self.computed {
             views.remove(name);
             tables.insert(name, Arc::clone(rows));
@@ -233,6 +241,7 @@ impl Prepared<'_> {
                  where m.hub = {of}.hub and m.\"user\" = {of}.\"user\" and m.last_day >= $from)",
             ),
             (has_group && kind == "group", "{of} = $group"),
+            (kind == "closed" && self.is_open(), "false"),
             (kind == "activity" && !self.reads_activity, "false"),
             (kind == "usage" && !self.reads_usage, "false"),
         ];
@@ -287,7 +296,11 @@ impl Prepared<'_> {
         let asked = self.asked;
         let is_of_groups = asked.group.is_some() || !asked.site.left_out.groups.is_empty();
         let from = is_of_groups.then_some(asked.from);
-        format!("{} {from:?} {}", self.whose(), self.last)
+        // A hub at which no day has begun yet has no people.
+        let now = self.now.as_microsecond();
+        let hubs = self.calendar.hubs();
+        let have_begun: Vec<bool> = hubs.map(|(_, hub)| self.first <= hub.day_of(now)).collect();
+        format!("{} {from:?} {} {have_begun:?}", self.whose(), self.last)
     }
 
     /// The people. Whoever is left out for a group is for all of a period, also if this is about a part of it; days
@@ -314,6 +327,11 @@ impl Prepared<'_> {
     pub(super) fn open(&self) -> Option<Self> {
         let first = self.first.max(self.raw);
         (first <= self.last).then(|| self.of_days(first, self.last))
+    }
+
+    /// Whether the roll-up has none of the days.
+    fn is_open(&self) -> bool {
+        self.first >= self.raw
     }
 
     /// The same question about other days.

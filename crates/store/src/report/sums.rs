@@ -1,7 +1,9 @@
-//! Sums over many rows: of a day over all people, of a person over all days. Those of days that the roll-up has
-//! are remembered as long as the rows are the same that they are of; only those of the last days are summed up anew.
+//! Sums over many rows: of a day over all people or those of a group, of a person over a week or all days. Those
+//! of days that the roll-up has are remembered as long as the rows are the same that they are of; only those of the
+//! last days are summed up anew.
 
 use super::asked::ReportError;
+use super::calendar::DayNumber;
 use super::run::{Question, RowsBefore};
 use super::scope::Prepared;
 use crate::query::QueryError;
@@ -25,6 +27,8 @@ pub(super) struct Sums {
     pub(super) sql: &'static str,
     /// What closed days have beside the roll-up.
     beside: &'static [Beside],
+    /// Rows of more days would not be remembered: the query then reads the view itself.
+    pub(super) most_days: DayNumber,
 }
 
 /// What sums of closed days are made of.
@@ -42,16 +46,19 @@ pub(super) const ALL: [Sums; 7] = [
         name: DAYS,
         sql: include_str!("views/period_day_sums.sql"),
         beside: &[],
+        most_days: DayNumber::MAX,
     },
     Sums {
         name: WEEKS,
         sql: include_str!("views/period_user_weeks.sql"),
         beside: &[],
+        most_days: 92,
     },
     Sums {
         name: GROUPS,
         sql: include_str!("views/period_group_sums.sql"),
         beside: &[Beside::Groups],
+        most_days: DayNumber::MAX,
     },
     Sums {
         name: GROUP_STARTS,
@@ -61,21 +68,25 @@ pub(super) const ALL: [Sums; 7] = [
             Beside::Rows(&sessions::TABLE),
             Beside::Running,
         ],
+        most_days: DayNumber::MAX,
     },
     Sums {
         name: "period_home_sums",
         sql: include_str!("views/period_home_sums.sql"),
         beside: &[Beside::Rows(&storage::TABLE)],
+        most_days: DayNumber::MAX,
     },
     Sums {
         name: "period_logins",
         sql: include_str!("views/period_logins.sql"),
         beside: &[Beside::Rows(&events::TABLE)],
+        most_days: DayNumber::MAX,
     },
     Sums {
         name: "period_usage_sums",
         sql: include_str!("views/period_usage_sums.sql"),
         beside: &[Beside::Rows(&usage::TABLE)],
+        most_days: DayNumber::MAX,
     },
 ];
 
@@ -91,7 +102,8 @@ impl Question<'_> {
         }
         if let Some(open) = prepared.open() {
             let reads = (open.reads_activity, open.reads_usage);
-            let key = format!("{} {reads:?} {}", sums.name, open.people_and_days());
+            let (people, rule) = (open.people_and_days(), &open.asked.site.groups);
+            let key = format!("{} {reads:?} {people} {rule:?}", sums.name);
             let answer = Box::pin(self.ask(&open, sums.sql, &[]));
             let answers = self.sources.answers_of_moment();
             tables.push(answers.get_or(key, answer).await?);

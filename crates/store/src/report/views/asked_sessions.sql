@@ -8,6 +8,6 @@ from (
     select s.hub, s."user", s.server, greatest(s.started, m.starts) as started, s.ended,
            least(s.until, m.ends) as until, s.is_running, s.started >= m.starts as has_begun,
            coalesce(s.until > m.ends, false) as goes_on, s.end_reason, s.active_seconds, s.options, s.image
-    from ran_sessions s join asked_stays m on m.hub = s.hub and m."user" = s."user"
+    from ran_in_period s join asked_stays m on m.hub = s.hub and m."user" = s."user"
     where (m.ends is null or s.started < m.ends) and (s.until > m.starts or s.started >= m.starts)
 )

@@ -7,7 +7,7 @@ from (
            cast(s.active_seconds as double) as active_seconds,
            s.cpu_core_seconds, s.memory_byte_seconds, s.gpu_seconds
     from user_days s
-    where s.day >= $first and s.day < $raw and s.day <= $to /*people s*/
+    where s.day >= $first and s.day < $raw and s.day <= $to /*closed*/ /*people s*/
     union all
     select hub, day, "user", count(session) as sessions,
            coalesce(sum(session), 0.0) / 3600.0 as hours,

@@ -8,7 +8,7 @@ from (
            unnest(days_of(s.hub, s.started, s.until)) as day
     from (
         select hub, "user", started, until, active_seconds
-        from ran_sessions
+        from ran_in_period
         where started < $ends and (ended is null or ended >= $raw_starts)
     ) s
     where true /*people s*/
