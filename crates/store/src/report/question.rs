@@ -292,6 +292,7 @@ mod tests {
      {
         let kept = hub().await;
         run(&kept, "ben", "2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z").await;
+        kept.keeper.flush().await.unwrap();
         for from in ["2026-11-21", "2026-11-01", "2026-11-21"] {
             let answer = answer(&kept, "last-activity", asked(from, "2026-11-21")).await;
             let rows = answer.table.rows();
