@@ -25,7 +25,7 @@ import typing
 import urllib.request
 
 PAGES = ["", "now", "activity", "sessions", "groups", "groups/one", "users", "users/one", "machines", "checks", "me"]
-# Of the first of the list.
+# Of the first of the list that has figures.
 LISTS = {"groups/one": "groups", "users/one": "users"}
 # In order.
 WHAT = ["whole, ms", "CPU, ms"]
@@ -135,7 +135,8 @@ class Service:
     def one_of(self, page):
         """The page of the first of a list."""
         _, text, _ = self.get(LISTS[page])
-        return html.unescape(re.search(rf'{page}\?name=[^"]+', text).group())
+        paths = map(html.unescape, re.findall(rf'{page}\?name=[^"]+', text))
+        return next(path for path in paths if "data-part=" in self.get(path)[1])
 
     def whole(self, path, parts):
         """The page and its parts, at a moment that nothing is known of."""

@@ -27,7 +27,7 @@ use std::sync::Arc;
 /// Name and text of the views.
 const VIEWS: &[(&str, &str)] = &[
     ("ran_sessions", include_str!("views/ran_sessions.sql")),
-    ("ran_in_period", include_str!("views/ran_in_period.sql")),
+    (RAN_IN_PERIOD, include_str!("views/ran_sessions.sql")),
     ("asked_sessions", include_str!("views/asked_sessions.sql")),
     ("sessions_raw", include_str!("views/sessions_raw.sql")),
     ("started_raw", include_str!("views/started_raw.sql")),
@@ -58,6 +58,10 @@ const VIEWS: &[(&str, &str)] = &[
         include_str!("views/period_shortages.sql"),
     ),
 ];
+
+/// Of the sessions those that are read: where all days are open, a table of those that ran on them stands for
+/// this; else all.
+const RAN_IN_PERIOD: &str = "ran_in_period";
 
 /// What stands for `asked_sessions` where no group is asked about: it is to cost nothing.
 const ALL_SESSIONS: &str = "select *, true as has_begun from ran_in_period";
@@ -173,8 +177,8 @@ impl Prepared<'_> {
                 .map(|sums| (sums.name, self.view(sums.sql))),
         );
         if let Some(lately) = self.lately.as_ref().filter(|_| self.is_open()) {
-            views.remove("ran_in_period");
-            tables.insert("ran_in_period", again(lately)?);
+            views.remove(RAN_IN_PERIOD);
+            tables.insert(RAN_IN_PERIOD, again(lately)?);
         }
         for (name, rows) in &self.computed {
             views.remove(name);
@@ -191,7 +195,13 @@ impl Prepared<'_> {
         if name == "asked_sessions" && self.asked.group.is_none() {
             return ALL_SESSIONS.to_owned();
         }
-        current(name, text)
+        // A view of a view would be planned twice.
+        let file = if name == RAN_IN_PERIOD {
+            "ran_sessions"
+        } else {
+            name
+        };
+        current(file, text)
     }
 
     fn view(&self, text: &str) -> String {
