@@ -41,6 +41,16 @@ const IN_PERIOD: ColumnDef = always(
     Flag,
     "Whether the day is of the period, and not of the lead before it.",
 );
+const ANY_GROUP: ColumnDef = always(
+    "group",
+    Name,
+    "The group, also the one that is made up for people in none or in several.",
+);
+const ACTIVE: ColumnDef = maybe(
+    "active_seconds",
+    Real,
+    "Seconds with activity, as far as known.",
+);
 const CPU: ColumnDef = maybe("cpu_core_seconds", Real, "Processor time, in core seconds.");
 const MEMORY: ColumnDef = maybe(
     "memory_byte_seconds",
@@ -338,11 +348,7 @@ pub static REPORT_VIEWS: &[ReportView] = &[
         doc: "How many members of a group came on days of the period on which they were members and of which memberships are known.",
         columns: &[
             HUB,
-            always(
-                "group",
-                Name,
-                "The group, also the one that is made up for people in none or in several.",
-            ),
+            ANY_GROUP,
             always("people", Integer, "Members who came, each counted once."),
         ],
     },
@@ -352,11 +358,7 @@ pub static REPORT_VIEWS: &[ReportView] = &[
         columns: &[
             HUB,
             DAY,
-            always(
-                "group",
-                Name,
-                "The group, also the one that is made up for people in none or in several.",
-            ),
+            ANY_GROUP,
             always(
                 "came",
                 Integer,
@@ -368,11 +370,7 @@ pub static REPORT_VIEWS: &[ReportView] = &[
                 "People of whom a server ran or who used anything, and of whom it counts here.",
             ),
             maybe("hours", Real, "Server hours; null if nothing counts here."),
-            maybe(
-                "active_seconds",
-                Real,
-                "Seconds with activity, as far as known.",
-            ),
+            ACTIVE,
             CPU,
             MEMORY,
             GPU,
@@ -384,11 +382,7 @@ pub static REPORT_VIEWS: &[ReportView] = &[
         columns: &[
             HUB,
             DAY,
-            always(
-                "group",
-                Name,
-                "The group, also the one that is made up for people in none or in several.",
-            ),
+            ANY_GROUP,
             always("sessions", Real, "Servers that were started."),
         ],
     },
@@ -420,11 +414,7 @@ pub static REPORT_VIEWS: &[ReportView] = &[
             always("active", Integer, "Those of them with activity."),
             always("told", Integer, "Those of them whose activity is known."),
             always("hours", Real, "Server hours."),
-            maybe(
-                "active_seconds",
-                Real,
-                "Seconds with activity, as far as known.",
-            ),
+            ACTIVE,
             CPU,
             MEMORY,
             GPU,
